@@ -1,0 +1,32 @@
+# Warnings, sanitizers, compiler cache and linker: what every room is built with.
+add_library(banyan_flags INTERFACE)
+target_compile_options(banyan_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wold-style-cast
+  -Wnon-virtual-dtor -Woverloaded-virtual -Werror
+  -fno-strict-aliasing -fno-omit-frame-pointer)
+target_include_directories(banyan_flags INTERFACE ${PROJECT_SOURCE_DIR}/src)
+
+if(BANYAN_SANITIZE)
+  add_compile_options(-fsanitize=${BANYAN_SANITIZE} -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${BANYAN_SANITIZE})
+  if(BANYAN_SANITIZE MATCHES "undefined")
+    add_compile_options(-fno-sanitize=vptr)  # the rooms are built without RTTI
+  endif()
+endif()
+
+if(BANYAN_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+
+find_program(CCACHE ccache)
+if(CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+endif()
+
+find_program(MOLD NAMES mold)
+find_program(LLD NAMES ld.lld)
+if(MOLD)
+  add_link_options(-fuse-ld=mold)
+elseif(LLD)
+  add_link_options(-fuse-ld=lld)
+endif()
