@@ -1,0 +1,57 @@
+// Interrupt wires and message-signalled interrupts, as devices see them.
+#pragma once
+
+#include <cstdint>
+
+namespace banyan {
+
+// The controller's end of wires. Called from any thread; idempotent for an unchanged level.
+class IrqSink {
+public:
+    virtual void set_irq(unsigned input, bool asserted) = 0;
+
+protected:
+    ~IrqSink() = default;
+};
+
+// One wire into an interrupt controller. A default-made line is not connected. Copyable: copies are the same wire; a
+// wire shared by several devices needs a combining sink of the board.
+class IrqLine {
+public:
+    IrqLine() = default;
+    IrqLine(IrqSink& sink, unsigned input) : sink_(&sink), input_(input) {}
+
+    void set(bool asserted) const {
+        if (sink_ != nullptr) sink_->set_irq(input_, asserted);
+    }
+    void assert_line() const { set(true); }
+    void deassert() const { set(false); }
+    // For edge-triggered inputs.
+    void pulse() const {
+        set(true);
+        set(false);
+    }
+
+private:
+    IrqSink* sink_ = nullptr;
+    unsigned input_ = 0;
+};
+
+// A message-signalled interrupt: a write of `data` to `address` (Intel SDM vol. 3, section 11.11 "Message Signalled
+// Interrupts").
+struct MsiMessage {
+    uint64_t address = 0;
+    uint32_t data = 0;
+    friend bool operator==(const MsiMessage&, const MsiMessage&) = default;
+};
+
+class MsiSink {
+public:
+    // From any thread. Messages that address no CPU vanish, as on hardware.
+    virtual void send_msi(const MsiMessage& message) = 0;
+
+protected:
+    ~MsiSink() = default;
+};
+
+}  // namespace banyan
