@@ -49,6 +49,16 @@ enum Event : uint32_t {
 
 enum class Access : uint8_t { read, write, fetch };
 
+// What debug exceptions need to remember from one instruction to the next; see debug.hpp.
+struct DebugTraps {
+    bool step = false;       // TF was set when the instruction began
+    bool hold = false;       // the instruction loaded SS: what it hit waits for the next one
+    bool resume = false;     // the instruction set RF for the next one
+    bool repeating = false;  // a repeated string instruction has iterations left
+    uint8_t hits = 0;        // watchpoints, bits as in DR6
+    uint8_t held_hits = 0;
+};
+
 // What a page walk found.
 struct Translation {
     uint64_t gpa = 0;
@@ -104,6 +114,7 @@ public:
     uint32_t event_mask = ~0U;      // kEventInterrupt is left out while interrupts are off
     bool shadow_next = false;       // interrupts stay off for one more instruction (STI, MOV SS)
     uint64_t retired = 0;           // instructions
+    DebugTraps debug;
     Exit stop{};                    // with kEventStop
 
     // --- wiring ----------------------------------------------------------------------------------------------------
