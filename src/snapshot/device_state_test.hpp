@@ -1,11 +1,11 @@
-// Properties that the saved state of every device must have. A device's test calls check_saved_state() with a function
-// that makes a fresh device and one that brings it to an interesting state.
+// Properties that the saved state of every device must have. A device's test calls
+// check_saved_state() with a function that makes a fresh device and one that brings it to an
+// interesting state.
 #pragma once
-
-#include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cstdint>
+#include <gtest/gtest.h>
 #include <memory>
 #include <random>
 #include <vector>
@@ -40,7 +40,7 @@ void check_saved_state(Make make, Use use) {
     EXPECT_EQ(saved_bytes(*used), fresh_bytes) << "reset() must equal a fresh device";
 
     for (size_t length = 0; length < used_bytes.size(); ++length) {
-        StateReader cut(std::span(used_bytes).first(length));
+        StateReader cut{std::span(used_bytes).first(length)};
         EXPECT_FALSE(make()->restore(cut)) << "truncated to " << length << " bytes";
     }
     std::mt19937 random(1);
