@@ -151,7 +151,7 @@ public:
     bool shadow_next = false;  // interrupts stay off for one more instruction (STI, MOV SS)
     uint64_t retired = 0;      // instructions
     DebugTraps debug;
-    Exit stop{};               // with kEventStop
+    Exit stop{};  // with kEventStop
 
     // --- wiring
     // ----------------------------------------------------------------------------------------------------
