@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "support/mutex.hpp"
@@ -22,10 +23,8 @@ class DeviceSlot;
 // it.
 class PostedWork {
 public:
+    virtual ~PostedWork() = default;
     virtual void run_posted() = 0;
-
-protected:
-    ~PostedWork() = default;
 
 private:
     friend class DeviceSlot;
@@ -123,13 +122,14 @@ private:
     };
     void on_block_complete(uint64_t cookie, BlockStatus status) override;
     void run_posted() override;
+    std::optional<Completion> take_completion();
 
     BlockBackend& disk_;
     DeviceSlot& slot_;
     BlockClient* client_ = nullptr;
     Mutex mutex_;  // leaf
     std::vector<Completion> completions_ GUARDED_BY(mutex_);
-    std::vector<Completion> delivering_;
+    size_t next_ GUARDED_BY(mutex_) = 0;  // the first that was not delivered yet
 };
 
 }  // namespace banyan

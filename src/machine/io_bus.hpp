@@ -36,12 +36,11 @@ private:
         PortIo* io = nullptr;
         PortRange range;
     };
-    const Entry* find(uint16_t port, unsigned size) const;
-    bool read_whole(uint16_t port, unsigned size, uint32_t& value);
-    bool write_whole(uint16_t port, unsigned size, uint32_t value);
+    const Entry* find(uint16_t port) const;
+    bool anybody(uint16_t port, unsigned size) const;
 
-    std::vector<Entry> entries_;             // [0] is nobody
-    std::array<uint8_t, 65536> entry_at_{};  // index into entries_
+    std::vector<Entry> entries_;
+    std::array<uint8_t, 65536> entry_at_{};  // 1 + index into entries_; 0: nobody
 };
 
 // One range of the MMIO bus. Its length and chip are fixed, its place may change at any time.

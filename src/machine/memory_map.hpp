@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "loader/e820.hpp"
@@ -15,15 +16,14 @@ struct GpaRange {
     Gpa start;
     uint64_t length = 0;
 
-    Gpa end() const { return start + length; }
+    constexpr Gpa end() const { return start + length; }
     friend bool operator==(const GpaRange&, const GpaRange&) = default;
 };
 
 class MemoryMap {
 public:
     static constexpr uint64_t kMinRam = 2ULL << 20;
-    static constexpr uint64_t kMaxRam = 512ULL
-                                        << 30;  // keeps RAM and the 64-bit PCI window below 2^40
+    static constexpr uint64_t kMaxRam = 512ULL << 30;  // all of it below 2^40: the narrowest CPU
 
     static constexpr GpaRange kVgaHole{{0xA0000}, 0x20000};
     static constexpr GpaRange kEbda{{0x9FC00}, 0x400};
@@ -43,14 +43,11 @@ public:
     const std::vector<GpaRange>& ram() const { return ram_; }
     const std::vector<E820Entry>& e820() const { return e820_; }
     // Free for PCI memory BARs: below 4 GiB, in order.
-    const std::vector<GpaRange>& pci_windows() const { return pci_windows_; }
-    GpaRange pci_window64() const { return pci_window64_; }
+    static std::span<const GpaRange> pci_windows();
 
 private:
     std::vector<GpaRange> ram_;
     std::vector<E820Entry> e820_;
-    std::vector<GpaRange> pci_windows_;
-    GpaRange pci_window64_;
 };
 
 }  // namespace banyan
