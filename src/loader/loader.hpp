@@ -51,7 +51,6 @@ struct EntryState {
     ImageFormat format = ImageFormat::bzimage;
     EntryMode mode = EntryMode::long64;
     uint64_t rip = 0;
-    uint64_t rsp = 0;
     uint64_t rax = 0;
     uint64_t rbx = 0;
     uint64_t rsi = 0;
@@ -70,8 +69,12 @@ Result<ImageFormat> identify(std::string_view kernel_name, std::span<const std::
 
 Result<EntryState> load_kernel(const LoadRequest& request, GuestMemory& memory);
 
-// Writes `entry` over a boot processor's power-on state.
+// Writes `entry` over the boot processor's power-on state.
 void apply(const EntryState& entry, x86::RegisterState& state);
+
+// What firmware leaves in every vCPU, the boot processor and the others: memory is write-back by
+// MTRR. Without it Linux runs with PAT off, and complains of CPUs whose MTRRs differ.
+void apply_firmware_state(x86::RegisterState& state);
 
 }  // namespace loader
 }  // namespace banyan
