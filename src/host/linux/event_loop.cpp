@@ -191,26 +191,4 @@ void EventLoop::deliver(const Event& event) {
     call_ended_.notify_all();
 }
 
-Result<std::unique_ptr<Notifier>> Notifier::create(Poller& poller, std::function<void()> action) {
-    UniqueFd fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-    if (!fd.valid()) return host_fail(errno, "make a notifier", kTooMany);
-    auto notifier =
-        std::unique_ptr<Notifier>(new Notifier(poller, std::move(fd), std::move(action)));
-    TRY(poller.watch(notifier->fd_.get(), {.readable = true}, *notifier));
-    return notifier;
-}
-
-Notifier::~Notifier() {
-    poller_.unwatch(fd_.get());
-}
-
-void Notifier::notify() {
-    signal_eventfd(fd_.get());
-}
-
-void Notifier::on_ready(Readiness) {
-    clear_eventfd(fd_.get());
-    action_();
-}
-
 }  // namespace banyan

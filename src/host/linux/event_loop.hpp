@@ -4,7 +4,6 @@
 
 #include <atomic>
 #include <condition_variable>
-#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -65,27 +64,6 @@ private:
     uint64_t next_id_ = 1;
     uint64_t calling_ = 0;  // id of the watch whose client is being called
     std::thread::id thread_;
-};
-
-// Runs a function on the loop's thread. Several notify() before it runs are one.
-class Notifier final : private PollClient {
-public:
-    static Result<std::unique_ptr<Notifier>> create(Poller& poller, std::function<void()> action);
-    ~Notifier();
-    Notifier(const Notifier&) = delete;
-    Notifier& operator=(const Notifier&) = delete;
-
-    // From any thread.
-    void notify();
-
-private:
-    Notifier(Poller& poller, UniqueFd fd, std::function<void()> action)
-        : poller_(poller), fd_(std::move(fd)), action_(std::move(action)) {}
-    void on_ready(Readiness ready) override;
-
-    Poller& poller_;
-    UniqueFd fd_;
-    std::function<void()> action_;
 };
 
 }  // namespace banyan

@@ -7,6 +7,8 @@
 #include <thread>
 #include <unistd.h>
 
+#include "host/posix/notifier.hpp"
+
 namespace banyan {
 namespace {
 
