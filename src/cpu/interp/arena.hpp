@@ -1,5 +1,5 @@
-// Arena: memory handed out in order and given back all at once. Holds the Ops and side data of one code cache
-// generation.
+// Arena: memory handed out in order and given back all at once. Holds the Ops and side data of one
+// code cache generation.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +17,8 @@ public:
     // Objects are never destroyed one by one, so they must not need it.
     template <class T>
     T* allocate(size_t count = 1) {
-        static_assert(std::is_trivially_destructible_v<T> && alignof(T) <= alignof(std::max_align_t));
+        static_assert(std::is_trivially_destructible_v<T> &&
+                      alignof(T) <= alignof(std::max_align_t));
         return new (take(sizeof(T) * count, alignof(T))) T[count]();
     }
     size_t used() const { return used_; }

@@ -1,6 +1,7 @@
 // Integer operations with their flags, computed by the host's own instructions.
 //
-// Arithmetic flags are kept as LAHF and SETO leave them in AX: AH = SF:ZF:0:AF:0:PF:1:CF, AL = OF (0 or 1).
+// Arithmetic flags are kept as LAHF and SETO leave them in AX: AH = SF:ZF:0:AF:0:PF:1:CF, AL = OF
+// (0 or 1).
 #pragma once
 
 #include <concepts>
@@ -43,16 +44,16 @@ constexpr bool condition_holds(FlagWord f) {
 }
 
 // Two operands, result in the first, flags written.
-#define BANYAN_BINARY(name, mnemonic)                                                              \
-    template <std::unsigned_integral T>                                                            \
-    T name(T a, T b, FlagWord& flags) {                                                            \
-        uint64_t ax;                                                                               \
-        __asm__(mnemonic " %[b], %[a]\n\tlahf\n\tseto %%al"                                        \
-                : [a] "+r"(a), "=&a"(ax)                                                           \
-                : [b] "r"(b)                                                                       \
-                : "cc");                                                                           \
-        flags = static_cast<FlagWord>(ax);                                                         \
-        return a;                                                                                  \
+#define BANYAN_BINARY(name, mnemonic)                       \
+    template <std::unsigned_integral T>                     \
+    T name(T a, T b, FlagWord& flags) {                     \
+        uint64_t ax;                                        \
+        __asm__(mnemonic " %[b], %[a]\n\tlahf\n\tseto %%al" \
+                : [a] "+r"(a), "=&a"(ax)                    \
+                : [b] "r"(b)                                \
+                : "cc");                                    \
+        flags = static_cast<FlagWord>(ax);                  \
+        return a;                                           \
     }
 BANYAN_BINARY(add, "add")
 BANYAN_BINARY(sub, "sub")
@@ -62,34 +63,34 @@ BANYAN_BINARY(bit_xor, "xor")
 #undef BANYAN_BINARY
 
 // With carry in.
-#define BANYAN_CARRY(name, mnemonic)                                                               \
-    template <std::unsigned_integral T>                                                            \
-    T name(T a, T b, FlagWord& flags) {                                                            \
-        uint64_t ax;                                                                               \
-        const uint32_t in = flags;                                                                 \
-        __asm__("btl $8, %[in]\n\t" mnemonic " %[b], %[a]\n\tlahf\n\tseto %%al"                    \
-                : [a] "+r"(a), "=&a"(ax)                                                           \
-                : [b] "r"(b), [in] "r"(in)                                                         \
-                : "cc");                                                                           \
-        flags = static_cast<FlagWord>(ax);                                                         \
-        return a;                                                                                  \
+#define BANYAN_CARRY(name, mnemonic)                                            \
+    template <std::unsigned_integral T>                                         \
+    T name(T a, T b, FlagWord& flags) {                                         \
+        uint64_t ax;                                                            \
+        const uint32_t in = flags;                                              \
+        __asm__("btl $8, %[in]\n\t" mnemonic " %[b], %[a]\n\tlahf\n\tseto %%al" \
+                : [a] "+r"(a), "=&a"(ax)                                        \
+                : [b] "r"(b), [in] "r"(in)                                      \
+                : "cc");                                                        \
+        flags = static_cast<FlagWord>(ax);                                      \
+        return a;                                                               \
     }
 BANYAN_CARRY(adc, "adc")
 BANYAN_CARRY(sbb, "sbb")
 #undef BANYAN_CARRY
 
 // One operand. CF goes in, so that INC and DEC leave it.
-#define BANYAN_UNARY(name, mnemonic)                                                               \
-    template <std::unsigned_integral T>                                                            \
-    T name(T a, FlagWord& flags) {                                                                 \
-        uint64_t ax;                                                                               \
-        const uint32_t in = flags;                                                                 \
-        __asm__("btl $8, %[in]\n\t" mnemonic " %[a]\n\tlahf\n\tseto %%al"                          \
-                : [a] "+r"(a), "=&a"(ax)                                                           \
-                : [in] "r"(in)                                                                     \
-                : "cc");                                                                           \
-        flags = static_cast<FlagWord>(ax);                                                         \
-        return a;                                                                                  \
+#define BANYAN_UNARY(name, mnemonic)                                      \
+    template <std::unsigned_integral T>                                   \
+    T name(T a, FlagWord& flags) {                                        \
+        uint64_t ax;                                                      \
+        const uint32_t in = flags;                                        \
+        __asm__("btl $8, %[in]\n\t" mnemonic " %[a]\n\tlahf\n\tseto %%al" \
+                : [a] "+r"(a), "=&a"(ax)                                  \
+                : [in] "r"(in)                                            \
+                : "cc");                                                  \
+        flags = static_cast<FlagWord>(ax);                                \
+        return a;                                                         \
     }
 BANYAN_UNARY(inc, "inc")
 BANYAN_UNARY(dec, "dec")
@@ -97,16 +98,16 @@ BANYAN_UNARY(neg, "neg")
 #undef BANYAN_UNARY
 
 // Shifts and rotates by CL, with all flags going in: a count of 0 leaves them.
-#define BANYAN_SHIFT(name, mnemonic)                                                               \
-    template <std::unsigned_integral T>                                                            \
-    T name(T a, uint8_t count, FlagWord& flags) {                                                  \
-        uint64_t ax = flags;                                                                       \
-        __asm__("addb $0x7F, %%al\n\tsahf\n\t" mnemonic " %%cl, %[a]\n\tlahf\n\tseto %%al"         \
-                : [a] "+r"(a), "+&a"(ax)                                                           \
-                : "c"(count)                                                                       \
-                : "cc");                                                                           \
-        flags = static_cast<FlagWord>(ax);                                                         \
-        return a;                                                                                  \
+#define BANYAN_SHIFT(name, mnemonic)                                                       \
+    template <std::unsigned_integral T>                                                    \
+    T name(T a, uint8_t count, FlagWord& flags) {                                          \
+        uint64_t ax = flags;                                                               \
+        __asm__("addb $0x7F, %%al\n\tsahf\n\t" mnemonic " %%cl, %[a]\n\tlahf\n\tseto %%al" \
+                : [a] "+r"(a), "+&a"(ax)                                                   \
+                : "c"(count)                                                               \
+                : "cc");                                                                   \
+        flags = static_cast<FlagWord>(ax);                                                 \
+        return a;                                                                          \
     }
 BANYAN_SHIFT(shl, "shl")
 BANYAN_SHIFT(shr, "shr")
@@ -118,16 +119,16 @@ BANYAN_SHIFT(rcr, "rcr")
 #undef BANYAN_SHIFT
 
 // Double shifts: `a` shifted, filled from `b`.
-#define BANYAN_DOUBLE_SHIFT(name, mnemonic)                                                        \
-    template <std::unsigned_integral T>                                                            \
-    T name(T a, T b, uint8_t count, FlagWord& flags) {                                             \
-        uint64_t ax = flags;                                                                       \
-        __asm__("addb $0x7F, %%al\n\tsahf\n\t" mnemonic " %%cl, %[b], %[a]\n\tlahf\n\tseto %%al"   \
-                : [a] "+r"(a), "+&a"(ax)                                                           \
-                : [b] "r"(b), "c"(count)                                                           \
-                : "cc");                                                                           \
-        flags = static_cast<FlagWord>(ax);                                                         \
-        return a;                                                                                  \
+#define BANYAN_DOUBLE_SHIFT(name, mnemonic)                                                      \
+    template <std::unsigned_integral T>                                                          \
+    T name(T a, T b, uint8_t count, FlagWord& flags) {                                           \
+        uint64_t ax = flags;                                                                     \
+        __asm__("addb $0x7F, %%al\n\tsahf\n\t" mnemonic " %%cl, %[b], %[a]\n\tlahf\n\tseto %%al" \
+                : [a] "+r"(a), "+&a"(ax)                                                         \
+                : [b] "r"(b), "c"(count)                                                         \
+                : "cc");                                                                         \
+        flags = static_cast<FlagWord>(ax);                                                       \
+        return a;                                                                                \
     }
 BANYAN_DOUBLE_SHIFT(shld, "shld")
 BANYAN_DOUBLE_SHIFT(shrd, "shrd")

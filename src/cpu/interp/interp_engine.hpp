@@ -9,6 +9,7 @@
 namespace banyan::interp {
 
 // `cpu_model` as CpuModel::create() takes it.
-Result<std::unique_ptr<Engine>> create_engine(const EngineConfig& config, std::string_view cpu_model);
+Result<std::unique_ptr<Engine>> create_engine(const EngineConfig& config,
+                                              std::string_view cpu_model);
 
 }  // namespace banyan::interp

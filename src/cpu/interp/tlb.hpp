@@ -1,8 +1,8 @@
 // The software TLB: linear page -> host memory, one direct-mapped table for each view of memory.
 //
-// A hit is one unsigned compare: `linear - tag <= kPageSize - size` holds only if the page is the entry's and the access
-// does not leave the page. Whatever needs care (MMIO, code pages, dirty log, watchpoints, accessed and dirty bits not set
-// yet) has no tag, and takes the slow path.
+// A hit is one unsigned compare: `linear - tag <= kPageSize - size` holds only if the page is the
+// entry's and the access does not leave the page. Whatever needs care (MMIO, code pages, dirty log,
+// watchpoints, accessed and dirty bits not set yet) has no tag, and takes the slow path.
 #pragma once
 
 #include <array>
@@ -13,7 +13,8 @@
 
 namespace banyan::interp {
 
-// Who accesses. Explicit supervisor accesses use `supervisor` while SMAP is off or EFLAGS.AC is set.
+// Who accesses. Explicit supervisor accesses use `supervisor` while SMAP is off or EFLAGS.AC is
+// set.
 enum class View : uint8_t { user, supervisor, supervisor_smap };
 inline constexpr unsigned kViewCount = 3;
 
@@ -49,7 +50,8 @@ public:
     void insert(uint64_t linear, std::byte* host_page, bool writable, bool large) {
         TlbEntry& e = entries_[index(linear)];
         const uint64_t page = linear & ~(kPageSize - 1);
-        const bool same = e.read_tag == page && e.addend == reinterpret_cast<uint64_t>(host_page) - page;
+        const bool same =
+            e.read_tag == page && e.addend == reinterpret_cast<uint64_t>(host_page) - page;
         e.read_tag = page;
         if (writable) {
             e.write_tag = page;
@@ -62,7 +64,7 @@ public:
     }
 
     void flush();
-    // Drops the page and, if a large page was cached near it, everything.
+    // Drops the page, and what is cached of a large page around it.
     void flush_page(uint64_t linear);
     void drop_write_tags();
 
@@ -73,7 +75,6 @@ private:
 
     std::array<TlbEntry, kEntries> entries_;
     bool used_ = true;
-    bool has_large_ = false;
 };
 
 }  // namespace banyan::interp
