@@ -46,10 +46,11 @@ public:
     // with or without the lock. Work that is already queued is not queued twice.
     void post(PostedWork& work);
 
-private:
-    friend class SlotLock;
+    // As SlotLock and LockRef take it; posted work runs before unlock() returns.
     void lock();
     void unlock();
+
+private:
     void run_all_posted();
     PostedWork* take_posted();
 

@@ -136,6 +136,19 @@ TEST(DeviceSlot, QueuesTheSameWorkOnce) {
     EXPECT_EQ(second.runs, 1);
 }
 
+TEST(DeviceSlot, RunsPostedWorkWhenHeldByReference) {
+    DeviceSlot slot;
+    CountingWork work;
+    LockRef lock(slot);
+    const LockRef copy = lock;
+    {
+        LockRefGuard guard(copy);
+        slot.post(work);
+        EXPECT_EQ(work.runs, 0);
+    }
+    EXPECT_EQ(work.runs, 1);
+}
+
 // No post is lost, whatever the order of lock, post and unlock: the last one always has run when
 // everybody is done.
 TEST(DeviceSlot, LosesNoWorkBetweenThreads) {
