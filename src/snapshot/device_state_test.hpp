@@ -40,7 +40,7 @@ void check_saved_state(Make make, Use use) {
     EXPECT_EQ(saved_bytes(*used), fresh_bytes) << "reset() must equal a fresh device";
 
     for (size_t length = 0; length < used_bytes.size(); ++length) {
-        StateReader cut(std::span(used_bytes).first(length));
+        StateReader cut{std::span(used_bytes).first(length)};
         EXPECT_FALSE(make()->restore(cut)) << "truncated to " << length << " bytes";
     }
     std::mt19937 random(1);
