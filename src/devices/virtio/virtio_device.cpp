@@ -123,8 +123,6 @@ void VirtioDevice::set_dma_enabled(bool enabled) {
     if (enabled) run_all_queues();
 }
 
-void VirtioDevice::write_config(uint32_t, unsigned, uint32_t) {}
-
 void VirtioDevice::reset() {
     drain();
     for (Virtqueue& queue : queues_)

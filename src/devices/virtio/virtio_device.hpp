@@ -73,7 +73,7 @@ public:
     uint8_t config_generation() const { return config_generation_; }
     // The device-specific configuration as the driver reads it.
     virtual std::span<const std::byte> config_space() const { return {}; }
-    virtual void write_config(uint32_t offset, unsigned size, uint32_t value);
+    virtual void write_config(uint32_t /*offset*/, unsigned /*size*/, uint32_t /*value*/) {}
 
     void reset();
     // Returns when no request is in flight.
