@@ -1,5 +1,5 @@
-// Mutex and MutexLock, with clang's thread-safety annotations. The bare-metal build has its own behind the same
-// names. See docs/locking.md for the order of locks.
+// Mutex and MutexLock, with clang's thread-safety annotations. The bare-metal build has its own
+// behind the same names. See docs/locking.md for the order of locks.
 #pragma once
 
 #include <concepts>

@@ -20,8 +20,9 @@ public:
 
 class TimerClient {
 public:
-    // The deadline given to arm() has passed; `cookie` is the one of create_timer(). Called with the device's lock held.
-    // May come once more after cancel() or a later arm(): clients compare their own deadline with the clock.
+    // The deadline given to arm() has passed; `cookie` is the one of create_timer(). Called with
+    // the device's lock held. May come once more after cancel() or a later arm(): clients compare
+    // their own deadline with the clock.
     virtual void on_timer(unsigned cookie) = 0;
 
 protected:

@@ -1,4 +1,5 @@
-// Segment descriptors. Source: Intel SDM vol. 3 sections 3.4.5 (descriptors), 3.5 (system types), 5.8.3 (gates).
+// Segment descriptors. Source: Intel SDM vol. 3 sections 3.4.5 (descriptors), 3.5 (system
+// types), 5.8.3 (gates).
 #pragma once
 
 #include <cstdint>
@@ -7,8 +8,9 @@
 
 namespace banyan::x86 {
 
-// The access byte and the flag nibble of a descriptor, as bits 40..55 of the 8 bytes (bits 8..11 of this value, the high
-// limit bits, are zero): the form in which AMD's VMCB and Intel's VMCS also keep them.
+// The access byte and the flag nibble of a descriptor, as bits 40..55 of the 8 bytes (bits 8..11 of
+// this value, the high limit bits, are zero): the form in which AMD's VMCB and Intel's VMCS also
+// keep them.
 struct Attributes : Reg<uint16_t> {
     using Type = Field<Attributes, 3, 0, uint8_t>;
     using Accessed = Field<Attributes, 0, 0, bool>;
@@ -33,15 +35,15 @@ enum class SystemType : uint8_t {
     task_gate = 5,
     interrupt_gate16 = 6,
     trap_gate16 = 7,
-    tss_available = 9,   // 32-bit, or 64-bit in long mode
+    tss_available = 9,  // 32-bit, or 64-bit in long mode
     tss_busy = 11,
     call_gate = 12,
     interrupt_gate = 14,
     trap_gate = 15,
 };
 
-// A segment register with its hidden part. `limit` is in bytes, granularity applied. An unusable segment (null selector)
-// has attributes 0.
+// A segment register with its hidden part. `limit` is in bytes, granularity applied. An unusable
+// segment (null selector) has attributes 0.
 struct SegmentRegister {
     uint16_t selector = 0;
     Attributes attributes{};
@@ -56,7 +58,9 @@ struct SegmentRegister {
 // The first 8 bytes of a descriptor in a GDT, LDT or IDT.
 struct Descriptor : Reg<uint64_t> {
     // The 16 attribute bits with the limit nibble masked out.
-    constexpr Attributes attributes() const { return {static_cast<uint16_t>((raw >> 40) & 0xF0FF)}; }
+    constexpr Attributes attributes() const {
+        return {static_cast<uint16_t>((raw >> 40) & 0xF0FF)};
+    }
     constexpr uint32_t base() const {
         return static_cast<uint32_t>(((raw >> 16) & 0xFFFFFF) | ((raw >> 32) & 0xFF000000));
     }
@@ -64,7 +68,9 @@ struct Descriptor : Reg<uint64_t> {
         const uint32_t value = static_cast<uint32_t>((raw & 0xFFFF) | ((raw >> 32) & 0xF0000));
         return attributes().get<Attributes::Granular>() ? (value << 12) | 0xFFF : value;
     }
-    constexpr SystemType system_type() const { return static_cast<SystemType>(attributes().get<Attributes::Type>()); }
+    constexpr SystemType system_type() const {
+        return static_cast<SystemType>(attributes().get<Attributes::Type>());
+    }
     // Gates.
     constexpr uint32_t gate_offset() const {
         return static_cast<uint32_t>((raw & 0xFFFF) | ((raw >> 32) & 0xFFFF0000));

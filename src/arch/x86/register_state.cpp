@@ -19,7 +19,8 @@ void put16(RegisterState& state, size_t offset, uint16_t value) {
 
 RegisterState power_on_state(bool boot_processor, uint32_t signature) {
     RegisterState state;
-    for (SegmentRegister& segment : state.segments) segment = {0, {kRealModeData}, 0xFFFF, 0};
+    for (SegmentRegister& segment : state.segments)
+        segment = {0, {kRealModeData}, 0xFFFF, 0};
     state.segments[kCs] = {0xF000, {kRealModeCode}, 0xFFFF, 0xFFFF0000};
     state.ldtr = {0, {kLdt}, 0xFFFF, 0};
     state.tr = {0, {kBusyTss}, 0xFFFF, 0};

@@ -1,4 +1,5 @@
-// RegisterState: the whole architectural state of one vCPU, in the form that every engine gets, sets and saves.
+// RegisterState: the whole architectural state of one vCPU, in the form that every engine gets,
+// sets and saves.
 #pragma once
 
 #include <array>
@@ -11,7 +12,8 @@
 
 namespace banyan::x86 {
 
-// The XSAVE area in standard format: legacy region, header, AVX state (Intel SDM vol. 1 section 13.4).
+// The XSAVE area in standard format: legacy region, header, AVX state (Intel SDM vol. 1
+// section 13.4).
 inline constexpr size_t kXsaveLegacySize = 512;
 inline constexpr size_t kXsaveHeaderSize = 64;
 inline constexpr size_t kXsaveAvxOffset = kXsaveLegacySize + kXsaveHeaderSize;
@@ -68,7 +70,8 @@ struct RegisterState {
     uint64_t cr2 = 0;
     uint64_t cr3 = 0;
     uint64_t cr4 = 0;
-    std::array<uint64_t, 4> pdpte{};  // PAE paging: loaded with CR3 (Intel SDM vol. 3 section 4.4.1)
+    std::array<uint64_t, 4>
+        pdpte{};  // PAE paging: loaded with CR3 (Intel SDM vol. 3 section 4.4.1)
     uint64_t xcr0 = kXcr0X87;
     std::array<uint64_t, 4> dr{};
     uint64_t dr6 = 0xFFFF0FF0;
@@ -79,7 +82,8 @@ struct RegisterState {
     alignas(64) std::array<std::byte, kXsaveSize> xsave{};
 };
 
-// After power-on or RESET (Intel SDM vol. 3 table 10-1). `boot_processor`: others wait for a start-up IPI.
+// After power-on or RESET (Intel SDM vol. 3 table 10-1). `boot_processor`: others wait for a
+// start-up IPI.
 RegisterState power_on_state(bool boot_processor, uint32_t signature);
 
 }  // namespace banyan::x86

@@ -1,5 +1,5 @@
-// Names of register bits. Source: Intel SDM vol. 1 section 3.4.3 (EFLAGS), vol. 3 section 2.5 (control registers), vol. 4
-// (MSRs); AMD APM vol. 2 for EFER and SYSCALL.
+// Names of register bits. Source: Intel SDM vol. 1 section 3.4.3 (EFLAGS), vol. 3 section 2.5
+// (control registers), vol. 4 (MSRs); AMD APM vol. 2 for EFER and SYSCALL.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,24 @@
 namespace banyan::x86 {
 
 // General registers in encoding order.
-enum Gpr : uint8_t { kRax, kRcx, kRdx, kRbx, kRsp, kRbp, kRsi, kRdi, kR8, kR9, kR10, kR11, kR12, kR13, kR14, kR15 };
+enum Gpr : uint8_t {
+    kRax,
+    kRcx,
+    kRdx,
+    kRbx,
+    kRsp,
+    kRbp,
+    kRsi,
+    kRdi,
+    kR8,
+    kR9,
+    kR10,
+    kR11,
+    kR12,
+    kR13,
+    kR14,
+    kR15
+};
 
 // Segment registers in encoding order.
 enum Segment : uint8_t { kEs, kCs, kSs, kDs, kFs, kGs };
