@@ -29,11 +29,8 @@ struct SetupHeader {
     uint64_t cmdline_size = 0;
 };
 
-template <class... Arguments>
-tl::unexpected<Error> bad_kernel(const LoadRequest& request, const char* format,
-                                 Arguments... arguments) {
-    return image_error(ErrorCode::invalid_data, "kernel", request.kernel_name, format,
-                       arguments...);
+tl::unexpected<Error> bad_kernel(const LoadRequest& request, const char* why) {
+    return image_error(ErrorCode::invalid_data, "kernel", request.kernel_name, "%s", why);
 }
 
 template <class T>
@@ -51,9 +48,9 @@ Result<void> check_header(const LoadRequest& request) {
     }
     const unsigned version = field<le16>(request, zp::kVersion);
     if (version < zp::kFirstVersion) {
-        return bad_kernel(request,
-                          "boot protocol %u.%02u is too old; give a kernel of Linux 3.8 or newer",
-                          version >> 8, version & 0xFF);
+        return image_error(ErrorCode::invalid_data, "kernel", request.kernel_name,
+                           "boot protocol %u.%02u is too old; give a kernel of Linux 3.8 or newer",
+                           version >> 8, version & 0xFF);
     }
     if ((field<le16>(request, zp::kXloadflags) & zp::kXlfKernel64) == 0) {
         return bad_kernel(request,
@@ -78,8 +75,9 @@ Result<std::span<const std::byte>> kernel_part(const LoadRequest& request) {
     const uint64_t length = uint64_t{field<le32>(request, zp::kSyssize)} * 16;
     const auto part = ByteView(request.kernel).range(start, length);
     if (!part || part->size() <= zp::kEntry64) {
-        return bad_kernel(request, "the file is truncated: it has %zu bytes of %llu; copy it again",
-                          request.kernel.size(), static_cast<unsigned long long>(start + length));
+        return image_error(ErrorCode::invalid_data, "kernel", request.kernel_name,
+                           "the file is truncated: it has %zu bytes of %llu; copy it again",
+                           request.kernel.size(), static_cast<unsigned long long>(start + length));
     }
     return *part;
 }

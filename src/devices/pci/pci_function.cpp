@@ -158,9 +158,6 @@ void PciFunction::config_write(uint16_t offset, unsigned size, uint32_t value) {
     on_config_written(offset, size);
 }
 
-void PciFunction::on_config_read(uint16_t, unsigned) {}
-void PciFunction::on_config_written(uint16_t, unsigned) {}
-
 void PciFunction::set_config_bytes(uint16_t offset, std::span<const uint8_t> bytes) {
     BANYAN_ASSERT(offset + bytes.size() <= config_.size());
     std::copy(bytes.begin(), bytes.end(), config_.begin() + offset);

@@ -76,10 +76,11 @@ protected:
     void set_intx(bool asserted);
     bool bus_master_enabled() const;
 
-    // A guest is about to read these bytes: the device may refresh them by set_config_bytes().
-    virtual void on_config_read(uint16_t offset, unsigned size);
+    // A guest is about to read these bytes (offset, size): the device may refresh them by
+    // set_config_bytes().
+    virtual void on_config_read(uint16_t, unsigned) {}
     // A guest has written these bytes, of which only the writable bits have changed.
-    virtual void on_config_written(uint16_t offset, unsigned size);
+    virtual void on_config_written(uint16_t, unsigned) {}
     std::span<const uint8_t> config() const { return config_; }
     void set_config_bytes(uint16_t offset, std::span<const uint8_t> bytes);
 

@@ -48,6 +48,7 @@ private:
 
     Step step(unsigned queue) override;
     Step step_receive();
+    Virtqueue::Next look_for_room();
     Step step_transmit();
     void on_reset() override;
     void save_device(StateWriter& writer) const override;
@@ -58,7 +59,7 @@ private:
     CharSource* source_;
     // bookkeeping
     DescriptorChain chain_;
-    std::array<uint8_t, 512> copy_{};
+    std::array<uint8_t, 4096> copy_{};
     size_t receive_room_ = 0;  // of the next chain, when it was last looked at
     // guest-visible state
     VirtioConsoleConfig config_{};

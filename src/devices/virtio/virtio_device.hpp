@@ -73,7 +73,7 @@ public:
     uint8_t config_generation() const { return config_generation_; }
     // The device-specific configuration as the driver reads it.
     virtual std::span<const std::byte> config_space() const { return {}; }
-    virtual void write_config(uint32_t offset, unsigned size, uint32_t value);
+    virtual void write_config(uint32_t /*offset*/, unsigned /*size*/, uint32_t /*value*/) {}
 
     void reset();
     // Returns when no request is in flight.
@@ -103,10 +103,15 @@ protected:
     // For completions: whether run_queue() is on, which then looks for interrupts itself.
     bool running() const { return running_; }
     void send_interrupt(unsigned queue);
+    // Calls run_queue(queue) soon, but not from within this call.
+    void continue_later(unsigned queue) { transport_->run_later(queue); }
     void config_changed();
     void set_needs_reset(const char* reason);
 
 private:
+    bool features_acceptable(uint64_t features) const;
+    bool run_bounded(unsigned index);
+
     // configuration
     VirtioIdentity identity_;
     uint64_t features_;

@@ -9,6 +9,7 @@
 #include "devices/pci/msix.hpp"
 #include "devices/pci/pci_function.hpp"
 #include "devices/virtio/virtio_device.hpp"
+#include "devices/virtio/virtio_pci_state.hpp"
 #include "vm/clock.hpp"
 #include "vm/irq.hpp"
 
@@ -17,6 +18,7 @@ namespace banyan {
 struct VirtioPciWiring {
     PciBarMapper& mapper;
     MsiSink& msi;
+    const Clock& clock;
     TimerService& timers;  // for work that is continued later
     IrqLine intx = {};
 };
@@ -39,18 +41,29 @@ public:
 private:
     IoStatus mmio_read(uint64_t offset, unsigned size, uint64_t& value) override;
     IoStatus mmio_write(uint64_t offset, unsigned size, uint64_t value) override;
-    IoStatus common_read(uint32_t offset, unsigned size, uint64_t& value);
-    IoStatus common_write(uint32_t offset, unsigned size, uint64_t value);
-    IoStatus queue_read(uint32_t offset, unsigned size, uint64_t& value) const;
-    IoStatus queue_write(uint32_t offset, unsigned size, uint64_t value);
+    IoStatus common_read(uint64_t offset, unsigned size, uint64_t& value) const;
+    IoStatus common_write(uint64_t offset, unsigned size, uint64_t value);
+    uint64_t read_common(virtio::Common reg) const;
+    void write_common(virtio::Common reg, uint64_t value);
+    uint64_t read_queue(virtio::Common reg) const;
+    void write_queue(virtio::Common reg, uint64_t value);
+    IoStatus isr_read(uint64_t offset, uint64_t& value);
     IoStatus device_config_read(uint64_t offset, unsigned size, uint64_t& value) const;
-    uint8_t read_isr();
+    IoStatus device_config_write(uint64_t offset, unsigned size, uint64_t value);
+    IoStatus notify_write(uint64_t offset);
+    void write_driver_feature(uint32_t value);
     void write_device_status(uint8_t value);
     uint16_t valid_vector(uint64_t vector) const;
 
+    // An access through the PCI configuration capability.
+    struct Window {
+        MmioIo* handler;
+        uint64_t offset;
+        unsigned size;
+    };
+    bool window(uint16_t offset, unsigned size, Window& window) const;
     void on_config_read(uint16_t offset, unsigned size) override;
     void on_config_written(uint16_t offset, unsigned size) override;
-    bool config_window(uint64_t& offset, unsigned& size) const;
 
     void queue_interrupt(unsigned queue) override;
     void config_interrupt() override;
@@ -59,11 +72,13 @@ private:
 
     void add_virtio_capabilities();
     void reset_transport();
-    void update_intx();
+    Result<void> restore_all(StateReader& reader);
+    Result<void> restore_transport(StateReader& reader);
 
     // configuration
     uint16_t pci_cfg_capability_ = 0;
     // wiring
+    const Clock& clock_;
     std::unique_ptr<Timer> timer_;
     // bookkeeping
     uint64_t run_later_ = 0;  // a bit for each queue
@@ -71,12 +86,7 @@ private:
     std::unique_ptr<VirtioDevice> device_;
     Msix msix_;
     // guest-visible state
-    uint32_t device_feature_select_ = 0;
-    uint32_t driver_feature_select_ = 0;
-    uint16_t config_vector_ = virtio::kNoVector;
-    uint16_t queue_select_ = 0;
-    std::vector<uint16_t> queue_vectors_;
-    uint8_t isr_ = 0;
+    VirtioPciStateV1 registers_;
 };
 
 }  // namespace banyan

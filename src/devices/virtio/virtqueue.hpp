@@ -29,7 +29,9 @@ struct VirtioSegment {
 // it may write. Has room for a fixed number of segments, so that filling it does not allocate.
 class DescriptorChain {
 public:
-    explicit DescriptorChain(uint16_t max_segments) { segments_.reserve(max_segments); }
+    explicit DescriptorChain(uint16_t max_segments) : max_segments_(max_segments) {
+        segments_.reserve(max_segments);
+    }
 
     // Names the chain in the used ring.
     uint16_t head() const { return head_; }
@@ -53,6 +55,7 @@ private:
 
     void clear(uint16_t head);
 
+    uint16_t max_segments_;
     uint16_t head_ = 0;
     std::vector<VirtioSegment> segments_;
     size_t readable_count_ = 0;
@@ -106,9 +109,12 @@ public:
     bool restore(const VirtqueueStateV1& state, uint64_t features);
 
 private:
+    uint64_t descriptors_size() const { return uint64_t{16} * state_.size; }
+    uint64_t available_size() const { return 6 + uint64_t{2} * state_.size; }
+    uint64_t used_size() const { return 6 + uint64_t{8} * state_.size; }
     bool resolve_rings();
-    bool load_descriptor(const std::byte* table, uint32_t index,
-                         virtio::Descriptor& descriptor) const;
+    uint16_t available_index() const;
+    void store_used(uint64_t offset, uint16_t value);
     Next walk(DescriptorChain& chain, uint16_t head) const;
     bool enter_indirect(const virtio::Descriptor& descriptor,
                         std::span<const std::byte>& table) const;
@@ -119,7 +125,7 @@ private:
     // wiring
     GuestMemory& memory_;
     // bookkeeping: the rings in host memory, while enabled
-    const std::byte* descriptor_table_ = nullptr;
+    std::span<const std::byte> descriptor_table_;
     const std::byte* available_ring_ = nullptr;
     std::byte* used_ring_ = nullptr;
     bool indirect_ = false;
