@@ -1,5 +1,6 @@
 #include "vmm/vm.hpp"
 
+#include "arch/x86/register_state.hpp"
 #include "host/linux/file_bytes.hpp"
 #include "loader/loader.hpp"
 #include "machine/memory_map.hpp"
