@@ -99,6 +99,16 @@ uint64_t address_space_in_use() {
     return meminfo_bytes(read_text("/proc/self/status"), "VmSize").value_or(0);
 }
 
+Limit tightest_limit() {
+    Limit limit;
+    apply_host_memory(limit);
+    apply_cgroups(limit);
+    apply_resource_limit(limit, RLIMIT_AS, address_space_in_use(),
+                         "the address space limit (ulimit -v)");
+    apply_resource_limit(limit, RLIMIT_FSIZE, 0, "the file size limit (ulimit -f)");
+    return limit;
+}
+
 }  // namespace
 
 std::optional<uint64_t> meminfo_bytes(std::string_view meminfo, std::string_view name) {
@@ -127,13 +137,12 @@ std::optional<CgroupPath> memory_cgroup(std::string_view proc_self_cgroup) {
     return found;
 }
 
+uint64_t available_memory() {
+    return tightest_limit().left;
+}
+
 Result<void> check_memory_available(uint64_t size) {
-    Limit limit;
-    apply_host_memory(limit);
-    apply_cgroups(limit);
-    apply_resource_limit(limit, RLIMIT_AS, address_space_in_use(),
-                         "the address space limit (ulimit -v)");
-    apply_resource_limit(limit, RLIMIT_FSIZE, 0, "the file size limit (ulimit -f)");
+    const Limit limit = tightest_limit();
     if (size <= limit.left) return {};
     return fail(
         ErrorCode::out_of_memory,

@@ -25,6 +25,9 @@ std::optional<CgroupPath> memory_cgroup(std::string_view proc_self_cgroup);
 // control groups, resource limits. Nothing is reserved.
 Result<void> check_memory_available(uint64_t size);
 
+// What check_memory_available() would allow, in bytes.
+uint64_t available_memory();
+
 // "512 MiB", "1.5 GiB".
 std::string readable_size(uint64_t bytes);
 

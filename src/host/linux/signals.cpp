@@ -1,8 +1,11 @@
 #include "host/linux/signals.hpp"
 
+#include <atomic>
 #include <csignal>
+#include <string_view>
 #include <sys/signalfd.h>
 
+#include "host/linux/terminal.hpp"
 #include "host/posix/host_error.hpp"
 
 namespace banyan {
@@ -17,11 +20,40 @@ sigset_t signal_set(std::initializer_list<int> numbers) {
     return set;
 }
 
+std::atomic<int> g_end_status{1};
+static_assert(std::atomic<int>::is_always_lock_free);
+
+// Async-signal-safe: nothing here allocates or locks.
+void end_process(int) {
+    constexpr std::string_view kText =
+        "banyan: ended by a signal: before the guest ran or could be stopped\n";
+    restore_terminal();
+    [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, kText.data(), kText.size());
+    ::_exit(g_end_status.load());
+}
+
 }  // namespace
 
 void hold_signals(std::initializer_list<int> numbers) {
     const sigset_t set = signal_set(numbers);
     pthread_sigmask(SIG_BLOCK, &set, nullptr);
+}
+
+void end_at_signals(std::initializer_list<int> numbers, int status) {
+    g_end_status = status;
+    struct sigaction action {};
+    action.sa_handler = end_process;
+    sigfillset(&action.sa_mask);
+    for (const int number : numbers)
+        ::sigaction(number, &action, nullptr);
+    const sigset_t set = signal_set(numbers);
+    pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+}
+
+bool is_ignored(int number) {
+    struct sigaction action {};
+    return ::sigaction(number, nullptr, &action) == 0 && (action.sa_flags & SA_SIGINFO) == 0 &&
+           action.sa_handler == SIG_IGN;
 }
 
 void ignore_write_signals() {

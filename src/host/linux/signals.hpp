@@ -18,6 +18,13 @@ void hold_signals(std::initializer_list<int> numbers);
 // of ending the process.
 void ignore_write_signals();
 
+// For times without a SignalWatch: each of the signals restores the terminal, says so in one line
+// and ends the process with `status`. Replaces hold_signals() for them.
+void end_at_signals(std::initializer_list<int> numbers, int status);
+
+// As set by nohup and the like.
+bool is_ignored(int number);
+
 // Takes held signals.
 class SignalWatch final : private PollClient {
 public:

@@ -27,5 +27,22 @@ TEST(SignalWatch, TakesSignalsThatCameBeforeIt) {
     EXPECT_EQ(seen, (std::vector<int>{SIGUSR1, SIGUSR2}));
 }
 
+TEST(Signals, EndTheProcessWithTheStatusGiven) {
+    const auto end = [] {
+        end_at_signals({SIGTERM}, 4);
+        std::raise(SIGTERM);
+    };
+
+    EXPECT_EXIT(end(), testing::ExitedWithCode(4), "banyan: ended by a signal");
+}
+
+TEST(Signals, KnowsWhatIsIgnored) {
+    std::signal(SIGHUP, SIG_IGN);
+    EXPECT_TRUE(is_ignored(SIGHUP));
+
+    std::signal(SIGHUP, SIG_DFL);
+    EXPECT_FALSE(is_ignored(SIGHUP));
+}
+
 }  // namespace
 }  // namespace banyan
