@@ -53,8 +53,7 @@ struct Interruption {
     uint8_t vector = 0;
     bool has_error = false;
     uint32_t error = 0;
-    bool external =
-        true;  // not INT n / INT3 / INTO: sets EXT in error codes, skips the gate's DPL check
+    bool external = true;  // not INT n, INT3, INTO: sets EXT, skips the gate's DPL check
     bool int3_or_into = false;  // INT3 and INTO ignore VM86 redirection
 };
 
@@ -78,6 +77,16 @@ inline bool compare_exchange(Pair128* target, Pair128& expected, Pair128 replace
 
 enum class Access : uint8_t { read, write, fetch };
 
+// What debug exceptions need to remember from one instruction to the next; see debug.hpp.
+struct DebugTraps {
+    bool step = false;       // TF was set when the instruction began
+    bool hold = false;       // the instruction loaded SS: what it hit waits for the next one
+    bool resume = false;     // the instruction set RF for the next one
+    bool repeating = false;  // a repeated string instruction has iterations left
+    uint8_t hits = 0;        // watchpoints, bits as in DR6
+    uint8_t held_hits = 0;
+};
+
 // What a page walk found.
 struct Translation {
     uint64_t gpa = 0;
@@ -94,7 +103,6 @@ public:
     Cpu& operator=(const Cpu&) = delete;
 
     // --- guest-visible state
-    // -------------------------------------------------------------------------------------
     alignas(64) std::array<uint64_t, 18> gpr{};  // 0..15, then a constant zero for addresses
                                                  // without base or index
     uint64_t rip = 0;                            // offset in CS; valid between blocks
@@ -122,7 +130,6 @@ public:
     } vectors;
 
     // --- derived from it by mode_changed()
-    // ---------------------------------------------------------------------
     Mode mode{};
     std::array<uint64_t, x86::kSegmentCount>
         base{};  // segment bases as addressing uses them (0 for DS.. in 64-bit mode)
@@ -131,7 +138,6 @@ public:
     View view = View::supervisor;
 
     // --- execution
-    // -----------------------------------------------------------------------------------------------
     PendingFault fault;
     const Op* fault_op = nullptr;  // the instruction that raised it
     const Block* block = nullptr;  // running now
@@ -140,10 +146,10 @@ public:
     uint32_t event_mask = ~0U;            // kEventInterrupt is left out while interrupts are off
     bool shadow_next = false;  // interrupts stay off for one more instruction (STI, MOV SS)
     uint64_t retired = 0;      // instructions
+    DebugTraps debug;
     Exit stop{};               // with kEventStop
 
     // --- wiring
-    // ----------------------------------------------------------------------------------------------------
     VcpuWiring wiring;
     GuestMemory& memory;
     const Clock& clock;
@@ -153,7 +159,6 @@ public:
     std::array<std::unique_ptr<Tlb>, kViewCount> tlbs;
 
     // --- registers
-    // ---------------------------------------------------------------------------------------------------
     template <class T>
     T get(uint8_t byte_offset) const {
         T value;
@@ -208,7 +213,6 @@ public:
     void flush_tlb_page(uint64_t linear);
 
     // --- faults
-    // --------------------------------------------------------------------------------------------------
     // Each notes the fault and returns false, so that callers can `return raise(...)`. For
     // handlers: note(op) first is not needed, `op` says which instruction failed.
     bool raise(const Op* op, x86::Vector vector);
@@ -217,7 +221,6 @@ public:
     bool raise_ud(const Op* op) { return raise(op, x86::Vector::ud); }
 
     // --- memory
-    // ----------------------------------------------------------------------------------------------------
     // The effective address of op's memory operand: an offset in its segment.
     uint64_t effective_address(const Op* op, uint64_t displaced = 0) const {
         uint64_t ea = gpr[op->base] + (gpr[op->index] << op->scale) +
@@ -330,7 +333,6 @@ public:
     [[nodiscard]] bool probe(const Op* op, uint64_t linear, unsigned size, Access access, View as);
 
     // --- push and pop of the current stack; RSP is changed only by the caller through commit_rsp()
-    // -----------------------
     uint64_t stack_pointer() const { return gpr[x86::kRsp] & stack_mask; }
     // Replaces the bits of RSP that the stack uses.
     void commit_rsp(uint64_t value) {
@@ -340,7 +342,6 @@ public:
     }
 
     // --- paging (paging.cpp)
-    // ------------------------------------------------------------------------------------------
     // Walks the page tables; sets accessed and dirty bits as hardware does. False: #PF (or #GP,
     // #SS) is pending.
     [[nodiscard]] bool translate(const Op* op, uint64_t linear, Access access, View as,
@@ -351,7 +352,6 @@ public:
     [[nodiscard]] bool load_pdptes(uint64_t cr3_value);
 
     // --- instruction fetch
-    // -------------------------------------------------------------------------------------------
     // May code be fetched at CS:RIP? False: #GP is pending.
     [[nodiscard]] bool check_fetch(uint64_t linear);
     bool within_code_limit(uint64_t rip_value) const {
@@ -359,7 +359,6 @@ public:
     }
 
     // --- the loop (run.cpp)
-    // ---------------------------------------------------------------------------------------------
     Exit run();
     void post(uint32_t event_bits) { events.fetch_or(event_bits, std::memory_order_seq_cst); }
     // The engine cannot go on: leaves the loop with internal_error and this text (static storage).
@@ -438,7 +437,6 @@ private:
     void note_write(uint64_t gpa,
                     unsigned size);  // code and dirty tracking of RAM that was just written
     std::unique_lock<std::mutex> lock_bus(bool wanted);
-    bool watched(uint64_t linear) const;
     void fill_tlb(uint64_t linear, const Translation& translation, View as);
     bool check_canonical(const Op* op, uint64_t linear, unsigned size);
     bool check_segment(const Op* op, x86::Segment segment, uint64_t offset, unsigned size,

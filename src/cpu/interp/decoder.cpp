@@ -77,6 +77,12 @@ uint8_t address_register(ZydisRegister r) {
     return r == ZYDIS_REGISTER_NONE ? kZeroRegister : static_cast<uint8_t>(ZydisRegisterGetId(r));
 }
 
+// SIB without a base register. Zydis 4.0 names R13D as the base where REX.B is set and the address size is 32 bits.
+bool lacks_base(const ZydisDecodedInstruction& insn) {
+    return insn.address_width != 16 && (insn.attributes & ZYDIS_ATTRIB_HAS_SIB) != 0 &&
+           insn.raw.modrm.mod == 0 && insn.raw.sib.base == 5;
+}
+
 void fill_memory(const ZydisDecodedInstruction& insn, const ZydisDecodedOperand& operand,
                  uint64_t rip, Mode mode, Op& op) {
     const auto& mem = operand.mem;
@@ -84,10 +90,10 @@ void fill_memory(const ZydisDecodedInstruction& insn, const ZydisDecodedOperand&
     if (insn.address_width == 32) op.bits |= Op::kAddress32;
     if (insn.address_width == 16) op.bits |= Op::kAddress16;
     op.segment = static_cast<uint8_t>(ZydisRegisterGetId(mem.segment));
-    op.displacement = mem.disp.has_displacement ? mem.disp.value : 0;
+    op.displacement = insn.raw.disp.size != 0 ? insn.raw.disp.value : 0;
     if (mem.base == ZYDIS_REGISTER_RIP || mem.base == ZYDIS_REGISTER_EIP) {
         op.displacement += static_cast<int64_t>(rip + insn.length);
-    } else {
+    } else if (!lacks_base(insn)) {
         op.base = address_register(mem.base);
     }
     // VSIB indices are vector registers: their family looks at the operand itself.
@@ -118,8 +124,11 @@ void fill_operands(const ZydisDecodedInstruction& insn, const ZydisDecodedOperan
     for (unsigned i = 0; i < insn.operand_count_visible; ++i) {
         const ZydisDecodedOperand& operand = operands[i];
         if (is_gpr(operand)) {
-            (op.destination == kNoOperand ? op.destination : op.source) =
-                gpr_offset(operand.reg.value);
+            if (op.destination == kNoOperand) {
+                op.destination = gpr_offset(operand.reg.value);
+            } else if (op.source == kNoOperand) {
+                op.source = gpr_offset(operand.reg.value);
+            }
         } else if (operand.type == ZYDIS_OPERAND_TYPE_MEMORY) {
             fill_memory(insn, operand, rip, mode, op);
         } else if (operand.type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {

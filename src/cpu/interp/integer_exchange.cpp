@@ -63,7 +63,7 @@ Handler select_xadd(Op& op) {
     BANYAN_BY_SIZE(op.operand_size, op_xadd_memory, false)
 }
 
-// The accumulator is written only on a mismatch: a 32-bit write would clear the upper half of RAX.
+// One of the two registers is written, never both: a 32-bit write clears the upper half of its register.
 template <class T>
 void op_cmpxchg_register(Cpu& cpu, const Op* op) {
     const T accumulator = cpu.get<T>(0);
@@ -73,7 +73,6 @@ void op_cmpxchg_register(Cpu& cpu, const Op* op) {
     if (accumulator == a) {
         cpu.set<T>(op->destination, replacement);
     } else {
-        cpu.set<T>(op->destination, a);
         cpu.set<T>(0, a);
     }
     NEXT(cpu, op);

@@ -113,7 +113,10 @@ bool signed_quotient_fits(T low, T high, T divisor) {
     const auto dividend =
         static_cast<Wide>((static_cast<typename Twice<T>::Type>(high) << (sizeof(T) * 8)) | low);
     const Wide by = static_cast<Narrow>(divisor);
-    if (by == -1) return dividend >= -static_cast<Wide>(std::numeric_limits<Narrow>::max());
+    if (by == -1) {  // the quotient is -dividend, which the wide type may not hold
+        return dividend >= -static_cast<Wide>(std::numeric_limits<Narrow>::max()) &&
+               dividend <= -static_cast<Wide>(std::numeric_limits<Narrow>::min());
+    }
     const auto quotient = static_cast<Wide>(dividend / by);
     return quotient >= std::numeric_limits<Narrow>::min() &&
            quotient <= std::numeric_limits<Narrow>::max();

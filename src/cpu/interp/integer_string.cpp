@@ -94,9 +94,11 @@ struct Cmps {
     static bool element(Cpu& cpu, const Op* op) {
         T a;
         T b;
-        if (!cpu.read_segment(op, source_segment(op), get_index(cpu, op, x86::kRsi), a))
-            return false;
+        // The destination first, as faults of both show on AMD's processors.
         if (!cpu.read_segment(op, x86::kEs, get_index(cpu, op, x86::kRdi), b)) return false;
+        if (!cpu.read_segment(op, source_segment(op), get_index(cpu, op, x86::kRsi), a)) {
+            return false;
+        }
         sub<T>(a, b, cpu.arith);
         step_index<T>(cpu, op, x86::kRsi);
         step_index<T>(cpu, op, x86::kRdi);
@@ -175,9 +177,15 @@ void op_string(Cpu& cpu, const Op* op) {
 template <class T, class Operation>
 void op_string_repeated(Cpu& cpu, const Op* op) {
     uint64_t left = get_index(cpu, op, x86::kRcx);
+    // Debuggers see each iteration.
+    const bool singly = cpu.block->mode.has(Mode::kOneInstruction);
+    const uint64_t limit = singly ? 1 : kElementsAtOnce;
     for (uint64_t done = 0; left != 0;) {
-        if (done >= kElementsAtOnce) return repeat(cpu, op);
-        uint64_t count = Operation::template run<T>(cpu, op, std::min(left, kElementsAtOnce));
+        if (done >= limit) {
+            cpu.debug.repeating = singly;
+            return repeat(cpu, op);
+        }
+        uint64_t count = Operation::template run<T>(cpu, op, std::min(left, limit));
         if (count == 0) {
             if (!Operation::template element<T>(cpu, op)) return;
             count = 1;

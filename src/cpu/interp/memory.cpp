@@ -4,6 +4,7 @@
 #include "cpu/interp/code_cache.hpp"
 #include "cpu/interp/code_coherence.hpp"
 #include "cpu/interp/cpu.hpp"
+#include "cpu/interp/debug.hpp"
 #include "support/bits.hpp"
 
 namespace banyan::interp {
@@ -124,6 +125,7 @@ bool Cpu::resolve(const Op* op, uint64_t linear, unsigned size, Access access, V
         linear &= 0xFFFFFFFF;
     }
     const unsigned room = static_cast<unsigned>(kPageSize - (linear & (kPageSize - 1)));
+    if (op != nullptr && debug_active(*this)) note_data_access(*this, linear, size, access);
     target.size = size;
     target.first_size = std::min(size, room);
     Translation first;
@@ -146,7 +148,7 @@ bool Cpu::resolve(const Op* op, uint64_t linear, unsigned size, Access access, V
 
 void Cpu::fill_tlb(uint64_t linear, const Translation& translation, View as) {
     const MemoryRegion* region = memory.find(Gpa{translation.gpa});
-    if (region == nullptr || watched(linear)) return;
+    if (region == nullptr || page_is_watched(*this, linear)) return;
     const uint64_t offset = (translation.gpa & ~(kPageSize - 1)) - region->start.value;
     const bool plain =
         region->page_flags[offset >> kPageShift].load(std::memory_order_seq_cst) == 0;
@@ -248,17 +250,6 @@ void Cpu::note_write(uint64_t gpa, unsigned size) {
 
 std::unique_lock<std::mutex> Cpu::lock_bus(bool wanted) {
     return wanted ? std::unique_lock(coherence.bus_lock()) : std::unique_lock<std::mutex>();
-}
-
-// A page on which a data breakpoint is armed takes the slow path. DR7: Intel SDM vol. 3
-// section 17.2.4.
-bool Cpu::watched(uint64_t linear) const {
-    for (unsigned i = 0; i < 4; ++i) {
-        const bool enabled = ((dr7 >> (i * 2)) & 3) != 0;
-        const bool data = ((dr7 >> (16 + i * 4)) & 1) != 0;
-        if (enabled && data && ((dr[i] ^ linear) >> kPageShift) == 0) return true;
-    }
-    return false;
 }
 
 }  // namespace banyan::interp

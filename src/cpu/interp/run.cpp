@@ -3,6 +3,7 @@
 #include "cpu/interp/code_coherence.hpp"
 #include "cpu/interp/cpu.hpp"
 #include "cpu/interp/cpu_model.hpp"
+#include "cpu/interp/debug.hpp"
 
 namespace banyan::interp {
 
@@ -22,13 +23,6 @@ bool makes_double_fault(Vector first, Vector second) {
     if (is_contributory(first)) return is_contributory(second);
     if (first == Vector::pf) return is_contributory(second) || second == Vector::pf;
     return false;
-}
-
-// Faults push RF set, so that an instruction breakpoint does not fire again on return
-// (section 17.3.1.1).
-bool is_fault(const PendingFault& f) {
-    return !f.trap && !f.software && f.vector != Vector::bp && f.vector != Vector::of &&
-           f.vector != Vector::db;
 }
 
 }  // namespace
@@ -106,13 +100,17 @@ void Cpu::execute(Block* b) {
     }
 }
 
+// One instruction, with what debug exceptions want to know before and after it.
 void Cpu::step() {
+    if (check_execution_breakpoint(*this)) {
+        deliver_fault();
+        return;
+    }
     Block* next = code->lookup(mode);
     if (next == nullptr) {
         deliver_fault();
         return;
     }
-    const bool trap = flag(x86::kTf);
     block = next;
     next->ops->handler(*this, next->ops);
     if (fault.active) {
@@ -121,13 +119,9 @@ void Cpu::step() {
         return;
     }
     retired += next->count;
-    system_flags &= ~uint32_t{x86::kRf};
+    const bool nothing_pending = after_instruction_debug(*this);
     mode_changed();
-    if (trap) {
-        dr6 |= uint64_t{1} << 14;  // BS
-        fault = {.active = true, .trap = true, .vector = Vector::db};
-        deliver_fault();
-    }
+    if (!nothing_pending) deliver_fault();
 }
 
 void Cpu::deliver_fault() {
@@ -135,7 +129,6 @@ void Cpu::deliver_fault() {
     for (;;) {
         fault.active = false;
         if (first.vector == Vector::pf) cr2 = first.address;
-        if (is_fault(first)) system_flags |= x86::kRf;
         const Interruption interruption{.vector = static_cast<uint8_t>(first.vector),
                                         .has_error = first.has_error,
                                         .error = first.error,
