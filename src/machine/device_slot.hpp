@@ -113,6 +113,7 @@ public:
 
     uint64_t size_bytes() const override { return disk_.size_bytes(); }
     bool read_only() const override { return disk_.read_only(); }
+    bool supports(BlockRequest::Kind kind) const override { return disk_.supports(kind); }
     void submit(const BlockRequest& request, BlockClient& client) override;
     void drain() override;
 

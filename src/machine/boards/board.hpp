@@ -89,9 +89,12 @@ public:
     // On an error the board is as after reset().
     Result<void> restore(StateReader& reader);
 
+    struct Parts;  // boards/board_parts.hpp
+
 private:
-    struct Parts;
     explicit Board(std::unique_ptr<Parts> parts);
+    Result<void> restore_chips(StateReader& reader);
+
     std::unique_ptr<Parts> parts_;
 };
 
