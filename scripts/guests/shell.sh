@@ -19,7 +19,8 @@ make_shell() {
     mkdir -p root/{bin,sbin,etc,dev,proc,sys,tmp,root,usr/bin}
     install_busybox
     install -m 755 "$here/initramfs/init" root/init
-    install -m 755 "$here/initramfs/coldplug" "$here/initramfs/lspci" root/bin/
+    install -m 755 "$here"/initramfs/{console,coldplug,lspci} root/bin/
+    install -m 644 "$here/initramfs/inittab" root/etc/
     printf 'root::0:0:root:/root:/bin/sh\n' >root/etc/passwd
     printf 'root:x:0:\n' >root/etc/group
     install_modules "$version"
