@@ -448,6 +448,7 @@ private:
     bool handle_events();  // false: leave run() with `stop`
     void take_interrupt();
     void deliver_fault();
+    void settle_fault();
     void deliver_interruption(const Interruption& interruption);
     void start_up();
 };

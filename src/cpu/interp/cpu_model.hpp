@@ -60,24 +60,48 @@ enum class Feature : uint8_t {
     count
 };
 
+enum class CpuidOutput : uint8_t { eax, ebx, ecx, edx };
+
+// Whose rules hold where processors differ: the host's, so that what runs natively and what is
+// interpreted agree.
+enum class Vendor : uint8_t { intel, amd };
+
 class CpuModel {
 public:
-    // `name`: "max" (all that the engine and the host have), "x86-64-v2", "x86-64-v3",
-    // "qemu64"-like minimum "x86-64".
+    // `name`: "max" (all that the engine and the host have), "x86-64", "x86-64-v2", "x86-64-v3":
+    // the levels of the psABI, and what an operating system needs beside them.
     static Result<CpuModel> create(std::string_view name, unsigned cpu_count, uint64_t tsc_hz);
 
     bool has(Feature feature) const {
         return (features_ >> static_cast<unsigned>(feature) & 1U) != 0;
     }
-    // CPUID as this vCPU sees it; OSXSAVE, OSPKE and the APIC id depend on the vCPU.
+    bool is_amd() const { return vendor_ == Vendor::amd; }
+    // CPUID as this vCPU sees it; OSXSAVE and the APIC id depend on the vCPU.
     CpuidResult cpuid(uint32_t leaf, uint32_t subleaf, unsigned apic_id, uint64_t cr4,
                       uint64_t xcr0) const;
     // Family, model and stepping: EDX after reset.
-    uint32_t signature() const;
+    uint32_t signature() const { return signature_; }
     unsigned physical_address_bits() const { return 40; }
 
 private:
+    // The bits of the features that this model has in one output of CPUID.
+    uint32_t feature_word(uint32_t leaf, uint32_t subleaf, CpuidOutput output) const;
+    void drop_useless_features();
+    CpuidResult standard_leaf(uint32_t leaf, uint32_t subleaf, unsigned apic_id, uint64_t cr4,
+                              uint64_t xcr0) const;
+    CpuidResult extended_leaf(uint32_t leaf, uint32_t subleaf, unsigned apic_id) const;
+    CpuidResult hypervisor_leaf(uint32_t leaf) const;
+    CpuidResult identification(unsigned apic_id, uint64_t cr4) const;
+    CpuidResult topology(uint32_t subleaf, unsigned apic_id) const;
+    CpuidResult xsave_leaf(uint32_t subleaf, uint64_t xcr0) const;
+    CpuidResult cache(uint32_t subleaf) const;
+    CpuidResult extended_features() const;
+    CpuidResult address_sizes() const;
+    unsigned core_id_bits() const;
+
     uint64_t features_ = 0;
+    Vendor vendor_ = Vendor::intel;
+    uint32_t signature_ = 0;
     unsigned cpu_count_ = 1;
     uint64_t tsc_hz_ = 0;
 };

@@ -6,8 +6,12 @@ namespace {
 
 enum class Kind : uint8_t { execute = 0, write = 1, port = 2, access = 3 };  // R/W fields of DR7
 
-bool enabled(const Cpu& cpu, unsigned i) { return (cpu.dr7 >> (2 * i) & 3U) != 0; }
-Kind kind_of(const Cpu& cpu, unsigned i) { return static_cast<Kind>(cpu.dr7 >> (16 + 4 * i) & 3U); }
+bool enabled(const Cpu& cpu, unsigned i) {
+    return (cpu.dr7 >> (2 * i) & 3U) != 0;
+}
+Kind kind_of(const Cpu& cpu, unsigned i) {
+    return static_cast<Kind>(cpu.dr7 >> (16 + 4 * i) & 3U);
+}
 
 // LEN field 2 is eight bytes: Intel SDM vol. 3 section 18.2.4.
 unsigned size_of(const Cpu& cpu, unsigned i) {
@@ -15,16 +19,20 @@ unsigned size_of(const Cpu& cpu, unsigned i) {
     return kSizes[cpu.dr7 >> (18 + 4 * i) & 3U];
 }
 
-uint64_t start_of(const Cpu& cpu, unsigned i) { return cpu.dr[i] & ~uint64_t{size_of(cpu, i) - 1}; }
+uint64_t start_of(const Cpu& cpu, unsigned i) {
+    return cpu.dr[i] & ~uint64_t{size_of(cpu, i) - 1};
+}
 
 bool overlaps(const Cpu& cpu, unsigned i, uint64_t address, unsigned size) {
     const uint64_t start = start_of(cpu, i);
     return address < start + size_of(cpu, i) && start < address + size;
 }
 
-// The hits of the last debug exception do not add up with those of earlier ones; BS, BT and BD stay until the handler
-// clears them.
-void set_dr6(Cpu& cpu, uint64_t bits) { cpu.dr6 = (cpu.dr6 & ~kDr6Hits) | bits; }
+// The hits of the last debug exception do not add up with those of earlier ones; BS, BT and BD stay
+// until the handler clears them.
+void set_dr6(Cpu& cpu, uint64_t bits) {
+    cpu.dr6 = (cpu.dr6 & ~kDr6Hits) | bits;
+}
 
 }  // namespace
 
@@ -37,7 +45,8 @@ bool check_execution_breakpoint(Cpu& cpu) {
     uint64_t hits = 0;
     const uint64_t linear = cpu.base[x86::kCs] + cpu.rip;
     for (unsigned i = 0; i < 4; ++i) {
-        if (enabled(cpu, i) && kind_of(cpu, i) == Kind::execute && cpu.dr[i] == linear) hits |= uint64_t{1} << i;
+        if (enabled(cpu, i) && kind_of(cpu, i) == Kind::execute && cpu.dr[i] == linear)
+            hits |= uint64_t{1} << i;
     }
     if (hits == 0) return false;
     set_dr6(cpu, hits);
@@ -46,13 +55,13 @@ bool check_execution_breakpoint(Cpu& cpu) {
 }
 
 bool after_instruction_debug(Cpu& cpu) {
-    // A breakpoint on a repeated string instruction stops before the first iteration only: Intel SDM vol. 3 section
-    // 18.3.1.1.
+    // A breakpoint on a repeated string instruction stops before the first iteration only: Intel
+    // SDM vol. 3 section 18.3.1.1.
     if (!cpu.debug.resume) cpu.system_flags &= ~static_cast<uint32_t>(x86::kRf);
     if (cpu.debug.repeating) cpu.system_flags |= x86::kRf;
     cpu.debug.resume = cpu.debug.repeating = false;
-    // MOV SS and POP SS hold back what they hit until after the next instruction, and swallow the single step: Intel SDM
-    // vol. 3 section 6.8.3.
+    // MOV SS and POP SS hold back what they hit until after the next instruction, and swallow the
+    // single step: Intel SDM vol. 3 section 6.8.3.
     if (cpu.debug.hold) {
         cpu.debug.held_hits = cpu.debug.hits;
         return true;
@@ -68,7 +77,8 @@ bool after_instruction_debug(Cpu& cpu) {
 void note_data_access(Cpu& cpu, uint64_t linear, unsigned size, Access access) {
     for (unsigned i = 0; i < 4; ++i) {
         const Kind kind = kind_of(cpu, i);
-        const bool matches = kind == Kind::access || (kind == Kind::write && access == Access::write);
+        const bool matches =
+            kind == Kind::access || (kind == Kind::write && access == Access::write);
         if (enabled(cpu, i) && matches && overlaps(cpu, i, linear, size)) {
             cpu.debug.hits = static_cast<uint8_t>(cpu.debug.hits | 1U << i);
         }
@@ -94,10 +104,12 @@ void note_port_access(Cpu& cpu, uint16_t port, unsigned size) {
     }
 }
 
-// Where no breakpoint can see RF, it is not kept: it would stay on until the next breakpoint is armed.
+// Where no breakpoint can see RF, it is not kept: it would stay on until the next breakpoint is
+// armed.
 void set_resume_flag(Cpu& cpu, bool resume) {
     cpu.debug.resume = resume && (cpu.dr7 & kDr7Enables) != 0;
-    cpu.system_flags = (cpu.system_flags & ~static_cast<uint32_t>(x86::kRf)) | (cpu.debug.resume ? x86::kRf : 0U);
+    cpu.system_flags =
+        (cpu.system_flags & ~static_cast<uint32_t>(x86::kRf)) | (cpu.debug.resume ? x86::kRf : 0U);
 }
 
 void raise_debug_trap(Cpu& cpu, uint64_t dr6_bits) {

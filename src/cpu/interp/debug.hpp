@@ -1,7 +1,8 @@
-// Debug exceptions: single step, breakpoints, data and port watchpoints. Source: Intel SDM vol. 3 chapter 18.
+// Debug exceptions: single step, breakpoints, data and port watchpoints. Source: Intel SDM vol. 3
+// chapter 18.
 //
-// While TF is set or DR7 enables anything, blocks hold one instruction (Mode::kOneInstruction), and the run loop calls
-// check_execution_breakpoint() before and after_instruction_debug() after each.
+// While TF is set or DR7 enables anything, blocks hold one instruction (Mode::kOneInstruction), and
+// the run loop calls check_execution_breakpoint() before and after_instruction_debug() after each.
 #pragma once
 
 #include <cstdint>
@@ -18,16 +19,20 @@ inline constexpr uint64_t kDr7Enables = 0xFF;
 inline constexpr uint64_t kDr7Gd = uint64_t{1} << 13;
 
 // Whether instructions must run one by one for the debugger's sake.
-inline bool debug_active(const Cpu& cpu) { return cpu.flag(x86::kTf) || (cpu.dr7 & kDr7Enables) != 0; }
+inline bool debug_active(const Cpu& cpu) {
+    return cpu.flag(x86::kTf) || (cpu.dr7 & kDr7Enables) != 0;
+}
 
-// Before an instruction: notes TF. True: an execution breakpoint is set on it, and #DB is pending as a fault at cpu.rip.
+// Before an instruction: notes TF. True: an execution breakpoint is set on it, and #DB is pending
+// as a fault at cpu.rip.
 [[nodiscard]] bool check_execution_breakpoint(Cpu& cpu);
 
-// After an instruction that retired: raises #DB as a trap if it was single-stepped or touched watched data. False: #DB is
-// pending.
+// After an instruction that retired: raises #DB as a trap if it was single-stepped or touched
+// watched data. False: #DB is pending.
 bool after_instruction_debug(Cpu& cpu);
 
-// A data access of `size` bytes, from the memory slow path: remembers hits until the instruction retires.
+// A data access of `size` bytes, from the memory slow path: remembers hits until the instruction
+// retires.
 void note_data_access(Cpu& cpu, uint64_t linear, unsigned size, Access access);
 // True when a data watchpoint lies in the page: it must have no TLB tag.
 bool page_is_watched(const Cpu& cpu, uint64_t linear);

@@ -1,4 +1,5 @@
-// RETF, and the checks it shares with IRET. Source: Intel SDM vol. 2 "RET" and "IRET", vol. 3 section 5.8.6.
+// RETF, and the checks it shares with IRET. Source: Intel SDM vol. 2 "RET" and "IRET", vol. 3
+// section 5.8.6.
 #include "cpu/interp/far_transfer.hpp"
 #include "cpu/interp/system.hpp"
 
@@ -51,12 +52,13 @@ bool prepare_return_stack(Cpu& cpu, const Op* op, uint16_t selector, const x86::
     return true;
 }
 
-// Intel SDM vol. 3 section 5.8.6. In 64-bit mode too, so that a 32-bit caller gets none of the kernel's segments.
+// Intel SDM vol. 3 section 5.8.6. In 64-bit mode too, so that a 32-bit caller gets none of the
+// kernel's segments.
 void drop_inner_segments(Cpu& cpu) {
     for (const x86::Segment segment : {x86::kEs, x86::kDs, x86::kFs, x86::kGs}) {
         x86::SegmentRegister& reg = cpu.seg[segment];
-        const bool conforming =
-            reg.attributes.get<x86::Attributes::Code>() && reg.attributes.get<x86::Attributes::ExpandDown>();
+        const bool conforming = reg.attributes.get<x86::Attributes::Code>() &&
+                                reg.attributes.get<x86::Attributes::ExpandDown>();
         if (reg.usable() && reg.dpl() < cpu.cpl && !conforming) reg = {0, {}, 0, 0};
     }
 }
@@ -77,7 +79,8 @@ void return_outer(Cpu& cpu, const Op* op, uint64_t rip, const x86::SegmentRegist
     const auto released = static_cast<unsigned>(op->immediate);
     uint64_t sp;
     uint64_t selector;
-    if (!peek(cpu, op, 2, width, sp, released) || !peek(cpu, op, 3, width, selector, released)) return;
+    if (!peek(cpu, op, 2, width, sp, released) || !peek(cpu, op, 3, width, selector, released))
+        return;
     x86::SegmentRegister ss;
     if (!prepare_return_stack(cpu, op, static_cast<uint16_t>(selector), cs, ss)) return;
     if (!check_target(cpu, {.op = op}, cs, rip)) return;
@@ -104,7 +107,8 @@ void return_protected(Cpu& cpu, const Op* op, uint64_t rip, uint16_t selector) {
 void op_far_return(Cpu& cpu, const Op* op) {
     uint64_t rip;
     uint64_t selector;
-    if (!peek(cpu, op, 0, op->operand_size, rip) || !peek(cpu, op, 1, op->operand_size, selector)) return;
+    if (!peek(cpu, op, 0, op->operand_size, rip) || !peek(cpu, op, 1, op->operand_size, selector))
+        return;
     if (!cpu.protected_mode() || cpu.vm86()) {
         return_real(cpu, op, rip, static_cast<uint16_t>(selector));
     } else {

@@ -1,5 +1,5 @@
-// JMP FAR and CALL FAR: code segments, call gates, task gates, TSSs. Source: Intel SDM vol. 2 "CALL" and "JMP", vol. 3
-// sections 5.8 and 7.3.
+// JMP FAR and CALL FAR: code segments, call gates, task gates, TSSs. Source: Intel SDM vol. 2
+// "CALL" and "JMP", vol. 3 sections 5.8 and 7.3.
 #include "cpu/interp/far_transfer.hpp"
 
 #include "cpu/interp/cpu_model.hpp"
@@ -26,7 +26,8 @@ struct Gate {
     unsigned parameters;
 };
 
-bool push_return_address(Cpu& cpu, const Loading& by, const Transfer& to, unsigned width, uint64_t& sp) {
+bool push_return_address(Cpu& cpu, const Loading& by, const Transfer& to, unsigned width,
+                         uint64_t& sp) {
     // A 64-bit gate pushes on the flat stack even when 32-bit code calls through it.
     const Stack stack =
         width == 8 ? Stack::flat64(cpu, cpu.stack_pointer(), cpu.cpl) : Stack::current(cpu);
@@ -38,7 +39,8 @@ bool push_return_address(Cpu& cpu, const Loading& by, const Transfer& to, unsign
 }
 
 // Same privilege: jumps, and calls that stay on the stack.
-bool transfer_same(Cpu& cpu, const Transfer& to, unsigned width, const x86::SegmentRegister& cs, uint64_t rip) {
+bool transfer_same(Cpu& cpu, const Transfer& to, unsigned width, const x86::SegmentRegister& cs,
+                   uint64_t rip) {
     const Loading by{.op = to.op};
     if (!check_target(cpu, by, cs, rip)) return false;
     if (to.call) {
@@ -58,7 +60,8 @@ bool transfer_real(Cpu& cpu, const Transfer& to) {
 bool transfer_to_code(Cpu& cpu, const Transfer& to, DescriptorEntry& entry) {
     const Loading by{.op = to.op};
     const uint8_t rpl = to.selector & 3U;
-    const bool allowed = entry.is_conforming() ? entry.dpl() <= cpu.cpl : rpl <= cpu.cpl && entry.dpl() == cpu.cpl;
+    const bool allowed =
+        entry.is_conforming() ? entry.dpl() <= cpu.cpl : rpl <= cpu.cpl && entry.dpl() == cpu.cpl;
     if (!entry.is_code() || !allowed) return by.fail(cpu, to.selector);
     x86::SegmentRegister cs;
     if (!prepare_code_segment(cpu, by, to.selector, cpu.cpl, entry, cs)) return false;
@@ -66,7 +69,8 @@ bool transfer_to_code(Cpu& cpu, const Transfer& to, DescriptorEntry& entry) {
 }
 
 // Parameters are read from the caller's stack before anything is pushed on the new one.
-bool read_parameters(Cpu& cpu, const Op* op, const Gate& gate, std::array<uint64_t, 31>& parameters) {
+bool read_parameters(Cpu& cpu, const Op* op, const Gate& gate,
+                     std::array<uint64_t, 31>& parameters) {
     for (unsigned i = 0; i < gate.parameters; ++i) {
         if (!peek(cpu, op, i, gate.width, parameters[i])) return false;
     }
@@ -84,7 +88,8 @@ bool call_inner(Cpu& cpu, const Transfer& to, const Gate& gate, const x86::Segme
     StackFrame frame(stack, gate.width);
     frame.push(cpu.seg[x86::kSs].selector);
     frame.push(cpu.gpr[x86::kRsp]);
-    for (unsigned i = gate.parameters; i > 0; --i) frame.push(parameters[i - 1]);
+    for (unsigned i = gate.parameters; i > 0; --i)
+        frame.push(parameters[i - 1]);
     frame.push(cpu.seg[x86::kCs].selector);
     frame.push(cpu.next_rip(to.op));
     if (!frame.write(cpu, by, stack.ss.selector)) return false;
@@ -94,7 +99,8 @@ bool call_inner(Cpu& cpu, const Transfer& to, const Gate& gate, const x86::Segme
     return true;
 }
 
-bool read_gate(Cpu& cpu, const Loading& by, const Transfer& to, DescriptorEntry& entry, Gate& gate) {
+bool read_gate(Cpu& cpu, const Loading& by, const Transfer& to, DescriptorEntry& entry,
+               Gate& gate) {
     const bool wide = entry.low.system_type() == x86::SystemType::call_gate;
     if (!read_high_half(cpu, by, to.selector, entry)) return false;
     if (!entry.present()) return by.fail(cpu, x86::Vector::np, to.selector);
@@ -113,9 +119,11 @@ bool transfer_through_gate(Cpu& cpu, const Transfer& to, DescriptorEntry& gate_e
     DescriptorEntry entry;
     if (!read_descriptor(cpu, by, gate.selector, entry)) return false;
     if (!entry.is_code() || entry.dpl() > cpu.cpl) return by.fail(cpu, gate.selector);
-    if (cpu.long_mode() && !entry.attributes().get<x86::Attributes::Long>()) return by.fail(cpu, gate.selector);
+    if (cpu.long_mode() && !entry.attributes().get<x86::Attributes::Long>())
+        return by.fail(cpu, gate.selector);
     const bool inner = to.call && !entry.is_conforming() && entry.dpl() < cpu.cpl;
-    if (!to.call && !entry.is_conforming() && entry.dpl() != cpu.cpl) return by.fail(cpu, gate.selector);
+    if (!to.call && !entry.is_conforming() && entry.dpl() != cpu.cpl)
+        return by.fail(cpu, gate.selector);
     x86::SegmentRegister cs;
     const uint8_t cpl = inner ? entry.dpl() : cpu.cpl;
     if (!prepare_code_segment(cpu, by, gate.selector, cpl, entry, cs)) return false;
@@ -135,9 +143,10 @@ bool transfer_to_system(Cpu& cpu, const Transfer& to, DescriptorEntry& entry) {
     const Loading by{.op = to.op};
     const x86::SystemType type = entry.low.system_type();
     const bool is_gate = type == x86::SystemType::call_gate ||
-                         (!cpu.long_mode() && (type == x86::SystemType::call_gate16 || type == x86::SystemType::task_gate));
-    const bool is_task = !cpu.long_mode() &&
-                         (type == x86::SystemType::tss_available || type == x86::SystemType::tss16_available);
+                         (!cpu.long_mode() && (type == x86::SystemType::call_gate16 ||
+                                               type == x86::SystemType::task_gate));
+    const bool is_task = !cpu.long_mode() && (type == x86::SystemType::tss_available ||
+                                              type == x86::SystemType::tss16_available);
     if (!is_gate && !is_task) return by.fail(cpu, to.selector);
     if (entry.dpl() < cpu.cpl || entry.dpl() < (to.selector & 3U)) return by.fail(cpu, to.selector);
     if (is_task) return transfer_to_task(cpu, to, to.selector);
@@ -167,7 +176,8 @@ void transfer(Cpu& cpu, const Transfer& to) {
 // op->immediate: the offset, op->displacement: the selector.
 template <bool kCall>
 void op_far_direct(Cpu& cpu, const Op* op) {
-    transfer(cpu, {op, kCall, op->operand_size, static_cast<uint16_t>(op->displacement), op->immediate});
+    transfer(cpu,
+             {op, kCall, op->operand_size, static_cast<uint16_t>(op->displacement), op->immediate});
 }
 
 bool read_offset(Cpu& cpu, const Op* op, unsigned width, uint64_t& offset) {
@@ -204,7 +214,8 @@ Handler select_far_transfers(const Decoded& decoded, Op& op) {
     if (decoded.instruction.meta.branch_type != ZYDIS_BRANCH_TYPE_FAR) return nullptr;
     op.bits |= Op::kEndsBlock;
     const ZydisDecodedOperand& operand = decoded.operands[0];
-    if (operand.type != ZYDIS_OPERAND_TYPE_POINTER) return call ? op_far_indirect<true> : op_far_indirect<false>;
+    if (operand.type != ZYDIS_OPERAND_TYPE_POINTER)
+        return call ? op_far_indirect<true> : op_far_indirect<false>;
     op.immediate = operand.ptr.offset;
     op.displacement = operand.ptr.segment;
     return call ? op_far_direct<true> : op_far_direct<false>;

@@ -1,5 +1,5 @@
-// SYSCALL, SYSRET, SYSENTER, SYSEXIT. Source: Intel SDM vol. 2, AMD APM vol. 3; the vendors differ, and the CPU model says
-// whose rules hold.
+// SYSCALL, SYSRET, SYSENTER, SYSEXIT. Source: Intel SDM vol. 2, AMD APM vol. 3; the vendors differ,
+// and the CPU model says whose rules hold.
 #include "cpu/interp/cpu_model.hpp"
 #include "cpu/interp/debug.hpp"
 #include "cpu/interp/far_transfer.hpp"
@@ -9,19 +9,22 @@ namespace banyan::interp {
 
 namespace {
 
-constexpr uint16_t kCode = 0x809B;    // granular, present, code, readable, accessed, DPL 0
+constexpr uint16_t kCode = 0x809B;  // granular, present, code, readable, accessed, DPL 0
 constexpr uint16_t kData = 0x8093;
 constexpr uint16_t kDpl3 = 0x60;
 constexpr uint16_t kLong = 0x2000;
 constexpr uint16_t kBig = 0x4000;
-// What SYSRET and SYSEXIT load from R11: all defined flags but RF and VM. Intel SDM vol. 2 "SYSRET".
+// What SYSRET and SYSEXIT load from R11: all defined flags but RF and VM. Intel SDM vol. 2
+// "SYSRET".
 constexpr uint32_t kReturnFlags = 0x3C7FD5;
 
 x86::SegmentRegister flat(unsigned selector, unsigned attributes) {
     return {static_cast<uint16_t>(selector), {static_cast<uint16_t>(attributes)}, 0xFFFFFFFF, 0};
 }
 
-unsigned star(const Cpu& cpu, unsigned shift) { return cpu.msr.star >> shift & 0xFFFF; }
+unsigned star(const Cpu& cpu, unsigned shift) {
+    return cpu.msr.star >> shift & 0xFFFF;
+}
 
 void enter_kernel(Cpu& cpu, unsigned selector, bool long_code, uint64_t rip) {
     cpu.seg[x86::kSs] = flat((selector + 8) & 0xFFFF, kData | kBig);
@@ -47,7 +50,8 @@ void op_syscall(Cpu& cpu, const Op* op) {
         cpu.system_flags &= ~static_cast<uint32_t>(x86::kIf | x86::kVm | x86::kRf);
         enter_kernel(cpu, star(cpu, 32), false, cpu.msr.star & 0xFFFFFFFF);
     }
-    cpu.debug.step = cpu.flag(x86::kTf);  // TF counts as SFMASK has left it: AMD APM vol. 2 section 13.1.4
+    cpu.debug.step =
+        cpu.flag(x86::kTf);  // TF counts as SFMASK has left it: AMD APM vol. 2 section 13.1.4
 }
 
 // AMD leaves SS as it is but for the selector: APM vol. 3 "SYSRET"; Intel loads a flat segment.
@@ -59,8 +63,8 @@ void load_user_stack(Cpu& cpu, unsigned selector) {
     }
 }
 
-// A trap flag loaded here stops before the next instruction, not after it: Linux relies on it when it avoids SYSRET for
-// traced programs.
+// A trap flag loaded here stops before the next instruction, not after it: Linux relies on it when
+// it avoids SYSRET for traced programs.
 void trap_at_once(Cpu& cpu) {
     cpu.debug.step = false;
     if (cpu.flag(x86::kTf)) raise_debug_trap(cpu, kDr6Bs);
@@ -92,7 +96,9 @@ void op_sysret(Cpu& cpu, const Op* op) {
 }
 
 // AMD has SYSENTER in legacy mode only: APM vol. 3 "SYSENTER".
-bool sysenter_exists(const Cpu& cpu) { return !(cpu.long_mode() && cpu.model.is_amd()); }
+bool sysenter_exists(const Cpu& cpu) {
+    return !(cpu.long_mode() && cpu.model.is_amd());
+}
 
 void op_sysenter(Cpu& cpu, const Op* op) {
     if (!sysenter_exists(cpu)) {
@@ -147,7 +153,8 @@ Handler select_fast_calls(const Decoded& decoded, Op& op) {
         default: return nullptr;
     }
     // Only REX.W tells a return to 64-bit code from one to 32-bit code.
-    const bool rex_w = (decoded.instruction.attributes & ZYDIS_ATTRIB_HAS_REX) != 0 && decoded.instruction.raw.rex.W != 0;
+    const bool rex_w = (decoded.instruction.attributes & ZYDIS_ATTRIB_HAS_REX) != 0 &&
+                       decoded.instruction.raw.rex.W != 0;
     op.operand_size = rex_w ? 8 : 4;
     op.bits |= Op::kEndsBlock;
     return handler;

@@ -10,7 +10,9 @@ namespace banyan::interp {
 namespace {
 
 // Virtual-8086 code below IOPL 3 must not touch IF: vol. 3 section 21.2.7.
-bool flags_protected(const Cpu& cpu) { return cpu.vm86() && cpu.iopl() < 3; }
+bool flags_protected(const Cpu& cpu) {
+    return cpu.vm86() && cpu.iopl() < 3;
+}
 
 template <class T>
 void op_pushf(Cpu& cpu, const Op* op) {
@@ -59,7 +61,9 @@ void op_popf(Cpu& cpu, const Op* op) {
     }
 }
 
-bool may_change_if(Cpu& cpu, const Op* op) { return cpu.cpl <= cpu.iopl() || cpu.raise_gp(op); }
+bool may_change_if(Cpu& cpu, const Op* op) {
+    return cpu.cpl <= cpu.iopl() || cpu.raise_gp(op);
+}
 
 void op_cli(Cpu& cpu, const Op* op) {
     if (!may_change_if(cpu, op)) return;
@@ -83,7 +87,8 @@ void op_set_ac(Cpu& cpu, const Op* op) {
         cpu.raise_ud(op);
         return;
     }
-    cpu.system_flags = kSet ? cpu.system_flags | x86::kAc : cpu.system_flags & ~static_cast<uint32_t>(x86::kAc);
+    cpu.system_flags =
+        kSet ? cpu.system_flags | x86::kAc : cpu.system_flags & ~static_cast<uint32_t>(x86::kAc);
     cpu.finish(op);
     cpu.mode_changed();
 }

@@ -16,7 +16,8 @@ struct ReturnFrame {
 
 bool read_frame(Cpu& cpu, const Op* op, ReturnFrame& frame) {
     uint64_t selector;
-    if (!peek(cpu, op, 0, op->operand_size, frame.rip) || !peek(cpu, op, 1, op->operand_size, selector) ||
+    if (!peek(cpu, op, 0, op->operand_size, frame.rip) ||
+        !peek(cpu, op, 1, op->operand_size, selector) ||
         !peek(cpu, op, 2, op->operand_size, frame.flags)) {
         return false;
     }
@@ -83,7 +84,10 @@ void return_to_vm86(Cpu& cpu, const Op* op, const ReturnFrame& frame) {
 void return_from_task(Cpu& cpu, const Op* op) {
     uint16_t link;
     if (!cpu.read_system(op, cpu.tr.base, link)) return;
-    if (!switch_task(cpu, {.op = op, .source = TaskSource::iret, .selector = link, .return_rip = cpu.next_rip(op)})) {
+    if (!switch_task(cpu, {.op = op,
+                           .source = TaskSource::iret,
+                           .selector = link,
+                           .return_rip = cpu.next_rip(op)})) {
         return;  // a fault is pending
     }
 }
@@ -91,7 +95,8 @@ void return_from_task(Cpu& cpu, const Op* op) {
 void return_protected(Cpu& cpu, const Op* op) {
     ReturnFrame frame;
     if (!read_frame(cpu, op, frame)) return;
-    if (!cpu.long_mode() && op->operand_size == 4 && (frame.flags & x86::kVm) != 0 && cpu.cpl == 0) {
+    if (!cpu.long_mode() && op->operand_size == 4 && (frame.flags & x86::kVm) != 0 &&
+        cpu.cpl == 0) {
         return_to_vm86(cpu, op, frame);
         return;
     }
@@ -103,7 +108,9 @@ void return_protected(Cpu& cpu, const Op* op) {
     x86::SegmentRegister ss = cpu.seg[x86::kSs];
     if (pops_stack) {
         uint64_t selector;
-        if (!peek(cpu, op, 3, op->operand_size, sp) || !peek(cpu, op, 4, op->operand_size, selector)) return;
+        if (!peek(cpu, op, 3, op->operand_size, sp) ||
+            !peek(cpu, op, 4, op->operand_size, selector))
+            return;
         if (!prepare_return_stack(cpu, op, static_cast<uint16_t>(selector), cs, ss)) return;
     }
     if (!check_target(cpu, {.op = op}, cs, frame.rip)) return;

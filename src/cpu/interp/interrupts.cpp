@@ -1,5 +1,5 @@
-// deliver(): exceptions and interrupts through the real-mode table and the IDT. Source: Intel SDM vol. 3 chapter 6, vol. 2
-// "INT n", vol. 3 section 21.1.4 (real mode); AMD APM vol. 2 chapter 8.
+// deliver(): exceptions and interrupts through the real-mode table and the IDT. Source: Intel SDM
+// vol. 3 chapter 6, vol. 2 "INT n", vol. 3 section 21.1.4 (real mode); AMD APM vol. 2 chapter 8.
 #include "cpu/interp/interrupts.hpp"
 
 #include "cpu/interp/debug.hpp"
@@ -15,8 +15,8 @@ namespace {
 struct IdtGate {
     uint16_t selector = 0;
     uint64_t offset = 0;
-    unsigned width = 4;     // bytes of what is pushed
-    bool interrupt = false; // clears IF
+    unsigned width = 4;      // bytes of what is pushed
+    bool interrupt = false;  // clears IF
     uint8_t ist = 0;
 };
 
@@ -53,7 +53,8 @@ bool deliver_real(Cpu& cpu, const Delivery& d) {
     if (!frame.write(cpu, d.by, 0)) return false;
     cpu.commit_rsp(frame.sp());
     cpu.system_flags &= ~static_cast<uint32_t>(x86::kIf | x86::kTf | x86::kAc | x86::kRf);
-    enter_code(cpu, real_segment(cpu, x86::kCs, static_cast<uint16_t>(entry >> 16)), entry & 0xFFFF, cpu.cpl);
+    enter_code(cpu, real_segment(cpu, x86::kCs, static_cast<uint16_t>(entry >> 16)), entry & 0xFFFF,
+               cpu.cpl);
     return true;
 }
 
@@ -70,9 +71,10 @@ bool read_gate(Cpu& cpu, Delivery& d, DescriptorEntry& entry) {
 bool check_gate(Cpu& cpu, const Delivery& d, const DescriptorEntry& entry) {
     const x86::SystemType type = entry.low.system_type();
     const bool wide = type == x86::SystemType::interrupt_gate || type == x86::SystemType::trap_gate;
-    const bool legacy = type == x86::SystemType::interrupt_gate16 || type == x86::SystemType::trap_gate16 ||
-                        type == x86::SystemType::task_gate;
-    if (!entry.is_system() || (!wide && (!legacy || cpu.long_mode()))) return gate_fault(cpu, d, x86::Vector::gp);
+    const bool legacy = type == x86::SystemType::interrupt_gate16 ||
+                        type == x86::SystemType::trap_gate16 || type == x86::SystemType::task_gate;
+    if (!entry.is_system() || (!wide && (!legacy || cpu.long_mode())))
+        return gate_fault(cpu, d, x86::Vector::gp);
     if (!d.event.external && entry.dpl() < cpu.cpl) return gate_fault(cpu, d, x86::Vector::gp);
     return entry.present() || gate_fault(cpu, d, x86::Vector::np);
 }
@@ -100,7 +102,8 @@ bool prepare_handler(Cpu& cpu, Delivery& d) {
     DescriptorEntry entry;
     if (!read_descriptor(cpu, d.by, selector, entry)) return false;
     if (!entry.is_code() || entry.dpl() > cpu.cpl) return d.by.fail(cpu, selector);
-    if (cpu.long_mode() && !entry.attributes().get<x86::Attributes::Long>()) return d.by.fail(cpu, selector);
+    if (cpu.long_mode() && !entry.attributes().get<x86::Attributes::Long>())
+        return d.by.fail(cpu, selector);
     const uint8_t cpl = entry.is_conforming() ? cpu.cpl : entry.dpl();
     if (cpu.vm86() && cpl != 0) return d.by.fail(cpu, selector);
     return prepare_code_segment(cpu, d.by, selector, cpl, entry, d.cs);
@@ -135,7 +138,8 @@ bool choose_stack(Cpu& cpu, const Delivery& d, Stack& stack) {
 
 void fill_frame(const Cpu& cpu, const Delivery& d, StackFrame& frame) {
     if (cpu.vm86()) {
-        for (const x86::Segment i : {x86::kGs, x86::kFs, x86::kDs, x86::kEs}) frame.push(cpu.seg[i].selector);
+        for (const x86::Segment i : {x86::kGs, x86::kFs, x86::kDs, x86::kEs})
+            frame.push(cpu.seg[i].selector);
     }
     if (cpu.long_mode() || d.cs.rpl() < cpu.cpl) {
         frame.push(cpu.seg[x86::kSs].selector);
@@ -154,7 +158,8 @@ void clear_flags(Cpu& cpu, bool interrupt_gate) {
 }
 
 void drop_vm86_segments(Cpu& cpu) {
-    for (const x86::Segment i : {x86::kGs, x86::kFs, x86::kDs, x86::kEs}) cpu.seg[i] = {};
+    for (const x86::Segment i : {x86::kGs, x86::kFs, x86::kDs, x86::kEs})
+        cpu.seg[i] = {};
 }
 
 bool enter_handler(Cpu& cpu, const Delivery& d) {
@@ -203,13 +208,17 @@ bool deliver_event(Cpu& cpu, const Op* op, const Interruption& interruption) {
     cpu.activity = x86::Activity::running;
     const bool done = cpu.protected_mode() ? deliver_protected(cpu, d) : deliver_real(cpu, d);
     if (!done) return false;
-    // A handler starts with TF clear, and the INT instruction that led here is not trapped any more: Intel SDM vol. 3
-    // section 18.3.1.4. GD is clear so that the debug handler can reach its registers: section 18.2.4.
+    // A handler starts with TF clear, and the INT instruction that led here is not trapped any
+    // more: Intel SDM vol. 3 section 18.3.1.4. GD is clear so that the debug handler can reach its
+    // registers: section 18.2.4.
     cpu.debug = {};
-    if (interruption.vector == static_cast<uint8_t>(x86::Vector::db) && interruption.external) cpu.dr7 &= ~kDr7Gd;
+    if (interruption.vector == static_cast<uint8_t>(x86::Vector::db) && interruption.external)
+        cpu.dr7 &= ~kDr7Gd;
     return true;
 }
 
-bool deliver(Cpu& cpu, const Interruption& interruption) { return deliver_event(cpu, nullptr, interruption); }
+bool deliver(Cpu& cpu, const Interruption& interruption) {
+    return deliver_event(cpu, nullptr, interruption);
+}
 
 }  // namespace banyan::interp

@@ -20,8 +20,8 @@ constexpr EventClass classify(uint8_t vector) {
     }
 }
 
-// Does a fault of vector `second`, raised while `first` was delivered, make a double fault? Table 6-5. (After a double
-// fault, any contributory or page fault shuts the processor down.)
+// Does a fault of vector `second`, raised while `first` was delivered, make a double fault? Table
+// 6-5. (After a double fault, any contributory or page fault shuts the processor down.)
 constexpr bool is_double_fault(uint8_t first, uint8_t second) {
     const EventClass a = classify(first);
     const EventClass b = classify(second);
@@ -29,8 +29,8 @@ constexpr bool is_double_fault(uint8_t first, uint8_t second) {
     return a == EventClass::page_fault && b != EventClass::benign;
 }
 
-// Exceptions of the fault class show RF set in the flags they push, so that their handler's IRET does not run into an
-// execution breakpoint again: section 18.3.1.1. #DB decides for itself.
+// Exceptions of the fault class show RF set in the flags they push, so that their handler's IRET
+// does not run into an execution breakpoint again: section 18.3.1.1. #DB decides for itself.
 constexpr bool is_fault(uint8_t vector) {
     switch (static_cast<x86::Vector>(vector)) {
         case x86::Vector::db:
@@ -43,8 +43,8 @@ constexpr bool is_fault(uint8_t vector) {
     }
 }
 
-// deliver() for an instruction that causes the event itself: cpu.rip is the return address, and faults on the way are
-// those of `op`.
+// deliver() for an instruction that causes the event itself: cpu.rip is the return address, and
+// faults on the way are those of `op`.
 [[nodiscard]] bool deliver_event(Cpu& cpu, const Op* op, const Interruption& interruption);
 
 }  // namespace banyan::interp

@@ -80,8 +80,8 @@ void Cpu::execute(Block* b) {
     block = b;
     b->ops->handler(*this, b->ops);
     if (fault.active) [[unlikely]] {
-        retired += static_cast<uint64_t>(fault_op - b->ops);
-        if (!fault.trap) rip = rip_of(fault_op);
+        retired += fault_op != nullptr ? static_cast<uint64_t>(fault_op - b->ops) : b->count;
+        settle_fault();
         deliver_fault();
         return;
     }
@@ -100,6 +100,12 @@ void Cpu::execute(Block* b) {
     }
 }
 
+// Faults return to their instruction. Traps are behind it; those without an instruction came up in
+// a task that was just switched to, at its own RIP.
+void Cpu::settle_fault() {
+    if (fault_op != nullptr && !fault.trap) rip = rip_of(fault_op);
+}
+
 // One instruction, with what debug exceptions want to know before and after it.
 void Cpu::step() {
     if (check_execution_breakpoint(*this)) {
@@ -114,7 +120,7 @@ void Cpu::step() {
     block = next;
     next->ops->handler(*this, next->ops);
     if (fault.active) {
-        if (!fault.trap) rip = rip_of(fault_op);
+        settle_fault();
         deliver_fault();
         return;
     }
@@ -134,7 +140,11 @@ void Cpu::deliver_fault() {
                                         .error = first.error,
                                         .external = !first.software,
                                         .int3_or_into = false};
-        if (deliver(*this, interruption)) return;
+        if (deliver(*this, interruption)) {
+            if (!fault.active) return;
+            first = fault;  // the debug trap of a task switch
+            continue;
+        }
         if (first.vector == Vector::df) {
             fault.active = false;
             activity = Activity::shutdown;

@@ -1,4 +1,5 @@
-// MOV, PUSH and POP of segment registers, LDS..LGS, and the FS and GS base instructions. Source: Intel SDM vol. 2.
+// MOV, PUSH and POP of segment registers, LDS..LGS, and the FS and GS base instructions. Source:
+// Intel SDM vol. 2.
 #include "cpu/interp/cpu_model.hpp"
 #include "cpu/interp/segments.hpp"
 #include "cpu/interp/system.hpp"
@@ -8,9 +9,12 @@ namespace banyan::interp {
 namespace {
 
 // The segment register: instructions that name one have no immediate.
-x86::Segment segment_operand(const Op* op) { return static_cast<x86::Segment>(op->immediate); }
+x86::Segment segment_operand(const Op* op) {
+    return static_cast<x86::Segment>(op->immediate);
+}
 
-// Interrupts, and debug traps of this instruction, wait until the next one has set ESP: Intel SDM vol. 3 section 6.8.3.
+// Interrupts, and debug traps of this instruction, wait until the next one has set ESP: Intel SDM
+// vol. 3 section 6.8.3.
 void shadow_stack_load(Cpu& cpu, x86::Segment segment) {
     if (segment != x86::kSs) return;
     cpu.shadow_next = true;

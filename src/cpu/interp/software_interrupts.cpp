@@ -6,7 +6,8 @@ namespace banyan::interp {
 
 namespace {
 
-// The return address is the next instruction's; if delivery faults, the fault is this instruction's.
+// The return address is the next instruction's; if delivery faults, the fault is this
+// instruction's.
 void interrupt(Cpu& cpu, const Op* op, const Interruption& event) {
     cpu.rip = cpu.next_rip(op);
     if (!deliver_event(cpu, op, event)) return;  // a fault is pending
@@ -22,7 +23,9 @@ void op_int(Cpu& cpu, const Op* op) {
 }
 
 void op_int3(Cpu& cpu, const Op* op) {
-    interrupt(cpu, op, {.vector = static_cast<uint8_t>(x86::Vector::bp), .external = false, .int3_or_into = true});
+    interrupt(
+        cpu, op,
+        {.vector = static_cast<uint8_t>(x86::Vector::bp), .external = false, .int3_or_into = true});
 }
 
 void op_into(Cpu& cpu, const Op* op) {
@@ -30,11 +33,16 @@ void op_into(Cpu& cpu, const Op* op) {
         cpu.finish(op);
         return;
     }
-    interrupt(cpu, op, {.vector = static_cast<uint8_t>(x86::Vector::of), .external = false, .int3_or_into = true});
+    interrupt(
+        cpu, op,
+        {.vector = static_cast<uint8_t>(x86::Vector::of), .external = false, .int3_or_into = true});
 }
 
-// INT1 is a #DB without the check of the gate's DPL, and leaves DR6 alone: Intel SDM vol. 3 section 6.4.4.
-void op_int1(Cpu& cpu, const Op* op) { interrupt(cpu, op, {.vector = static_cast<uint8_t>(x86::Vector::db)}); }
+// INT1 is a #DB without the check of the gate's DPL, and leaves DR6 alone: Intel SDM vol. 3
+// section 6.4.4.
+void op_int1(Cpu& cpu, const Op* op) {
+    interrupt(cpu, op, {.vector = static_cast<uint8_t>(x86::Vector::db)});
+}
 
 template <class T>
 void op_bound(Cpu& cpu, const Op* op) {
@@ -61,7 +69,8 @@ Handler select_software_interrupts(const Decoded& decoded, Op& op) {
         case ZYDIS_MNEMONIC_INT3: op.bits |= Op::kEndsBlock; return op_int3;
         case ZYDIS_MNEMONIC_INTO: op.bits |= Op::kEndsBlock; return op_into;
         case ZYDIS_MNEMONIC_INT1: op.bits |= Op::kEndsBlock; return op_int1;
-        case ZYDIS_MNEMONIC_BOUND: return op.operand_size == 2 ? op_bound<uint16_t> : op_bound<uint32_t>;
+        case ZYDIS_MNEMONIC_BOUND:
+            return op.operand_size == 2 ? op_bound<uint16_t> : op_bound<uint32_t>;
         case ZYDIS_MNEMONIC_UD0:
         case ZYDIS_MNEMONIC_UD1:
         case ZYDIS_MNEMONIC_UD2: op.bits |= Op::kEndsBlock; return op_undefined;

@@ -9,7 +9,8 @@ bool StackFrame::in_limits(uint64_t offset, unsigned size) const {
     const x86::SegmentRegister& ss = stack_.ss;
     if (!ss.usable() || !ss.attributes.get<x86::Attributes::Writable>()) return false;
     const uint64_t last = offset + size - 1;
-    if (ss.attributes.get<x86::Attributes::ExpandDown>()) return offset > ss.limit && last <= stack_.mask;
+    if (ss.attributes.get<x86::Attributes::ExpandDown>())
+        return offset > ss.limit && last <= stack_.mask;
     return last <= ss.limit;
 }
 
@@ -30,7 +31,8 @@ bool StackFrame::write(Cpu& cpu, const Loading& by, uint16_t selector) const {
         const uint64_t offset = (stack_.sp - uint64_t{i + 1} * width_) & stack_.mask;
         if (!in_limits(offset, width_)) return by.fail(cpu, x86::Vector::ss, selector);
     }
-    const bool wraps = ((stack_.sp - 1) & stack_.mask) < sp() || stack_.sp + stack_.ss.base > 0xFFFFFFFF;
+    const bool wraps =
+        ((stack_.sp - 1) & stack_.mask) < sp() || stack_.sp + stack_.ss.base > 0xFFFFFFFF;
     if (stack_.mask == ~uint64_t{0} || !wraps) return write_range(cpu, by, 0, count_);
     for (unsigned i = 0; i < count_; ++i) {
         if (!write_range(cpu, by, i, 1)) return false;
@@ -56,12 +58,14 @@ bool read_tss_stack(Cpu& cpu, const Loading& by, uint8_t cpl, StackPointer& poin
     if (cpu.long_mode()) return cpu.read_system(by.op, at, pointer.sp);
     if (wide) {
         uint32_t esp;
-        if (!cpu.read_system(by.op, at, esp) || !cpu.read_system(by.op, at + 4, pointer.selector)) return false;
+        if (!cpu.read_system(by.op, at, esp) || !cpu.read_system(by.op, at + 4, pointer.selector))
+            return false;
         pointer.sp = esp;
         return true;
     }
     uint16_t sp;
-    if (!cpu.read_system(by.op, at, sp) || !cpu.read_system(by.op, at + 2, pointer.selector)) return false;
+    if (!cpu.read_system(by.op, at, sp) || !cpu.read_system(by.op, at + 2, pointer.selector))
+        return false;
     pointer.sp = sp;
     return true;
 }

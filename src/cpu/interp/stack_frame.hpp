@@ -1,5 +1,6 @@
-// StackFrame: what a far call, an interrupt or a task switch pushes, on the current stack or on one that is only about to
-// become current. Collected first, then checked and written as one, so that nothing is half pushed.
+// StackFrame: what a far call, an interrupt or a task switch pushes, on the current stack or on one
+// that is only about to become current. Collected first, then checked and written as one, so that
+// nothing is half pushed.
 #pragma once
 
 #include <array>
@@ -15,9 +16,12 @@ struct Stack {
     uint64_t mask = ~uint64_t{0};  // bits of sp in use: ~0 for 64-bit stacks, which ignore ss
     View view = View::supervisor;
 
-    static Stack current(const Cpu& cpu) { return {cpu.seg[x86::kSs], cpu.stack_pointer(), cpu.stack_mask, cpu.view}; }
+    static Stack current(const Cpu& cpu) {
+        return {cpu.seg[x86::kSs], cpu.stack_pointer(), cpu.stack_mask, cpu.view};
+    }
     // A stack of 16 or 32 bits for code of privilege `cpl`.
-    static Stack in_segment(const Cpu& cpu, const x86::SegmentRegister& ss, uint64_t sp, uint8_t cpl) {
+    static Stack in_segment(const Cpu& cpu, const x86::SegmentRegister& ss, uint64_t sp,
+                            uint8_t cpl) {
         const uint64_t mask = ss.attributes.get<x86::Attributes::Big>() ? 0xFFFFFFFF : 0xFFFF;
         return {ss, sp & mask, mask, view_of(cpu, cpl)};
     }
@@ -32,7 +36,8 @@ public:
     StackFrame(const Stack& stack, unsigned width) : stack_(stack), width_(width) {}
 
     void push(uint64_t value) { values_[count_++] = value; }
-    // False: #SS with `selector` (0 for the current stack) or #PF is pending, and nothing was written.
+    // False: #SS with `selector` (0 for the current stack) or #PF is pending, and nothing was
+    // written.
     [[nodiscard]] bool write(Cpu& cpu, const Loading& by, uint16_t selector) const;
     // The stack pointer after the pushes.
     uint64_t sp() const { return (stack_.sp - uint64_t{count_} * width_) & stack_.mask; }
@@ -49,8 +54,8 @@ private:
     std::array<uint64_t, kMaxElements> values_{};
 };
 
-// SS:SP for privilege `cpl` (0..2) from the TSS, checked: Intel SDM vol. 3 section 5.8.5 and 7.7. False: #TS, #SS or #PF
-// is pending. In long mode SS becomes null.
+// SS:SP for privilege `cpl` (0..2) from the TSS, checked: Intel SDM vol. 3 section 5.8.5 and 7.7.
+// False: #TS, #SS or #PF is pending. In long mode SS becomes null.
 [[nodiscard]] bool read_inner_stack(Cpu& cpu, const Loading& by, uint8_t cpl, Stack& stack);
 
 }  // namespace banyan::interp

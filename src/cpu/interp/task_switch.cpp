@@ -11,8 +11,8 @@ namespace {
 
 constexpr std::array kTssSegments = {x86::kEs, x86::kCs, x86::kSs, x86::kDs, x86::kFs, x86::kGs};
 
-// Where things stand in a TSS: Intel SDM vol. 3 figures 7-2 and 7-10. All elements are `width` bytes apart but the last
-// fields of the 32-bit form.
+// Where things stand in a TSS: Intel SDM vol. 3 figures 7-2 and 7-10. All elements are `width`
+// bytes apart but the last fields of the 32-bit form.
 struct Layout {
     unsigned width;
     unsigned size;
@@ -33,8 +33,12 @@ constexpr uint64_t kDr7Local = 0x155;  // L0..L3, LE
 
 using Image = std::array<std::byte, 104>;
 
-bool is_wide(const x86::Attributes& attributes) { return (attributes.get<x86::Attributes::Type>() & 8U) != 0; }
-const Layout& layout_of(const x86::Attributes& attributes) { return is_wide(attributes) ? kLayout32 : kLayout16; }
+bool is_wide(const x86::Attributes& attributes) {
+    return (attributes.get<x86::Attributes::Type>() & 8U) != 0;
+}
+const Layout& layout_of(const x86::Attributes& attributes) {
+    return is_wide(attributes) ? kLayout32 : kLayout16;
+}
 
 uint32_t field(const Image& image, unsigned offset, unsigned width) {
     uint32_t value = 0;
@@ -49,7 +53,8 @@ void set_field(Image& image, unsigned offset, unsigned width, uint64_t value) {
 bool read_new_task(Cpu& cpu, const TaskSwitch& change, DescriptorEntry& entry) {
     const bool back = change.source == TaskSource::iret;
     const Loading by{change.op, back ? x86::Vector::ts : x86::Vector::gp, change.external};
-    if ((change.selector & 4U) != 0 || is_null(change.selector)) return by.fail(cpu, change.selector);
+    if ((change.selector & 4U) != 0 || is_null(change.selector))
+        return by.fail(cpu, change.selector);
     if (!read_descriptor(cpu, by, change.selector, entry)) return false;
     const unsigned type = entry.attributes().get<x86::Attributes::Type>();
     if (!entry.is_system() || (type & 7U) != (back ? 3U : 1U)) return by.fail(cpu, change.selector);
@@ -60,7 +65,8 @@ bool read_new_task(Cpu& cpu, const TaskSwitch& change, DescriptorEntry& entry) {
     return true;
 }
 
-// All memory that the switch writes, so that nothing is left half done: Intel SDM vol. 3 section 7.3, step 6.
+// All memory that the switch writes, so that nothing is left half done: Intel SDM vol. 3
+// section 7.3, step 6.
 bool probe_memory(Cpu& cpu, const TaskSwitch& change, const DescriptorEntry& entry) {
     const View as = cpu.system_view();
     const Layout& old_layout = layout_of(cpu.tr.attributes);
@@ -68,7 +74,8 @@ bool probe_memory(Cpu& cpu, const TaskSwitch& change, const DescriptorEntry& ent
     if (!locate_descriptor(cpu, cpu.tr.selector, 8, old_descriptor)) {
         return cpu.raise(change.op, x86::Vector::ts, (cpu.tr.selector & 0xFFFCU) | change.external);
     }
-    return cpu.probe(change.op, cpu.tr.base + old_layout.ip, old_layout.state_end() - old_layout.ip, Access::write, as) &&
+    return cpu.probe(change.op, cpu.tr.base + old_layout.ip, old_layout.state_end() - old_layout.ip,
+                     Access::write, as) &&
            cpu.probe(change.op, entry.low.base(), 2, Access::write, as) &&
            cpu.probe(change.op, entry.linear, 8, Access::write, as) &&
            cpu.probe(change.op, old_descriptor, 8, Access::write, as);
@@ -81,12 +88,13 @@ bool save_old_task(Cpu& cpu, const TaskSwitch& change) {
     if (change.source == TaskSource::iret) flags &= ~uint64_t{x86::kNt};
     set_field(image, layout.ip, layout.width, change.return_rip);
     set_field(image, layout.flags(), layout.width, flags);
-    for (unsigned i = 0; i < 8; ++i) set_field(image, layout.gpr(i), layout.width, cpu.gpr[i]);
+    for (unsigned i = 0; i < 8; ++i)
+        set_field(image, layout.gpr(i), layout.width, cpu.gpr[i]);
     for (unsigned i = 0; i < layout.segments; ++i) {
         set_field(image, layout.segment(i), layout.width, cpu.seg[kTssSegments[i]].selector);
     }
-    return cpu.write_slow(change.op, cpu.tr.base + layout.ip, image.data() + layout.ip, layout.state_end() - layout.ip,
-                          cpu.system_view());
+    return cpu.write_slow(change.op, cpu.tr.base + layout.ip, image.data() + layout.ip,
+                          layout.state_end() - layout.ip, cpu.system_view());
 }
 
 // Busy bits and the back link: Intel SDM vol. 3 table 7-2.
@@ -104,14 +112,18 @@ bool link_tasks(Cpu& cpu, const TaskSwitch& change, const DescriptorEntry& entry
 void load_registers(Cpu& cpu, const TaskSwitch& change, const Layout& layout, const Image& image) {
     cpu.dr7 &= ~kDr7Local;
     uint32_t flags = field(image, layout.flags(), layout.width);
-    if (change.source == TaskSource::call || change.source == TaskSource::interrupt) flags |= x86::kNt;
+    if (change.source == TaskSource::call || change.source == TaskSource::interrupt)
+        flags |= x86::kNt;
     cpu.set_rflags(flags);
     set_resume_flag(cpu, (flags & x86::kRf) != 0);
     cpu.rip = field(image, layout.ip, layout.width);
-    for (unsigned i = 0; i < 8; ++i) cpu.gpr[i] = field(image, layout.gpr(i), layout.width);
-    for (x86::SegmentRegister& segment : cpu.seg) segment = {};
+    for (unsigned i = 0; i < 8; ++i)
+        cpu.gpr[i] = field(image, layout.gpr(i), layout.width);
+    for (x86::SegmentRegister& segment : cpu.seg)
+        segment = {};
     for (unsigned i = 0; i < layout.segments; ++i) {
-        cpu.seg[kTssSegments[i]].selector = static_cast<uint16_t>(field(image, layout.segment(i), layout.width));
+        cpu.seg[kTssSegments[i]].selector =
+            static_cast<uint16_t>(field(image, layout.segment(i), layout.width));
     }
     cpu.ldtr = {static_cast<uint16_t>(field(image, layout.ldt, 2)), {}, 0, 0};
     cpu.cpl = cpu.vm86() ? 3 : cpu.seg[x86::kCs].rpl();
@@ -147,7 +159,8 @@ bool load_stack(Cpu& cpu, const Loading& by) {
 bool load_segments(Cpu& cpu, const Loading& by) {
     if (!prepare_ldt(cpu, by, cpu.ldtr.selector, cpu.ldtr)) return false;
     if (cpu.vm86()) {
-        for (const x86::Segment i : kTssSegments) cpu.seg[i] = real_segment(cpu, i, cpu.seg[i].selector);
+        for (const x86::Segment i : kTssSegments)
+            cpu.seg[i] = real_segment(cpu, i, cpu.seg[i].selector);
         return true;
     }
     if (!load_code(cpu, by) || !load_stack(cpu, by)) return false;
@@ -185,7 +198,8 @@ bool switch_task(Cpu& cpu, const TaskSwitch& change) {
     if (!read_new_task(cpu, change, entry) || !probe_memory(cpu, change, entry)) return false;
     const Layout& layout = layout_of(entry.attributes());
     Image image;
-    if (!cpu.read_slow(change.op, entry.low.base(), image.data(), layout.size, cpu.system_view())) return false;
+    if (!cpu.read_slow(change.op, entry.low.base(), image.data(), layout.size, cpu.system_view()))
+        return false;
     if (!save_old_task(cpu, change) || !link_tasks(cpu, change, entry)) return false;
     cpu.tr = entry.low.to_register(change.selector);
     cpu.tr.attributes.raw |= 2;  // busy
