@@ -49,8 +49,8 @@ struct BlockRequest {
     Kind kind = Kind::read;
     uint64_t offset = 0;  // bytes
     uint64_t length = 0;  // bytes; for read and write the sum of the buffers
-    std::span<const std::span<std::byte>> buffers;  // scatter list, valid until completion
-    uint64_t cookie = 0;                            // given back on completion
+    std::span<const std::span<std::byte>> buffers = {};  // scatter list, valid until completion
+    uint64_t cookie = 0;                                 // given back on completion
 };
 
 class BlockClient {
@@ -67,6 +67,10 @@ public:
     virtual ~BlockBackend() = default;
     virtual uint64_t size_bytes() const = 0;
     virtual bool read_only() const = 0;
+    // What a device may offer to its guest; other kinds complete as unsupported.
+    virtual bool supports(BlockRequest::Kind kind) const {
+        return kind != BlockRequest::Kind::discard && kind != BlockRequest::Kind::write_zeroes;
+    }
     // The range is inside the disk (the device has checked). Completion through `client`.
     virtual void submit(const BlockRequest& request, BlockClient& client) = 0;
     // Returns when nothing is in flight.

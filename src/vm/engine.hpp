@@ -33,6 +33,10 @@ protected:
     ~CpuIo() = default;
 };
 
+// The input clock of the local APIC's timer: what an engine announces in CPUID leaf 4000'0010H and,
+// as the core crystal clock, in leaf 15H.
+inline constexpr uint64_t kApicTimerHz = 1'000'000'000;
+
 // The vCPU's side of its local APIC (devices/chipset/local_apic.hpp), for engines without an
 // in-kernel one. All calls but pending() come from the vCPU's own thread.
 class CpuInterrupts {
@@ -52,6 +56,8 @@ public:
     // MSR_KVM_PV_EOI_EN (KVM paravirtual end of interrupt). False: #GP(0).
     virtual bool set_pv_eoi(uint64_t msr) = 0;
     virtual uint64_t pv_eoi() const = 0;
+    // The guest's TSC is Clock::tsc() + offset from now on: TSC deadlines move with it.
+    virtual void set_tsc_offset(uint64_t /*offset*/) {}
 
 protected:
     ~CpuInterrupts() = default;

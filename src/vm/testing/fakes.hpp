@@ -302,6 +302,7 @@ public:
 
     uint64_t size_bytes() const override { return bytes_.size(); }
     bool read_only() const override { return read_only_; }
+    bool supports(BlockRequest::Kind) const override { return true; }
     void submit(const BlockRequest& request, BlockClient& client) override {
         const BlockStatus status = carry_out(request);
         held_.push_back({&client, request.cookie, status});
