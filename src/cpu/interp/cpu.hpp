@@ -445,6 +445,7 @@ private:
     bool page_fault(const Op* op, uint64_t linear, uint32_t error);
     void execute(Block* b);
     void step();
+    void run_shadowed();
     bool handle_events();  // false: leave run() with `stop`
     void take_interrupt();
     void deliver_fault();

@@ -48,7 +48,7 @@ bool prepare_return_stack(Cpu& cpu, const Op* op, uint16_t selector, const x86::
                           x86::SegmentRegister& ss) {
     if (!is_null(selector)) return prepare_stack_segment(cpu, {.op = op}, selector, cs.rpl(), ss);
     if (!is_code64(cpu, cs) || cs.rpl() == 3) return cpu.raise_gp(op);
-    ss = {selector, {}, 0, 0};
+    ss = null_stack(selector, cs.rpl());
     return true;
 }
 

@@ -118,7 +118,7 @@ bool long_stack(Cpu& cpu, const Delivery& d, Stack& stack) {
         uint64_t sp;
         if (!cpu.read_system(d.op, cpu.tr.base + offset, sp)) return false;
         stack = Stack::flat64(cpu, sp, cpl);
-        stack.ss = cpl < cpu.cpl ? x86::SegmentRegister{.selector = cpl} : cpu.seg[x86::kSs];
+        stack.ss = cpl < cpu.cpl ? null_stack(cpl, cpl) : cpu.seg[x86::kSs];
     } else if (cpl < cpu.cpl) {
         if (!read_inner_stack(cpu, d.by, cpl, stack)) return false;
     } else {

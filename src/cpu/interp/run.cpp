@@ -4,28 +4,12 @@
 #include "cpu/interp/cpu.hpp"
 #include "cpu/interp/cpu_model.hpp"
 #include "cpu/interp/debug.hpp"
+#include "cpu/interp/interrupts.hpp"
 
 namespace banyan::interp {
 
 using x86::Activity;
 using x86::Vector;
-
-namespace {
-
-// Intel SDM vol. 3 table 6-4.
-bool is_contributory(Vector v) {
-    return v == Vector::de || v == Vector::ts || v == Vector::np || v == Vector::ss ||
-           v == Vector::gp;
-}
-
-// What a second exception during the delivery of a first leads to: table 6-5.
-bool makes_double_fault(Vector first, Vector second) {
-    if (is_contributory(first)) return is_contributory(second);
-    if (first == Vector::pf) return is_contributory(second) || second == Vector::pf;
-    return false;
-}
-
-}  // namespace
 
 Cpu::Cpu(const VcpuWiring& vcpu_wiring, GuestMemory& guest_memory, const Clock& guest_clock,
          const CpuModel& cpu_model, CodeCoherence& code_coherence)
@@ -58,6 +42,10 @@ Exit Cpu::run() {
     coherence.enter(*this);
     post(kEventInterrupt);  // have a look: state may have been set from outside
     for (;;) {
+        if (shadow_next) [[unlikely]] {
+            run_shadowed();
+            continue;
+        }
         if ((events.load(std::memory_order_relaxed) & event_mask) != 0 ||
             activity != Activity::running) [[unlikely]] {
             if (!handle_events()) break;
@@ -86,10 +74,15 @@ void Cpu::execute(Block* b) {
         return;
     }
     retired += b->count;
-    if (shadow_next) [[unlikely]] {
-        // One more instruction before interrupts are looked at (Intel SDM vol. 2, STI; vol. 3
-        // section 6.8.3).
-        shadow_next = false;
+}
+
+// One more instruction before events are looked at, after STI and MOV SS. If it casts a shadow
+// itself, that one does not count: "only the first instruction in the sequence is guaranteed to
+// delay the interrupt" (Intel SDM vol. 3 section 6.8.3).
+void Cpu::run_shadowed() {
+    if (mode.has(Mode::kOneInstruction)) {
+        step();
+    } else {
         Mode one = mode;
         one.bits |= Mode::kOneInstruction;
         if (Block* next = code->lookup(one)) {
@@ -98,6 +91,7 @@ void Cpu::execute(Block* b) {
             deliver_fault();
         }
     }
+    shadow_next = false;
 }
 
 // Faults return to their instruction. Traps are behind it; those without an instruction came up in
@@ -152,7 +146,8 @@ void Cpu::deliver_fault() {
             post(kEventStop);
             return;
         }
-        if (makes_double_fault(first.vector, fault.vector)) {
+        if (is_double_fault(static_cast<uint8_t>(first.vector),
+                            static_cast<uint8_t>(fault.vector))) {
             first = {.active = true, .has_error = true, .vector = Vector::df, .error = 0};
         } else {
             first = fault;

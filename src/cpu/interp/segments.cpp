@@ -150,7 +150,7 @@ bool load_segment(Cpu& cpu, const Op* op, x86::Segment segment, uint16_t selecto
     } else if (is_null(selector)) {
         // 64-bit code outside CPL 3 may have a null SS: Intel SDM vol. 3 section 5.4.1.1.
         if (!cpu.code64() || cpu.cpl == 3 || (selector & 3U) != cpu.cpl) return cpu.raise_gp(op);
-        value = {selector, {}, 0, 0};
+        value = null_stack(selector, cpu.cpl);
     } else if (!prepare_stack_segment(cpu, by, selector, cpu.cpl, value)) {
         return false;
     }

@@ -79,6 +79,12 @@ struct DescriptorEntry {
 [[nodiscard]] bool prepare_ldt(Cpu& cpu, const Loading& by, uint16_t selector,
                                x86::SegmentRegister& out);
 
+// A null SS, as 64-bit code below CPL 3 may have it. DPL is the CPL all the same, as saved states
+// want it.
+inline x86::SegmentRegister null_stack(uint16_t selector, uint8_t cpl) {
+    return {selector, {static_cast<uint16_t>(cpl << 5)}, 0, 0};
+}
+
 // What a load in real or virtual-8086 mode makes of a segment register.
 x86::SegmentRegister real_segment(const Cpu& cpu, x86::Segment segment, uint16_t selector);
 

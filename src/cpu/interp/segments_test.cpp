@@ -7,6 +7,8 @@
 namespace banyan::interp {
 namespace {
 
+using M = TestMachine;
+
 constexpr auto kGp = static_cast<unsigned>(x86::Vector::gp);
 constexpr auto kNp = static_cast<unsigned>(x86::Vector::np);
 constexpr auto kSsFault = static_cast<unsigned>(x86::Vector::ss);
@@ -133,19 +135,80 @@ TEST(Segments, LongModeKernelMayHaveNullStack) {
     EXPECT_EQ(m.cpu().seg[x86::kSs].selector, 0);
 }
 
-TEST(Segments, InterruptWaitsForInstructionAfterMovSs) {
+// An unreal-mode load of SS from a device that interrupts while it is read.
+TEST(Shadow, InterruptWaitsForInstructionAfterMovSs) {
     TestMachine m;
-    m.enter_protected();
-    m.cpu().gpr[x86::kRax] = TestMachine::kKernelData;
-    m.interrupts.request(0x40);
-    m.code({0xFB,        // sti
-            0x8E, 0xD0,  // mov ss, ax: in the shadow of STI, and casts its own
-            0x43,        // inc ebx
-            0x43, 0xF4});
+    m.enter_real();
+    m.cpu().seg[x86::kDs].limit = 0xFFFFFFFF;
+    m.cpu().seg[x86::kDs].base = 0x200000;  // beyond memory
+    m.cpu().system_flags |= x86::kIf;
+    m.cpu().mode_changed();
+    m.io.on_mmio_read = [&] {
+        m.interrupts.request(0x40);
+        m.cpu().post(kEventInterrupt);
+    };
+    m.code({0x8E, 0x16, 0, 0,  // mov ss, [0]: FFFF
+            0xBC, 0x00, 0x04,  // mov sp, 0x400
+            0x43, 0xF4});      // inc bx
 
     m.run();
 
     EXPECT_EQ(m.handler(), 0x40U);
+    EXPECT_EQ(m.cpu().gpr[x86::kRbx], 0U);
+    EXPECT_EQ(m.cpu().gpr[x86::kRsp], 0x400U - 6);
+    EXPECT_EQ(m.stack<uint16_t>(0), 7);
+}
+
+TEST(Shadow, OfStiCoversOneInstruction) {
+    TestMachine m;
+    m.enter_protected();
+    m.interrupts.request(0x40);
+    m.code({0xFB, 0x43, 0x43, 0xF4});  // sti; inc ebx; inc ebx
+
+    m.run();
+
+    EXPECT_EQ(m.handler(), 0x40U);
+    EXPECT_EQ(m.cpu().gpr[x86::kRbx], 1U);
+}
+
+TEST(Shadow, IsNotCastByStiWithInterruptsOn) {
+    TestMachine m;
+    m.enter_protected();
+    m.cpu().system_flags |= x86::kIf;
+    m.cpu().mode_changed();
+    m.code({0xFB, 0x43, 0xF4});
+
+    m.run();
+
+    EXPECT_FALSE(m.cpu().shadow_next);
+}
+
+// An endless run of MOV SS, where IP wraps, must not keep events out.
+TEST(Shadow, OfManyLoadsInSequenceLetsEventsIn) {
+    TestMachine m;
+    m.enter_real();
+    for (uint64_t i = 0; i < 0x10000; i += 2)
+        m.put<uint16_t>(M::kCode + i, 0xD08E);  // mov ss, ax
+    m.cpu().system_flags |= x86::kIf;
+    m.cpu().mode_changed();
+    m.interrupts.request(0x40);
+
+    m.run();
+
+    EXPECT_EQ(m.handler(), 0x40U);
+}
+
+TEST(Shadow, OfTheSavedStateHolds) {
+    TestMachine m;
+    m.enter_protected();
+    m.cpu().system_flags |= x86::kIf;
+    m.cpu().shadow_next = true;
+    m.cpu().mode_changed();
+    m.interrupts.request(0x40);
+    m.code({0x43, 0x43, 0xF4});
+
+    m.run();
+
     EXPECT_EQ(m.cpu().gpr[x86::kRbx], 1U);
 }
 

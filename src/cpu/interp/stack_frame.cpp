@@ -77,7 +77,7 @@ bool read_inner_stack(Cpu& cpu, const Loading& by, uint8_t cpl, Stack& stack) {
     if (!read_tss_stack(cpu, by, cpl, pointer)) return false;
     if (cpu.long_mode()) {
         stack = Stack::flat64(cpu, pointer.sp, cpl);
-        stack.ss.selector = cpl;
+        stack.ss = null_stack(cpl, cpl);
         return true;
     }
     const Loading by_ts = by.with(x86::Vector::ts);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <optional>
@@ -32,8 +33,13 @@ public:
     void port_write(uint16_t port, unsigned size, uint32_t value) override {
         writes_.push_back({port, size, value});
     }
-    uint64_t mmio_read(Gpa, unsigned) override { return ~uint64_t{0}; }
+    uint64_t mmio_read(Gpa, unsigned) override {
+        if (on_mmio_read) on_mmio_read();
+        return ~uint64_t{0};
+    }
     void mmio_write(Gpa, unsigned, uint64_t) override {}
+
+    std::function<void()> on_mmio_read;
 
     unsigned reads() const { return reads_; }
     const std::vector<Write>& writes() const { return writes_; }
