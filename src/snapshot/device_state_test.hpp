@@ -1,11 +1,11 @@
-// Properties that the saved state of every device must have. A device's test calls check_saved_state() with a function
-// that makes a fresh device and one that brings it to an interesting state.
+// Properties that the saved state of every device must have. A device's test calls
+// check_saved_state() with a function that makes a fresh device and one that brings it to an
+// interesting state.
 #pragma once
-
-#include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cstdint>
+#include <gtest/gtest.h>
 #include <memory>
 #include <random>
 #include <vector>

@@ -14,8 +14,8 @@ uint64_t read_le(std::span<const std::byte> bytes) {
 
 tl::unexpected<Error> section_error(std::string_view kind, const char* why) {
     char text[Error::kMaxText];
-    std::snprintf(text, sizeof(text), "load saved state: section '%.*s' %s", static_cast<int>(kind.size()), kind.data(),
-                  why);
+    std::snprintf(text, sizeof(text), "load saved state: section '%.*s' %s",
+                  static_cast<int>(kind.size()), kind.data(), why);
     return fail(ErrorCode::invalid_data, text);
 }
 
@@ -23,7 +23,8 @@ tl::unexpected<Error> section_error(std::string_view kind, const char* why) {
 
 void StateWriter::begin_section(std::string_view kind, uint32_t version) {
     append(kind.size(), 1);
-    for (const char c : kind) append(static_cast<unsigned char>(c), 1);
+    for (const char c : kind)
+        append(static_cast<unsigned char>(c), 1);
     append(version, 4);
     section_length_at_ = bytes_.size();
     append(0, 4);
@@ -34,10 +35,13 @@ void StateWriter::end_section() {
 }
 
 void StateWriter::append(uint64_t value, unsigned size) {
-    for (unsigned i = 0; i < size; ++i) bytes_.push_back(static_cast<std::byte>(value >> (8 * i)));
+    for (unsigned i = 0; i < size; ++i)
+        bytes_.push_back(static_cast<std::byte>(value >> (8 * i)));
 }
 
-void StateWriter::patch(size_t at, uint32_t value) { std::memcpy(bytes_.data() + at, &value, sizeof(value)); }
+void StateWriter::patch(size_t at, uint32_t value) {
+    std::memcpy(bytes_.data() + at, &value, sizeof(value));
+}
 
 std::optional<std::span<const std::byte>> StateReader::FieldReader::find_field(uint16_t number) {
     constexpr size_t kHeader = 6;
@@ -62,7 +66,8 @@ uint64_t StateReader::FieldReader::take(unsigned size) {
     return value;
 }
 
-Result<std::span<const std::byte>> StateReader::find_section(std::string_view kind, uint32_t version) {
+Result<std::span<const std::byte>> StateReader::find_section(std::string_view kind,
+                                                             uint32_t version) {
     auto rest = bytes_;
     while (!rest.empty()) {
         const size_t name_length = static_cast<size_t>(rest[0]);
@@ -73,7 +78,8 @@ Result<std::span<const std::byte>> StateReader::find_section(std::string_view ki
         const uint64_t length = read_le(rest.subspan(1 + name_length + 4, 4));
         if (length > rest.size() - header) return malformed(kind);
         if (name == kind) {
-            if (found_version != version) return section_error(kind, "has a version that this program does not know");
+            if (found_version != version)
+                return section_error(kind, "has a version that this program does not know");
             return rest.subspan(header, length);
         }
         rest = rest.subspan(header + length);
@@ -81,6 +87,8 @@ Result<std::span<const std::byte>> StateReader::find_section(std::string_view ki
     return section_error(kind, "is missing");
 }
 
-tl::unexpected<Error> StateReader::malformed(std::string_view kind) { return section_error(kind, "is malformed"); }
+tl::unexpected<Error> StateReader::malformed(std::string_view kind) {
+    return section_error(kind, "is malformed");
+}
 
 }  // namespace banyan

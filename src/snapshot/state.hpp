@@ -1,7 +1,7 @@
 // Saved state as sections of numbered fields.
 //
-// A device declares a plain structure and lists its fields once, with a structured binding, so that a member that is not
-// listed does not compile:
+// A device declares a plain structure and lists its fields once, with a structured binding, so that
+// a member that is not listed does not compile:
 //
 //     struct PitStateV1 {
 //         static constexpr std::string_view kKind = "pit8254";
@@ -16,9 +16,10 @@
 //         v.field(2, latch);
 //     }
 //
-// Fields: bool, unsigned integers, enums, std::array and std::vector of them or of structures with visit_fields of their
-// own. Readers skip numbers that they do not know; fields that are missing keep the value they have in a fresh structure.
-// The format: section = kind, version, length, fields; field = number (u16), length (u32), bytes little-endian.
+// Fields: bool, unsigned integers, enums, std::array and std::vector of them or of structures with
+// visit_fields of their own. Readers skip numbers that they do not know; fields that are missing
+// keep the value they have in a fresh structure. The format: section = kind, version, length,
+// fields; field = number (u16), length (u32), bytes little-endian.
 #pragma once
 
 #include <array>
@@ -36,7 +37,8 @@
 
 namespace banyan {
 
-inline constexpr uint32_t kMaxStateElements = 1U << 20;  // of one vector: a bound against hostile files
+inline constexpr uint32_t kMaxStateElements =
+    1U << 20;  // of one vector: a bound against hostile files
 
 namespace state_detail {
 
@@ -92,7 +94,8 @@ private:
             append(state_detail::to_raw(value), sizeof(T));
         } else if constexpr (state_detail::IsSequence<T>::value) {
             append(value.size(), 4);
-            for (auto& element : value) put(element);
+            for (auto& element : value)
+                put(element);
         } else {
             const size_t length_at = bytes_.size();
             append(0, 4);

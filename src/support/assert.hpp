@@ -1,4 +1,5 @@
-// BANYAN_ASSERT: a defect of ours, checked in every build. Never reachable by what a guest, file or peer does.
+// BANYAN_ASSERT: a defect of ours, checked in every build. Never reachable by what a guest, file or
+// peer does.
 #pragma once
 
 namespace banyan {
@@ -8,9 +9,9 @@ namespace banyan {
 
 }  // namespace banyan
 
-#define BANYAN_ASSERT(expression)                                                \
-    do {                                                                         \
-        if (!(expression)) [[unlikely]] {                                        \
-            ::banyan::assertion_failed(#expression, __FILE__, __LINE__);         \
-        }                                                                        \
+#define BANYAN_ASSERT(expression)                                        \
+    do {                                                                 \
+        if (!(expression)) [[unlikely]] {                                \
+            ::banyan::assertion_failed(#expression, __FILE__, __LINE__); \
+        }                                                                \
     } while (false)

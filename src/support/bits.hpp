@@ -46,6 +46,8 @@ constexpr bool is_aligned(T value, T alignment) {
 }
 
 // All ones in the low `bytes` bytes: what an access of that size can carry.
-constexpr uint64_t size_mask(unsigned bytes) { return bytes >= 8 ? ~uint64_t{0} : bit(bytes * 8) - 1; }
+constexpr uint64_t size_mask(unsigned bytes) {
+    return bytes >= 8 ? ~uint64_t{0} : bit(bytes * 8) - 1;
+}
 
 }  // namespace banyan

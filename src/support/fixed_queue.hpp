@@ -22,6 +22,7 @@ public:
     }
     // The oldest element. Precondition: not empty.
     const T& front() const { return at_[first_]; }
+    T& front() { return at_[first_]; }
     T pop() {
         const T value = at_[first_];
         first_ = (first_ + 1) % N;

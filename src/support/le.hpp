@@ -1,4 +1,5 @@
-// Le<T>: an integer stored little-endian and unaligned, for structures shared with guests and files.
+// Le<T>: an integer stored little-endian and unaligned, for structures shared with guests and
+// files.
 #pragma once
 
 #include <bit>
@@ -14,7 +15,8 @@ template <std::unsigned_integral T>
 class Le {
 public:
     constexpr Le() = default;
-    constexpr Le(T value) : bytes_(std::bit_cast<Bytes>(value)) {}  // NOLINT: converts as an integer does
+    constexpr Le(T value)
+        : bytes_(std::bit_cast<Bytes>(value)) {}  // NOLINT: converts as an integer does
     constexpr operator T() const { return std::bit_cast<T>(bytes_); }
 
 private:

@@ -20,7 +20,9 @@ void set_log_sink(LogSink sink, LogClock clock) {
     g_clock = clock;
 }
 
-void set_log_level(LogLevel level) { g_level.store(level, std::memory_order_relaxed); }
+void set_log_level(LogLevel level) {
+    g_level.store(level, std::memory_order_relaxed);
+}
 
 bool log_enabled(LogLevel level) {
     return g_sink != nullptr && level <= g_level.load(std::memory_order_relaxed);
@@ -40,7 +42,8 @@ bool LogLimiter::admit(uint32_t& dropped) {
     dropped = 0;
     const uint64_t now = g_clock != nullptr ? g_clock() : 0;
     uint64_t start = window_start_.load(std::memory_order_relaxed);
-    if (now - start >= kWindowNs && window_start_.compare_exchange_strong(start, now, std::memory_order_relaxed)) {
+    if (now - start >= kWindowNs &&
+        window_start_.compare_exchange_strong(start, now, std::memory_order_relaxed)) {
         const uint32_t seen = count_.exchange(1, std::memory_order_relaxed);
         dropped = seen > kBurst ? seen - kBurst : 0;
         return true;

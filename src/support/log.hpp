@@ -1,9 +1,11 @@
 // Logging: levels by who must act, sinks installed by the host.
 //
-//   error    the user must act; warning: the user should know; info: life cycle; debug: for developers of Banyan.
+//   error    the user must act; warning: the user should know; info: life cycle; debug: for
+//   developers of Banyan.
 //
-// Anything a guest can trigger uses LOG_LIMITED, which lets a few messages a second through per call site and counts
-// the rest. Formatting is printf's: checked by the compiler, free of allocation.
+// Anything a guest can trigger uses LOG_LIMITED, which lets a few messages a second through per
+// call site and counts the rest. Formatting is printf's: checked by the compiler, free of
+// allocation.
 #pragma once
 
 #include <atomic>
@@ -24,7 +26,8 @@ void set_log_sink(LogSink sink, LogClock clock);
 void set_log_level(LogLevel level);
 bool log_enabled(LogLevel level);
 
-[[gnu::format(printf, 3, 4)]] void log_message(LogLevel level, const char* component, const char* format, ...);
+[[gnu::format(printf, 3, 4)]] void log_message(LogLevel level, const char* component,
+                                               const char* format, ...);
 
 // Lets kBurst messages through in each second; says afterwards how many were dropped.
 class LogLimiter {
@@ -40,11 +43,11 @@ private:
 
 }  // namespace banyan
 
-#define LOG_AT(level, component, ...)                                     \
-    do {                                                                  \
-        if (::banyan::log_enabled(level)) {                               \
-            ::banyan::log_message(level, component, __VA_ARGS__);         \
-        }                                                                 \
+#define LOG_AT(level, component, ...)                             \
+    do {                                                          \
+        if (::banyan::log_enabled(level)) {                       \
+            ::banyan::log_message(level, component, __VA_ARGS__); \
+        }                                                         \
     } while (false)
 #define LOG_ERROR(component, ...) LOG_AT(::banyan::LogLevel::error, component, __VA_ARGS__)
 #define LOG_WARNING(component, ...) LOG_AT(::banyan::LogLevel::warning, component, __VA_ARGS__)
@@ -52,14 +55,15 @@ private:
 #define LOG_DEBUG(component, ...) LOG_AT(::banyan::LogLevel::debug, component, __VA_ARGS__)
 
 // For what a guest can trigger.
-#define LOG_LIMITED(level, component, ...)                                                               \
-    do {                                                                                                 \
-        static ::banyan::LogLimiter banyan_limiter;                                                      \
-        uint32_t banyan_dropped = 0;                                                                     \
-        if (::banyan::log_enabled(level) && banyan_limiter.admit(banyan_dropped)) {                      \
-            if (banyan_dropped != 0) {                                                                   \
-                ::banyan::log_message(level, component, "%u similar messages were dropped", banyan_dropped); \
-            }                                                                                            \
-            ::banyan::log_message(level, component, __VA_ARGS__);                                        \
-        }                                                                                                \
+#define LOG_LIMITED(level, component, ...)                                                  \
+    do {                                                                                    \
+        static ::banyan::LogLimiter banyan_limiter;                                         \
+        uint32_t banyan_dropped = 0;                                                        \
+        if (::banyan::log_enabled(level) && banyan_limiter.admit(banyan_dropped)) {         \
+            if (banyan_dropped != 0) {                                                      \
+                ::banyan::log_message(level, component, "%u similar messages were dropped", \
+                                      banyan_dropped);                                      \
+            }                                                                               \
+            ::banyan::log_message(level, component, __VA_ARGS__);                           \
+        }                                                                                   \
     } while (false)

@@ -1,8 +1,10 @@
-// Mutex and MutexLock, with clang's thread-safety annotations. The bare-metal build has its own behind the same
-// names. See docs/locking.md for the order of locks.
+// Mutex and MutexLock, with clang's thread-safety annotations. The bare-metal build has its own
+// behind the same names. See docs/locking.md for the order of locks.
 #pragma once
 
+#include <concepts>
 #include <mutex>
+#include <type_traits>
 
 #if defined(__clang__)
 #define BANYAN_TSA(x) __attribute__((x))
@@ -38,6 +40,36 @@ public:
 
 private:
     Mutex& mutex_;
+};
+
+// Any lock, by reference: for who must take a lock whose type it need not know. Made from what has lock() and unlock().
+class LockRef {
+public:
+    template <class L>
+        requires(!std::same_as<std::remove_cv_t<L>, LockRef>)  // a copy refers to the lock, not to its origin
+    LockRef(L& object)  // NOLINT: converts as a reference does
+        : object_(&object),
+          lock_([](void* o) { static_cast<L*>(o)->lock(); }),
+          unlock_([](void* o) { static_cast<L*>(o)->unlock(); }) {}
+
+    void lock() const { lock_(object_); }
+    void unlock() const { unlock_(object_); }
+
+private:
+    void* object_;
+    void (*lock_)(void*);
+    void (*unlock_)(void*);
+};
+
+class LockRefGuard {
+public:
+    explicit LockRefGuard(const LockRef& lock) : lock_(lock) { lock_.lock(); }
+    ~LockRefGuard() { lock_.unlock(); }
+    LockRefGuard(const LockRefGuard&) = delete;
+    LockRefGuard& operator=(const LockRefGuard&) = delete;
+
+private:
+    const LockRef& lock_;
 };
 
 }  // namespace banyan

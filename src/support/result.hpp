@@ -1,7 +1,7 @@
 // Result<T>: a value, or an Error that says what happened.
 //
-// Used for host and configuration failures. What a guest does wrong is never an Error: devices answer it with
-// IoStatus (vm/device.hpp), engines with an architectural fault.
+// Used for host and configuration failures. What a guest does wrong is never an Error: devices
+// answer it with IoStatus (vm/device.hpp), engines with an architectural fault.
 #pragma once
 
 #include <cstddef>
@@ -19,12 +19,12 @@ enum class ErrorCode : uint8_t {
     unsupported,       // understood, but this build or host cannot do it
     invalid_data,      // an image, saved state or table is malformed
     out_of_memory,
-    io,                // the host failed while reading or writing
-    busy,              // in use by somebody else
+    io,    // the host failed while reading or writing
+    busy,  // in use by somebody else
 };
 
-// An error code with a message of the form "what: why; what to do". Holds its text inline (no allocation), cut at
-// kMaxText characters.
+// An error code with a message of the form "what: why; what to do". Holds its text inline (no
+// allocation), cut at kMaxText characters.
 class Error {
 public:
     static constexpr size_t kMaxText = 251;
@@ -57,18 +57,18 @@ inline tl::unexpected<Error> fail(ErrorCode code, std::string_view text) {
 #define BANYAN_CONCAT(a, b) BANYAN_CONCAT_INNER(a, b)
 
 // Returns the error of `expr` (a Result<void>) to the caller, if it has one.
-#define TRY(expr)                                                                          \
-    do {                                                                                   \
-        if (auto try_result = (expr); !try_result) {                                       \
-            return tl::unexpected<::banyan::Error>(std::move(try_result.error()));          \
-        }                                                                                  \
+#define TRY(expr)                                                                  \
+    do {                                                                           \
+        if (auto try_result = (expr); !try_result) {                               \
+            return tl::unexpected<::banyan::Error>(std::move(try_result.error())); \
+        }                                                                          \
     } while (false)
 
 // Declares `var` as the value of `expr` (a Result<T>), or returns its error to the caller.
-#define TRY_ASSIGN(var, expr)                                                              \
-    auto BANYAN_CONCAT(try_result_, __LINE__) = (expr);                                    \
-    if (!BANYAN_CONCAT(try_result_, __LINE__)) {                                           \
-        return tl::unexpected<::banyan::Error>(                                            \
-            std::move(BANYAN_CONCAT(try_result_, __LINE__).error()));                      \
-    }                                                                                      \
+#define TRY_ASSIGN(var, expr)                                         \
+    auto BANYAN_CONCAT(try_result_, __LINE__) = (expr);               \
+    if (!BANYAN_CONCAT(try_result_, __LINE__)) {                      \
+        return tl::unexpected<::banyan::Error>(                       \
+            std::move(BANYAN_CONCAT(try_result_, __LINE__).error())); \
+    }                                                                 \
     auto var = std::move(*BANYAN_CONCAT(try_result_, __LINE__))

@@ -1,4 +1,5 @@
-// Gpa: a guest-physical address. Guest-virtual and linear addresses stay plain integers inside the engines.
+// Gpa: a guest-physical address. Guest-virtual and linear addresses stay plain integers inside the
+// engines.
 #pragma once
 
 #include <compare>

@@ -11,8 +11,8 @@ namespace banyan {
 // A stream of characters to and from the outside (terminal, file, socket).
 class CharBackend {
 public:
-    // Takes what it can without blocking and returns how many bytes; the rest is tried again by the device when
-    // on_writable() comes. A backend that has lost its peer takes and drops everything.
+    // Takes what it can without blocking and returns how many bytes; the rest is tried again by the
+    // device when on_writable() comes. A backend that has lost its peer takes and drops everything.
     virtual size_t write(std::span<const uint8_t> bytes) = 0;
 
 protected:
@@ -47,10 +47,10 @@ enum class BlockStatus : uint8_t { ok, io_error, unsupported };
 struct BlockRequest {
     enum class Kind : uint8_t { read, write, flush, discard, write_zeroes };
     Kind kind = Kind::read;
-    uint64_t offset = 0;                        // bytes
-    uint64_t length = 0;                        // bytes; for read and write the sum of the buffers
-    std::span<const std::span<std::byte>> buffers;  // scatter list, valid until completion
-    uint64_t cookie = 0;                        // given back on completion
+    uint64_t offset = 0;  // bytes
+    uint64_t length = 0;  // bytes; for read and write the sum of the buffers
+    std::span<const std::span<std::byte>> buffers = {};  // scatter list, valid until completion
+    uint64_t cookie = 0;                                 // given back on completion
 };
 
 class BlockClient {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 namespace banyan {
 
@@ -16,12 +17,17 @@ public:
     // The time stamp counter of a guest whose TSC offset is 0, and its frequency.
     virtual uint64_t tsc() const = 0;
     virtual uint64_t tsc_hz() const = 0;
+    // tsc() minus the host's own counter, where the two run at one pace: an engine may then use
+    // RDTSC itself. It changes when time is paused and resumed, which happens only while no vCPU
+    // runs.
+    virtual std::optional<uint64_t> host_tsc_offset() const { return std::nullopt; }
 };
 
 class TimerClient {
 public:
-    // The deadline given to arm() has passed; `cookie` is the one of create_timer(). Called with the device's lock held.
-    // May come once more after cancel() or a later arm(): clients compare their own deadline with the clock.
+    // The deadline given to arm() has passed; `cookie` is the one of create_timer(). Called with
+    // the device's lock held. May come once more after cancel() or a later arm(): clients compare
+    // their own deadline with the clock.
     virtual void on_timer(unsigned cookie) = 0;
 
 protected:

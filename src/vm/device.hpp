@@ -1,11 +1,13 @@
 // Device: what a chip offers to the board that carries it.
 //
-// A device is given its wiring (GuestMemory, IrqLine, Clock, Timer, back ends) when it is made, and offers optional
-// capabilities: port I/O, memory-mapped I/O. (PCI functions: devices/pci/pci_function.hpp.) It knows neither its
-// interrupt numbers nor an operating system, and does not allocate on a guest's access.
+// A device is given its wiring (GuestMemory, IrqLine, Clock, Timer, back ends) when it is made, and
+// offers optional capabilities: port I/O, memory-mapped I/O. (PCI functions:
+// devices/pci/pci_function.hpp.) It knows neither its interrupt numbers nor an operating system,
+// and does not allocate on a guest's access.
 //
-// Threads: the bus holds the device's lock around every call (port_*, mmio_*, on_timer, save, restore, reset, back-end
-// completions delivered through the board), so a device is written single-threaded.
+// Threads: the bus holds the device's lock around every call (port_*, mmio_*, on_timer, save,
+// restore, reset, back-end completions delivered through the board), so a device is written
+// single-threaded.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +21,8 @@ namespace banyan {
 class StateReader;
 class StateWriter;
 
-// What became of an access. The bus turns anything but ok into what hardware shows: reads give all ones, writes vanish.
+// What became of an access. The bus turns anything but ok into what hardware shows: reads give all
+// ones, writes vanish.
 enum class IoStatus : uint8_t {
     ok,
     no_register,  // nothing answers at this offset
@@ -36,7 +39,8 @@ protected:
     ~PortIo() = default;
 };
 
-// `offset` is relative to the range's start; `size` is 1, 2, 4 or 8 (the bus splits odd and crossing accesses).
+// `offset` is relative to the range's start; `size` is 1, 2, 4 or 8 (the bus splits odd and
+// crossing accesses).
 class MmioIo {
 public:
     virtual IoStatus mmio_read(uint64_t offset, unsigned size, uint64_t& value) = 0;

@@ -1,4 +1,5 @@
-// Engines: what executes guest instructions. The same interface for the interpreter, the JIT and KVM.
+// Engines: what executes guest instructions. The same interface for the interpreter, the JIT and
+// KVM.
 //
 // One thread drives one Vcpu by run(). Other threads may call kick() at any time, and nothing else.
 #pragma once
@@ -32,11 +33,16 @@ protected:
     ~CpuIo() = default;
 };
 
-// The vCPU's side of its local APIC (devices/chipset/local_apic.hpp), for engines without an in-kernel one. All calls but
-// pending() come from the vCPU's own thread.
+// The input clock of the local APIC's timer: what an engine announces in CPUID leaf 4000'0010H and,
+// as the core crystal clock, in leaf 15H.
+inline constexpr uint64_t kApicTimerHz = 1'000'000'000;
+
+// The vCPU's side of its local APIC (devices/chipset/local_apic.hpp), for engines without an
+// in-kernel one. All calls but pending() come from the vCPU's own thread.
 class CpuInterrupts {
 public:
-    // True when an unmasked interrupt (from the APIC above its priority, or the 8259s) waits. Cheap: one atomic load.
+    // True when an unmasked interrupt (from the APIC above its priority, or the 8259s) waits.
+    // Cheap: one atomic load.
     virtual bool interrupt_pending() const = 0;
     // The CPU takes the interrupt: its vector, or nothing if it went away meanwhile.
     virtual std::optional<uint8_t> acknowledge_interrupt() = 0;
@@ -50,6 +56,8 @@ public:
     // MSR_KVM_PV_EOI_EN (KVM paravirtual end of interrupt). False: #GP(0).
     virtual bool set_pv_eoi(uint64_t msr) = 0;
     virtual uint64_t pv_eoi() const = 0;
+    // The guest's TSC is Clock::tsc() + offset from now on: TSC deadlines move with it.
+    virtual void set_tsc_offset(uint64_t /*offset*/) {}
 
 protected:
     ~CpuInterrupts() = default;
@@ -60,7 +68,7 @@ class VcpuSignals {
 public:
     virtual void raise_interrupt() = 0;  // CpuInterrupts::interrupt_pending() may have become true
     virtual void raise_nmi() = 0;
-    virtual void raise_smi() = 0;        // ignored by engines without SMM
+    virtual void raise_smi() = 0;  // ignored by engines without SMM
     virtual void raise_init() = 0;
     virtual void raise_sipi(uint8_t vector) = 0;
 
@@ -69,10 +77,10 @@ protected:
 };
 
 enum class ExitReason : uint8_t {
-    interrupted,      // kick() was called
-    halted,           // HLT, or waiting for SIPI: run() again when Vcpu::has_work()
-    shutdown,         // triple fault
-    internal_error,   // the engine met what it does not implement; Exit::text says what
+    interrupted,     // kick() was called
+    halted,          // HLT, or waiting for SIPI: run() again when Vcpu::has_work()
+    shutdown,        // triple fault
+    internal_error,  // the engine met what it does not implement; Exit::text says what
 };
 
 struct Exit {
@@ -80,7 +88,8 @@ struct Exit {
     std::string_view text = {};  // valid until the next run()
 };
 
-// Wakes the thread that sleeps for a halted vCPU. Called from any thread by Vcpu implementations when work arrives.
+// Wakes the thread that sleeps for a halted vCPU. Called from any thread by Vcpu implementations
+// when work arrives.
 class VcpuWaker {
 public:
     virtual void wake() = 0;
@@ -90,7 +99,7 @@ protected:
 };
 
 struct VcpuWiring {
-    unsigned index = 0;               // 0 is the boot processor; also the APIC id
+    unsigned index = 0;  // 0 is the boot processor; also the APIC id
     CpuIo* io = nullptr;
     CpuInterrupts* interrupts = nullptr;
     VcpuWaker* waker = nullptr;
@@ -135,6 +144,9 @@ public:
     virtual std::string_view name() const = 0;
     // All vCPUs are created before the first runs; index counts from 0.
     virtual Result<std::unique_ptr<Vcpu>> create_vcpu(const VcpuWiring& wiring) = 0;
+    // Dirty logging has marked pages clean: writes must be noticed again from now on. From any
+    // thread.
+    virtual void drop_write_mappings() = 0;
 };
 
 }  // namespace banyan

@@ -10,19 +10,24 @@ namespace banyan {
 Result<void> GuestMemory::add_region(Gpa start, std::span<std::byte> host, MemoryKind kind) {
     const uint64_t size = host.size();
     if (size == 0 || !is_aligned(size, kPageSize) || !is_aligned(start.value, kPageSize)) {
-        return fail(ErrorCode::invalid_argument, "add a memory region: start and size must be multiples of 4 KiB");
+        return fail(ErrorCode::invalid_argument,
+                    "add a memory region: start and size must be multiples of 4 KiB");
     }
     if (start.value + size < start.value) {
         return fail(ErrorCode::invalid_argument, "add a memory region: the range wraps around");
     }
-    const auto overlaps = [&](const MemoryRegion& r) { return start < r.end() && r.start < start + size; };
+    const auto overlaps = [&](const MemoryRegion& r) {
+        return start < r.end() && r.start < start + size;
+    };
     if (std::any_of(regions_.begin(), regions_.end(), overlaps)) {
         return fail(ErrorCode::invalid_argument, "add a memory region: the range is taken");
     }
     auto flags = std::make_unique<std::atomic<uint8_t>[]>(size / kPageSize);
     const MemoryRegion region{start, size, host.data(), kind, flags.get()};
     flags_.push_back(std::move(flags));
-    const auto after = [](const MemoryRegion& a, const MemoryRegion& b) { return a.start < b.start; };
+    const auto after = [](const MemoryRegion& a, const MemoryRegion& b) {
+        return a.start < b.start;
+    };
     regions_.insert(std::upper_bound(regions_.begin(), regions_.end(), region, after), region);
     return {};
 }
@@ -65,7 +70,8 @@ std::span<const std::byte> GuestMemory::readable_range(Gpa gpa, uint64_t length)
 
 std::span<std::byte> GuestMemory::writable_range(Gpa gpa, uint64_t length) {
     const MemoryRegion* region = find(gpa);
-    if (region == nullptr || region->kind != MemoryKind::ram || !region->contains(gpa, length)) return {};
+    if (region == nullptr || region->kind != MemoryKind::ram || !region->contains(gpa, length))
+        return {};
     return {region->host + (gpa - region->start), length};
 }
 
@@ -79,7 +85,8 @@ void GuestMemory::written(Gpa gpa, uint64_t length) {
         const uint8_t flags = region->page_flags[page].load(std::memory_order_relaxed);
         if (flags == 0) continue;
         if ((flags & kPageLogDirty) != 0) {
-            region->page_flags[page].fetch_and(static_cast<uint8_t>(~kPageLogDirty), std::memory_order_relaxed);
+            region->page_flags[page].fetch_and(static_cast<uint8_t>(~kPageLogDirty),
+                                               std::memory_order_relaxed);
         }
         has_code |= (flags & kPageHasCode) != 0;
     }
@@ -94,13 +101,15 @@ void GuestMemory::set_page_flag(Gpa gpa, PageFlag flag) {
 
 void GuestMemory::clear_page_flag(Gpa gpa, PageFlag flag) {
     if (const MemoryRegion* region = find(gpa)) {
-        region->page_flags[(gpa - region->start) >> kPageShift].fetch_and(static_cast<uint8_t>(~flag));
+        region->page_flags[(gpa - region->start) >> kPageShift].fetch_and(
+            static_cast<uint8_t>(~flag));
     }
 }
 
 uint8_t GuestMemory::page_flags(Gpa gpa) const {
     const MemoryRegion* region = find(gpa);
-    return region == nullptr ? uint8_t{0} : region->page_flags[(gpa - region->start) >> kPageShift].load();
+    return region == nullptr ? uint8_t{0}
+                             : region->page_flags[(gpa - region->start) >> kPageShift].load();
 }
 
 void GuestMemory::start_dirty_log() {

@@ -14,8 +14,8 @@ protected:
     ~IrqSink() = default;
 };
 
-// One wire into an interrupt controller. A default-made line is not connected. Copyable: copies are the same wire; a
-// wire shared by several devices needs a combining sink of the board.
+// One wire into an interrupt controller. A default-made line is not connected. Copyable: copies are
+// the same wire; a wire shared by several devices needs a combining sink of the board.
 class IrqLine {
 public:
     IrqLine() = default;
@@ -37,8 +37,8 @@ private:
     unsigned input_ = 0;
 };
 
-// A message-signalled interrupt: a write of `data` to `address` (Intel SDM vol. 3, section 11.11 "Message Signalled
-// Interrupts").
+// A message-signalled interrupt: a write of `data` to `address` (Intel SDM vol. 3, section 11.11
+// "Message Signalled Interrupts").
 struct MsiMessage {
     uint64_t address = 0;
     uint32_t data = 0;

@@ -24,6 +24,10 @@ struct Pic8259StateV1;
 // One 8259A. Not thread-safe; Pic8259Pair holds its lock.
 class Pic8259 {
 public:
+    static constexpr unsigned kInputs = 8;
+    static constexpr unsigned kCascadeInput = 2;   // of the master, where the slave's INT comes in
+    static constexpr unsigned kSpuriousInput = 7;  // whose vector is given when no request is left
+
     enum class Role : uint8_t { master, slave };
     Pic8259(Role role, uint8_t level_mask) : role_(role), level_mask_(level_mask) {}
 
@@ -31,10 +35,11 @@ public:
     void save(Pic8259StateV1& state) const;
     bool restore(const Pic8259StateV1& state);
 
-    uint8_t read_a0_low();
-    uint8_t read_a0_high();
-    void write_a0_low(uint8_t value);
-    void write_a0_high(uint8_t value);
+    // A0 = 0 and 1.
+    uint8_t read_command();
+    uint8_t read_data();
+    void write_command(uint8_t value);
+    void write_data(uint8_t value);
     uint8_t elcr() const { return state_.elcr; }
     void write_elcr(uint8_t value);
 
@@ -51,7 +56,7 @@ public:
     bool cascaded(unsigned input) const;
 
 private:
-    enum class Expect : uint8_t { ocw, icw2, icw3, icw4 };
+    enum class Expect : uint8_t { ocw = 0, icw2 = 2, icw3 = 3, icw4 = 4 };
 
     struct State {
         Expect expect = Expect::ocw;
@@ -72,9 +77,9 @@ private:
         bool rotate_on_auto_eoi = false;
     };
 
-    uint8_t irr() const {
-        return static_cast<uint8_t>(state_.edges | (state_.lines & state_.elcr));
-    }
+    enum class Rotate : uint8_t { no, yes };
+
+    uint8_t irr() const;
     bool auto_eoi() const;
     bool special_fully_nested() const;
     std::optional<unsigned> highest(uint8_t requests) const;
@@ -83,7 +88,8 @@ private:
     void write_icw1(uint8_t value);
     void write_ocw2(uint8_t value);
     void write_ocw3(uint8_t value);
-    void end_of_interrupt(bool specific, unsigned level, bool rotate);
+    std::optional<unsigned> highest_to_end() const;
+    void end_of_interrupt(std::optional<unsigned> level, Rotate rotate);
 
     // configuration
     const Role role_;
@@ -124,7 +130,6 @@ private:
     Result<void> apply(StateReader& reader) REQUIRES(mutex_);
     void reset_locked() REQUIRES(mutex_);
     void update() REQUIRES(mutex_);
-    void update_cascade() REQUIRES(mutex_);
 
     // wiring
     const IrqLine intr_;

@@ -94,10 +94,10 @@ Result<void> assign_function(PciFunction& function, Allocators& allocators) {
 PciHostBridge::PciHostBridge(const PciWiring& wiring) : PciFunction(kBridgeIdentity, wiring) {}
 
 PciHost::PciHost(PciBarMapper& mapper) : bridge_(PciWiring{mapper}) {
-    slots_[0] = {&bridge_, &bridge_lock_};
+    slots_[0] = {&bridge_, LockRef(bridge_lock_)};
 }
 
-Result<void> PciHost::add_function(PciAddress address, PciFunction& function, Mutex& lock) {
+Result<void> PciHost::add_function(PciAddress address, PciFunction& function, LockRef lock) {
     if (address.device > 31 || address.function > 7) {
         return fail(ErrorCode::invalid_argument,
                     "add a PCI function: a bus has devices 0..31 with functions 0..7");
@@ -105,7 +105,7 @@ Result<void> PciHost::add_function(PciAddress address, PciFunction& function, Mu
     Slot& slot = slots_[devfn(address)];
     if (slot.function != nullptr)
         return fail(ErrorCode::busy, "add a PCI function: its place on the bus is taken");
-    slot = {&function, &lock};
+    slot = {&function, lock};
     // 6.2.1 "Device Identification": function 0 says whether to look for others.
     const unsigned first = devfn({address.device, 0});
     bool several = false;
@@ -124,7 +124,7 @@ Result<void> PciHost::assign_bars(const PciWindows& windows) {
                           Allocator(windows.ports)};
     for (const Slot& slot : slots_) {
         if (slot.function == nullptr) continue;
-        MutexLock lock(*slot.lock);
+        LockRefGuard lock(*slot.lock);
         TRY(assign_function(*slot.function, allocators));
     }
     retry_blocked_bars();
@@ -215,7 +215,7 @@ IoStatus PciHost::mmio_write(uint64_t offset, unsigned size, uint64_t value) {
 uint32_t PciHost::config_read(unsigned devfn, uint16_t offset, unsigned size) {
     const Slot& slot = slots_[devfn];
     if (slot.function == nullptr) return static_cast<uint32_t>(size_mask(size));
-    MutexLock lock(*slot.lock);
+    LockRefGuard lock(*slot.lock);
     return slot.function->config_read(offset, size);
 }
 
@@ -223,7 +223,7 @@ void PciHost::config_write(unsigned devfn, uint16_t offset, unsigned size, uint3
     const Slot& slot = slots_[devfn];
     if (slot.function == nullptr) return;
     {
-        MutexLock lock(*slot.lock);
+        LockRefGuard lock(*slot.lock);
         slot.function->config_write(offset, size, value);
     }
     // Only a header write can have freed a range.
@@ -233,7 +233,7 @@ void PciHost::config_write(unsigned devfn, uint16_t offset, unsigned size, uint3
 void PciHost::retry_blocked_bars() {
     for (const Slot& slot : slots_) {
         if (slot.function == nullptr) continue;
-        MutexLock lock(*slot.lock);
+        LockRefGuard lock(*slot.lock);
         if (slot.function->has_blocked_bars()) slot.function->update_mappings();
     }
 }

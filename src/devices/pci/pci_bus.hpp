@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "devices/pci/pci_function.hpp"
@@ -55,7 +56,7 @@ public:
 
     // `lock` is the function's device lock: the host holds it around configuration accesses, inside
     // its own. Fails when the address is taken or does not exist.
-    Result<void> add_function(PciAddress address, PciFunction& function, Mutex& lock);
+    Result<void> add_function(PciAddress address, PciFunction& function, LockRef lock);
 
     // Does what firmware does: gives each BAR a place in the windows and enables decoding. After
     // each reset of the functions, before the guest runs. Takes the functions' locks.
@@ -73,7 +74,7 @@ public:
 private:
     struct Slot {
         PciFunction* function = nullptr;
-        Mutex* lock = nullptr;
+        std::optional<LockRef> lock;
     };
 
     IoStatus port_read(uint16_t port, unsigned size, uint32_t& value) override;

@@ -86,6 +86,7 @@ private:
     void show_errors_at_top();
     void transmit();
     void update_irq();
+    Result<void> apply(StateReader& reader);
 
     // configuration
     const PortRange range_;

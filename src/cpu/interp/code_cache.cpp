@@ -1,0 +1,241 @@
+#include "cpu/interp/code_cache.hpp"
+
+#include <algorithm>
+
+#include "cpu/interp/code_coherence.hpp"
+#include "support/assert.hpp"
+#include "support/bits.hpp"
+
+namespace banyan::interp {
+
+namespace {
+
+constexpr unsigned kMaxInstruction = 15;
+constexpr size_t kMaxOps = 64;
+
+// Ends a block after its last instruction, where no branch did.
+void op_end_block(Cpu& cpu, const Op* op) {
+    cpu.rip = cpu.rip_of(op);
+}
+
+// Stands for every instruction of a block whose bytes were written while it ran.
+void op_stale(Cpu& cpu, const Op* op) {
+    cpu.rip = cpu.rip_of(op);
+    cpu.retired -= cpu.unfinished(op);
+}
+
+uint64_t page_of(uint64_t gpa) {
+    return gpa >> kPageShift;
+}
+uint64_t offset_of(uint64_t gpa) {
+    return gpa & (kPageSize - 1);
+}
+
+}  // namespace
+
+CodeCache::CodeCache(Cpu& cpu) : cpu_(cpu) {}
+
+CodeCache::~CodeCache() {
+    clear();
+}
+
+Block* CodeCache::lookup_slow(Mode mode, uint64_t linear) {
+    const View view = cpu_.cpl == 3 ? View::user : View::supervisor;
+    if (!cpu_.check_fetch(linear)) return nullptr;
+    Translation at;
+    if (!cpu_.translate(nullptr, linear, Access::fetch, view, at)) return nullptr;
+    Block* block = find(at.gpa, mode, linear);
+    if (block == nullptr) {
+        if (arena_.used() > kArenaLimit) clear();
+        block = decode_block(at.gpa, mode, linear);
+        if (block == nullptr) return nullptr;
+    }
+    if (block != &scratch_block_) jumps_[jump_index(linear)] = {linear, epoch_, block};
+    return block;
+}
+
+Block* CodeCache::find(uint64_t gpa, Mode mode, uint64_t linear) {
+    const auto found = blocks_.find(block_key(gpa, mode));
+    if (found == blocks_.end()) return nullptr;
+    for (Block* b = found->second; b != nullptr; b = b->next_in_hash) {
+        if (b->gpa != gpa || b->rip != cpu_.rip || !(b->mode == mode)) continue;
+        if (b->second_gpa == Block::kNoPage) return b;
+        // The second page is looked up each time: it may be another one in this address space.
+        Translation second;
+        const uint64_t next_page = align_up(linear + 1, kPageSize);
+        const View view = cpu_.cpl == 3 ? View::user : View::supervisor;
+        if (!cpu_.translate(nullptr, next_page, Access::fetch, view, second)) {
+            cpu_.fault.active = false;  // decode_crossing() finds out again, if it matters
+            return nullptr;
+        }
+        if (second.gpa == b->second_gpa) return b;
+    }
+    return nullptr;
+}
+
+void CodeCache::prepare_page(uint64_t gpa) {
+    if (pages_.contains(page_of(gpa))) return;
+    pages_.emplace(page_of(gpa), PageCode{});
+    cpu_.coherence.acquire_page(cpu_, gpa);
+}
+
+Block* CodeCache::decode_block(uint64_t gpa, Mode mode, uint64_t linear) {
+    const uint64_t room = kPageSize - offset_of(gpa);
+    if (cpu_.memory.readable_range(Gpa{gpa}, room).empty())
+        return decode_uncached(gpa, mode, linear);
+    prepare_page(gpa);
+    const auto bytes = cpu_.memory.readable_range(Gpa{gpa}, room);
+    const auto* code = reinterpret_cast<const uint8_t*>(bytes.data());
+    const size_t limit = mode.has(Mode::kOneInstruction) ? 1 : kMaxOps;
+    ops_.clear();
+    unsigned length = 0;
+    while (ops_.size() < limit && length < room) {
+        Op op;
+        const uint64_t rip = cpu_.cut_rip(cpu_.rip + length);
+        if (!cpu_.within_code_limit(rip)) break;
+        const unsigned size = decode(code + length, static_cast<unsigned>(room - length), rip, mode,
+                                     cpu_.model, arena_, op);
+        if (size == 0 || !cpu_.within_code_limit(rip + size - 1)) break;
+        op.offset = static_cast<uint16_t>(length);
+        length += size;
+        ops_.push_back(op);
+        if (op.has(Op::kEndsBlock)) break;
+    }
+    if (ops_.empty()) return decode_crossing(gpa, mode, linear);
+    return add_block(gpa, Block::kNoPage, mode, length, ops_);
+}
+
+// The first instruction crosses into the next page, which may fault, or passes the code segment's
+// limit.
+Block* CodeCache::decode_crossing(uint64_t gpa, Mode mode, uint64_t linear) {
+    const uint64_t room = kPageSize - offset_of(gpa);
+    uint8_t bytes[kMaxInstruction] = {};
+    const unsigned first = static_cast<unsigned>(std::min<uint64_t>(room, kMaxInstruction));
+    if (!cpu_.memory.read(Gpa{gpa}, std::as_writable_bytes(std::span(bytes, first))))
+        return nullptr;
+    Op op;
+    unsigned available = kMaxInstruction;
+    while (available > 0 && !cpu_.within_code_limit(cpu_.rip + available - 1))
+        --available;
+    Translation second;
+    const bool needs_second = available > first;
+    if (needs_second) {
+        const View view = cpu_.cpl == 3 ? View::user : View::supervisor;
+        if (!cpu_.translate(nullptr, align_up(linear + 1, kPageSize), Access::fetch, view, second))
+            return nullptr;
+        prepare_page(second.gpa);
+        const auto rest = std::as_writable_bytes(std::span(bytes + first, kMaxInstruction - first));
+        if (!cpu_.memory.read(Gpa{second.gpa}, rest))
+            std::memset(bytes + first, 0xFF, kMaxInstruction - first);
+    }
+    const unsigned size = decode(bytes, available, cpu_.rip, mode, cpu_.model, arena_, op);
+    if (size == 0) {
+        cpu_.raise(nullptr, x86::Vector::gp, 0);  // longer than 15 bytes, or past the limit
+        return nullptr;
+    }
+    op.offset = 0;
+    return add_block(gpa, needs_second ? second.gpa : Block::kNoPage, mode, size, {op});
+}
+
+// Code in device memory: fetched anew each time, one instruction at a time.
+Block* CodeCache::decode_uncached(uint64_t gpa, Mode mode, uint64_t) {
+    uint8_t bytes[kMaxInstruction];
+    for (unsigned i = 0; i < kMaxInstruction; ++i) {
+        bytes[i] = static_cast<uint8_t>(cpu_.wiring.io->mmio_read(Gpa{gpa + i}, 1));
+    }
+    scratch_.clear();
+    Op* ops = scratch_.allocate<Op>(2);
+    const unsigned size =
+        decode(bytes, kMaxInstruction, cpu_.rip, mode, cpu_.model, scratch_, ops[0]);
+    if (size == 0) {
+        cpu_.raise(nullptr, x86::Vector::gp, 0);
+        return nullptr;
+    }
+    ops[1].handler = op_end_block;
+    ops[1].offset = static_cast<uint16_t>(size);
+    scratch_block_ = {.rip = cpu_.rip,
+                      .gpa = gpa,
+                      .mode = mode,
+                      .length = static_cast<uint16_t>(size),
+                      .count = 1,
+                      .ops = ops};
+    return &scratch_block_;
+}
+
+Block* CodeCache::add_block(uint64_t gpa, uint64_t second_gpa, Mode mode, unsigned length,
+                            const std::vector<Op>& ops) {
+    Block* block = arena_.allocate<Block>();
+    Op* stored = arena_.allocate<Op>(ops.size() + 1);
+    std::copy(ops.begin(), ops.end(), stored);
+    stored[ops.size()].handler = op_end_block;
+    stored[ops.size()].offset = static_cast<uint16_t>(length);
+    block->rip = cpu_.rip;
+    block->gpa = gpa;
+    block->second_gpa = second_gpa;
+    block->mode = mode;
+    block->length = static_cast<uint16_t>(length);
+    block->count = static_cast<uint16_t>(ops.size());
+    block->ops = stored;
+    Block*& head = blocks_[block_key(gpa, mode)];
+    block->next_in_hash = head;
+    head = block;
+    const uint64_t room = kPageSize - offset_of(gpa);
+    add_to_page(gpa, static_cast<unsigned>(std::min<uint64_t>(length, room)), block);
+    if (second_gpa != Block::kNoPage) add_to_page(second_gpa, kMaxInstruction, block);
+    ++statistics_.blocks;
+    statistics_.instructions += ops.size();
+    return block;
+}
+
+void CodeCache::add_to_page(uint64_t gpa, unsigned length, Block* block) {
+    PageCode& page = pages_[page_of(gpa)];
+    const unsigned first = static_cast<unsigned>(offset_of(gpa)) / kGranule;
+    const unsigned last =
+        std::min((static_cast<unsigned>(offset_of(gpa)) + length - 1) / kGranule, 63U);
+    page.granules |= mask(last, first);
+    page.blocks.push_back(block);
+}
+
+void CodeCache::invalidate(uint64_t gpa, uint64_t length) {
+    if (length == 0) return;
+    for (uint64_t page = page_of(gpa); page <= page_of(gpa + length - 1); ++page) {
+        const auto found = pages_.find(page);
+        if (found == pages_.end()) continue;
+        const uint64_t begin = std::max(gpa, page << kPageShift);
+        const uint64_t end = std::min(gpa + length - 1, (page << kPageShift) + kPageSize - 1);
+        const unsigned first = static_cast<unsigned>(offset_of(begin)) / kGranule;
+        const unsigned last = static_cast<unsigned>(offset_of(end)) / kGranule;
+        if ((found->second.granules & mask(last, first)) == 0) continue;
+        const PageCode code = std::move(found->second);
+        pages_.erase(found);
+        for (Block* block : code.blocks)
+            drop(block);
+        cpu_.coherence.release_page(page << kPageShift);
+        forget_linear();
+    }
+}
+
+void CodeCache::drop(Block* block) {
+    if (!block->valid) return;
+    block->valid = false;
+    ++statistics_.invalidated;
+    // The block may be running: what is left of it ends at once.
+    for (unsigned i = 0; i < block->count; ++i)
+        block->ops[i].handler = op_stale;
+    Block** link = &blocks_[block_key(block->gpa, block->mode)];
+    while (*link != nullptr && *link != block)
+        link = &(*link)->next_in_hash;
+    if (*link == block) *link = block->next_in_hash;
+}
+
+void CodeCache::clear() {
+    for (const auto& [page, code] : pages_)
+        cpu_.coherence.release_page(page << kPageShift);
+    pages_.clear();
+    blocks_.clear();
+    arena_.clear();
+    forget_linear();
+    ++statistics_.clears;
+}
+
+}  // namespace banyan::interp

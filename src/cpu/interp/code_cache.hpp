@@ -1,0 +1,112 @@
+// CodeCache: decoded blocks of one vCPU, found by linear address (fast) or guest-physical address,
+// dropped when their bytes are written.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <unordered_map>
+#include <vector>
+
+#include "cpu/interp/arena.hpp"
+#include "cpu/interp/cpu.hpp"
+#include "cpu/interp/op.hpp"
+
+namespace banyan::interp {
+
+// A run of instructions. Lies in one page, or is one instruction that crosses into a second.
+struct Block {
+    uint64_t rip = 0;               // of the first instruction
+    uint64_t gpa = 0;               // of the first byte
+    uint64_t second_gpa = kNoPage;  // of the page it crosses into
+    Mode mode{};
+    uint16_t length = 0;  // bytes
+    uint16_t count = 0;   // instructions
+    bool valid = true;
+    Op* ops = nullptr;  // count of them, then one that ends the block
+    Block* next_in_hash = nullptr;
+
+    static constexpr uint64_t kNoPage = ~uint64_t{0};
+};
+
+class CodeCache {
+public:
+    explicit CodeCache(Cpu& cpu);
+    ~CodeCache();
+
+    // The block at CS:RIP in the current mode (`mode` may add kOneInstruction), decoded if need be.
+    // Null: the fetch faulted, pending in cpu.fault.
+    Block* lookup(Mode mode) {
+        const uint64_t linear = cpu_.base[x86::kCs] + cpu_.rip;
+        const Jump& jump = jumps_[jump_index(linear)];
+        if (jump.linear == linear && jump.epoch == epoch_ && jump.block->mode == mode &&
+            jump.block->rip == cpu_.rip) [[likely]] {
+            return jump.block;
+        }
+        return lookup_slow(mode, linear);
+    }
+
+    // Linear addresses mean something else now.
+    void forget_linear() { ++epoch_; }
+    // Guest-physical bytes changed: drops the blocks that hold any of them.
+    void invalidate(uint64_t gpa, uint64_t length);
+    // Do this vCPU's blocks hold code of this page?
+    bool has_page(uint64_t gpa) const { return pages_.contains(gpa >> kPageShift); }
+    void clear();
+
+    struct Statistics {
+        uint64_t blocks = 0;        // decoded
+        uint64_t instructions = 0;  // decoded
+        uint64_t invalidated = 0;   // blocks
+        uint64_t clears = 0;
+    };
+    const Statistics& statistics() const { return statistics_; }
+
+private:
+    static constexpr unsigned kJumps = 8192;
+    static constexpr size_t kArenaLimit = 128U << 20;
+    static constexpr unsigned kGranule =
+        64;  // bytes of a page that one bit of PageCode::granules stands for
+
+    struct Jump {
+        uint64_t linear = 0;
+        uint64_t epoch = 0;
+        Block* block = nullptr;
+    };
+    struct PageCode {
+        uint64_t granules = 0;  // which parts hold code
+        std::vector<Block*> blocks;
+    };
+
+    static unsigned jump_index(uint64_t linear) { return (linear ^ (linear >> 13)) & (kJumps - 1); }
+
+    Block* lookup_slow(Mode mode, uint64_t linear);
+    Block* find(uint64_t gpa, Mode mode, uint64_t linear);
+    Block* decode_block(uint64_t gpa, Mode mode, uint64_t linear);
+    Block* decode_crossing(uint64_t gpa, Mode mode, uint64_t linear);
+    Block* decode_uncached(uint64_t gpa, Mode mode, uint64_t linear);
+    Block* add_block(uint64_t gpa, uint64_t second_gpa, Mode mode, unsigned length,
+                     const std::vector<Op>& ops);
+    void add_to_page(uint64_t gpa, unsigned length, Block* block);
+    void prepare_page(uint64_t gpa);
+    void drop(Block* block);
+
+    static uint64_t block_key(uint64_t gpa, Mode mode) { return gpa ^ (uint64_t{mode.bits} << 44); }
+
+    Cpu& cpu_;
+    uint64_t epoch_ = 1;
+    std::array<Jump, kJumps> jumps_{};
+    std::unordered_map<uint64_t, Block*> blocks_;
+    std::unordered_map<uint64_t, PageCode> pages_;
+    Arena arena_;
+    Arena scratch_;  // of decode_uncached
+    Block scratch_block_;
+    std::vector<Op> ops_;  // being decoded
+    Statistics statistics_;
+};
+
+// Decodes the instruction at `bytes` (at most 15 of `available`). Returns its length and fills op;
+// on bytes that are no instruction the handler raises #UD. 0: `available` was too short.
+unsigned decode(const uint8_t* bytes, unsigned available, uint64_t rip, Mode mode,
+                const CpuModel& model, Arena& arena, Op& op);
+
+}  // namespace banyan::interp

@@ -1,0 +1,166 @@
+#include "cpu/interp/native_operand.hpp"
+
+#include <array>
+#include <cstring>
+
+#include "cpu/interp/native_access.hpp"
+#include "cpu/interp/native_x87_state.hpp"
+
+namespace banyan::interp {
+namespace {
+
+struct alignas(32) Bounce {
+    std::array<std::byte, 32> bytes{};
+};
+
+// The operand is not plain memory in one page: it goes through a copy.
+[[gnu::noinline]] void load_slowly(Cpu& cpu, const Op* op, uint64_t linear) {
+    const Thunk& thunk = thunk_of(op);
+    Bounce bounce;
+    if (!cpu.read_slow(op, linear, bounce.bytes.data(), thunk.memory_size, cpu.view)) return;
+    if (!run_thunk(cpu, op, thunk, bounce.bytes.data())) return;
+    NEXT(cpu, op);
+}
+
+[[gnu::noinline]] void store_slowly(Cpu& cpu, const Op* op, uint64_t linear) {
+    const Thunk& thunk = thunk_of(op);
+    Bounce bounce;
+    // Page faults come before SIMD exceptions (Intel SDM vol. 3 table 6-2).
+    if (!cpu.probe(op, linear, thunk.memory_size, Access::write, cpu.view)) return;
+    const uint32_t mxcsr = cpu.vectors.mxcsr;
+    if (!run_thunk(cpu, op, thunk, bounce.bytes.data())) return;
+    if (!cpu.write_slow(op, linear, bounce.bytes.data(), thunk.memory_size, cpu.view)) {
+        cpu.vectors.mxcsr = mxcsr;
+        return;
+    }
+    NEXT(cpu, op);
+}
+
+template <unsigned kSize, Access kAccess, bool kAligned>
+void op_operand(Cpu& cpu, const Op* op) {
+    uint64_t linear;
+    if (!operand_linear(cpu, op, kSize, kAccess, linear)) [[unlikely]]
+        return;
+    if constexpr (kAligned) {
+        if ((linear & (kSize - 1)) != 0) [[unlikely]] {
+            cpu.raise_gp(op);
+            return;
+        }
+    }
+    std::byte* host = host_address(cpu, linear, kSize, kAccess);
+    if (host != nullptr) [[likely]]
+        return thunk_of(op).code(cpu, op, host);
+    if constexpr (kAccess == Access::write) return store_slowly(cpu, op, linear);
+    return load_slowly(cpu, op, linear);
+}
+
+template <unsigned kSize>
+Handler of_size(bool stores, bool aligned) {
+    if (stores)
+        return aligned ? op_operand<kSize, Access::write, true>
+                       : op_operand<kSize, Access::write, false>;
+    return aligned ? op_operand<kSize, Access::read, true> : op_operand<kSize, Access::read, false>;
+}
+
+// --- x87
+// ---------------------------------------------------------------------------------------------------------------
+
+// FDP. A pending error keeps the one of its own instruction.
+void note_data_pointer(Cpu& cpu, uint64_t offset) {
+    std::memcpy(&cpu.vectors.fxsave[16], &offset, sizeof(offset));
+}
+
+using X87Image = std::array<std::byte, 512>;
+
+// A store whose exception is unmasked may write nothing. What was written shows in two runs over
+// different backgrounds: it is the same in both.
+bool run_x87_store(Cpu& cpu, const Op* op, const Thunk& thunk, Bounce& bounce, bool& stored) {
+    const X87Image before = cpu.vectors.fxsave;
+    bounce.bytes.fill(std::byte{0xAA});
+    if (!run_thunk(cpu, op, thunk, bounce.bytes.data())) return false;
+    cpu.vectors.fxsave = before;
+    Bounce other;
+    if (!run_thunk(cpu, op, thunk, other.bytes.data())) return false;
+    stored = std::memcmp(bounce.bytes.data(), other.bytes.data(), thunk.memory_size) == 0;
+    return true;
+}
+
+[[gnu::noinline]] void x87_load_slowly(Cpu& cpu, const Op* op) {
+    const Thunk& thunk = thunk_of(op);
+    uint64_t linear;
+    Bounce bounce;
+    if (!operand_linear(cpu, op, thunk.memory_size, Access::read, linear)) return;
+    if (!cpu.read_slow(op, linear, bounce.bytes.data(), thunk.memory_size, cpu.view)) return;
+    if (!run_thunk(cpu, op, thunk, bounce.bytes.data())) return;
+    note_data_pointer(cpu, cpu.effective_address(op));
+    NEXT(cpu, op);
+}
+
+[[gnu::noinline]] void x87_store_slowly(Cpu& cpu, const Op* op) {
+    const Thunk& thunk = thunk_of(op);
+    uint64_t linear;
+    if (!operand_linear(cpu, op, thunk.memory_size, Access::write, linear)) return;
+    if (!cpu.probe(op, linear, thunk.memory_size, Access::write, cpu.view)) return;
+    Bounce bounce;
+    bool stored = false;
+    const X87Image before = cpu.vectors.fxsave;
+    if (!run_x87_store(cpu, op, thunk, bounce, stored)) return;
+    if (stored && !cpu.write_slow(op, linear, bounce.bytes.data(), thunk.memory_size, cpu.view)) {
+        cpu.vectors.fxsave = before;
+        return;
+    }
+    note_data_pointer(cpu, cpu.effective_address(op));
+    NEXT(cpu, op);
+}
+
+template <unsigned kSize, Access kAccess, bool kLive>
+void op_x87_operand(Cpu& cpu, const Op* op) {
+    if (!kLive && X87State(cpu.vectors).error_pending()) [[unlikely]]
+        return thunk_x87_error(cpu, op, nullptr);
+    const uint64_t offset = cpu.effective_address(op);
+    const bool checked = (op->bits & (Op::kCheckSegment | Op::kCheckAlignment)) != 0;
+    std::byte* host =
+        checked ? nullptr : host_address(cpu, offset + cpu.base[op->segment], kSize, kAccess);
+    if (host == nullptr) [[unlikely]] {
+        if constexpr (kLive) ThunkCache::instance().spill_x87(cpu);
+        if constexpr (kAccess == Access::write) return x87_store_slowly(cpu, op);
+        return x87_load_slowly(cpu, op);
+    }
+    note_data_pointer(cpu, offset);
+    return kLive ? thunk_of(op).live_code(cpu, op, host) : thunk_of(op).code(cpu, op, host);
+}
+
+template <unsigned kSize>
+X87Handlers x87_of_size(bool stores) {
+    if (stores) {
+        return {op_x87_operand<kSize, Access::write, false>,
+                op_x87_operand<kSize, Access::write, true>};
+    }
+    return {op_x87_operand<kSize, Access::read, false>, op_x87_operand<kSize, Access::read, true>};
+}
+
+}  // namespace
+
+Handler operand_handler(unsigned size, bool stores, bool aligned) {
+    switch (size) {
+        case 1: return of_size<1>(stores, false);
+        case 2: return of_size<2>(stores, false);
+        case 4: return of_size<4>(stores, false);
+        case 8: return of_size<8>(stores, false);
+        case 16: return of_size<16>(stores, aligned);
+        case 32: return of_size<32>(stores, aligned);
+        default: return nullptr;
+    }
+}
+
+X87Handlers x87_operand_handlers(unsigned size, bool stores) {
+    switch (size) {
+        case 2: return x87_of_size<2>(stores);
+        case 4: return x87_of_size<4>(stores);
+        case 8: return x87_of_size<8>(stores);
+        case 10: return x87_of_size<10>(stores);
+        default: return {};
+    }
+}
+
+}  // namespace banyan::interp

@@ -1,0 +1,20 @@
+// Handlers of instructions that run a thunk on a memory operand.
+#pragma once
+
+#include "cpu/interp/native_thunk.hpp"
+#include "cpu/interp/op.hpp"
+
+namespace banyan::interp {
+
+// The handler for a memory operand of this size. `aligned`: a misaligned address is #GP(0).
+Handler operand_handler(unsigned size, bool stores, bool aligned);
+
+// The same for x87 instructions: the first is for entry with the x87 state in the Cpu, the second
+// with it in the host's registers.
+struct X87Handlers {
+    Handler cold = nullptr;
+    Handler live = nullptr;
+};
+X87Handlers x87_operand_handlers(unsigned size, bool stores);
+
+}  // namespace banyan::interp

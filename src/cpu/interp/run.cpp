@@ -1,0 +1,247 @@
+// The loop: blocks, then events, then blocks.
+#include "cpu/interp/code_cache.hpp"
+#include "cpu/interp/code_coherence.hpp"
+#include "cpu/interp/cpu.hpp"
+#include "cpu/interp/cpu_model.hpp"
+#include "cpu/interp/debug.hpp"
+
+namespace banyan::interp {
+
+using x86::Activity;
+using x86::Vector;
+
+namespace {
+
+// Intel SDM vol. 3 table 6-4.
+bool is_contributory(Vector v) {
+    return v == Vector::de || v == Vector::ts || v == Vector::np || v == Vector::ss ||
+           v == Vector::gp;
+}
+
+// What a second exception during the delivery of a first leads to: table 6-5.
+bool makes_double_fault(Vector first, Vector second) {
+    if (is_contributory(first)) return is_contributory(second);
+    if (first == Vector::pf) return is_contributory(second) || second == Vector::pf;
+    return false;
+}
+
+}  // namespace
+
+Cpu::Cpu(const VcpuWiring& vcpu_wiring, GuestMemory& guest_memory, const Clock& guest_clock,
+         const CpuModel& cpu_model, CodeCoherence& code_coherence)
+    : wiring(vcpu_wiring),
+      memory(guest_memory),
+      clock(guest_clock),
+      model(cpu_model),
+      coherence(code_coherence),
+      code(std::make_unique<CodeCache>(*this)) {
+    for (auto& t : tlbs)
+        t = std::make_unique<Tlb>();
+    coherence.join(*this);
+    reset(false);
+}
+
+Cpu::~Cpu() {
+    coherence.leave(*this);
+}
+
+uint64_t Cpu::rip_of(const Op* op) const {
+    return cut_rip(block->rip + op->offset);
+}
+
+uint64_t Cpu::unfinished(const Op* op) const {
+    return block->count - static_cast<uint64_t>(op - block->ops);
+}
+
+Exit Cpu::run() {
+    if (activity == Activity::shutdown) return {ExitReason::shutdown, {}};
+    coherence.enter(*this);
+    post(kEventInterrupt);  // have a look: state may have been set from outside
+    for (;;) {
+        if ((events.load(std::memory_order_relaxed) & event_mask) != 0 ||
+            activity != Activity::running) [[unlikely]] {
+            if (!handle_events()) break;
+        }
+        if (mode.has(Mode::kOneInstruction)) [[unlikely]] {
+            step();
+            continue;
+        }
+        if (Block* next = code->lookup(mode)) [[likely]] {
+            execute(next);
+        } else {
+            deliver_fault();
+        }
+    }
+    coherence.exit(*this);
+    return stop;
+}
+
+void Cpu::execute(Block* b) {
+    block = b;
+    b->ops->handler(*this, b->ops);
+    if (fault.active) [[unlikely]] {
+        retired += fault_op != nullptr ? static_cast<uint64_t>(fault_op - b->ops) : b->count;
+        settle_fault();
+        deliver_fault();
+        return;
+    }
+    retired += b->count;
+    if (shadow_next) [[unlikely]] {
+        // One more instruction before interrupts are looked at (Intel SDM vol. 2, STI; vol. 3
+        // section 6.8.3).
+        shadow_next = false;
+        Mode one = mode;
+        one.bits |= Mode::kOneInstruction;
+        if (Block* next = code->lookup(one)) {
+            execute(next);
+        } else {
+            deliver_fault();
+        }
+    }
+}
+
+// Faults return to their instruction. Traps are behind it; those without an instruction came up in
+// a task that was just switched to, at its own RIP.
+void Cpu::settle_fault() {
+    if (fault_op != nullptr && !fault.trap) rip = rip_of(fault_op);
+}
+
+// One instruction, with what debug exceptions want to know before and after it.
+void Cpu::step() {
+    if (check_execution_breakpoint(*this)) {
+        deliver_fault();
+        return;
+    }
+    Block* next = code->lookup(mode);
+    if (next == nullptr) {
+        deliver_fault();
+        return;
+    }
+    block = next;
+    next->ops->handler(*this, next->ops);
+    if (fault.active) {
+        settle_fault();
+        deliver_fault();
+        return;
+    }
+    retired += next->count;
+    const bool nothing_pending = after_instruction_debug(*this);
+    mode_changed();
+    if (!nothing_pending) deliver_fault();
+}
+
+void Cpu::deliver_fault() {
+    PendingFault first = fault;
+    for (;;) {
+        fault.active = false;
+        if (first.vector == Vector::pf) cr2 = first.address;
+        const Interruption interruption{.vector = static_cast<uint8_t>(first.vector),
+                                        .has_error = first.has_error,
+                                        .error = first.error,
+                                        .external = !first.software,
+                                        .int3_or_into = false};
+        if (deliver(*this, interruption)) {
+            if (!fault.active) return;
+            first = fault;  // the debug trap of a task switch
+            continue;
+        }
+        if (first.vector == Vector::df) {
+            fault.active = false;
+            activity = Activity::shutdown;
+            stop = {ExitReason::shutdown, {}};
+            post(kEventStop);
+            return;
+        }
+        if (makes_double_fault(first.vector, fault.vector)) {
+            first = {.active = true, .has_error = true, .vector = Vector::df, .error = 0};
+        } else {
+            first = fault;
+        }
+    }
+}
+
+bool Cpu::handle_events() {
+    const uint32_t seen = events.load(std::memory_order_seq_cst);
+    if ((seen & kEventCode) != 0) {
+        events.fetch_and(~uint32_t{kEventCode});
+        coherence.service(*this);
+    }
+    if ((seen & kEventStop) != 0) {
+        events.fetch_and(~uint32_t{kEventStop});
+        return false;
+    }
+    if ((seen & kEventInit) != 0) {
+        events.fetch_and(~uint32_t{kEventInit});
+        reset(true);
+    }
+    if ((seen & kEventSipi) != 0) {
+        events.fetch_and(~uint32_t{kEventSipi});
+        start_up();
+    }
+    if ((seen & kEventKick) != 0) {
+        events.fetch_and(~uint32_t{kEventKick});
+        stop = {ExitReason::interrupted, {}};
+        return false;
+    }
+    if (activity == Activity::wait_for_sipi) {
+        stop = {ExitReason::halted, {}};
+        return false;
+    }
+    if ((seen & kEventNmi) != 0 && !pending.nmi_blocked) {
+        events.fetch_and(~uint32_t{kEventNmi});
+        activity = Activity::running;
+        pending.nmi_blocked = true;
+        deliver_interruption({.vector = static_cast<uint8_t>(Vector::nmi)});
+    }
+    take_interrupt();
+    if (activity == Activity::halted) {
+        stop = {ExitReason::halted, {}};
+        return false;
+    }
+    return true;
+}
+
+// An event that cannot be taken now keeps its bit; event_mask hides it while interrupts are off.
+void Cpu::take_interrupt() {
+    if (!flag(x86::kIf) || wiring.interrupts == nullptr) return;
+    events.fetch_and(~uint32_t{kEventInterrupt});  // before the question: a later one sets it again
+    if (!wiring.interrupts->interrupt_pending()) return;
+    const auto vector = wiring.interrupts->acknowledge_interrupt();
+    if (!vector) return;
+    post(kEventInterrupt);  // there may be another behind it
+    activity = Activity::running;
+    deliver_interruption({.vector = *vector});
+}
+
+void Cpu::deliver_interruption(const Interruption& interruption) {
+    if (deliver(*this, interruption)) return;
+    deliver_fault();  // benign first event: the second is delivered as it is
+}
+
+// A start-up IPI: real mode at vector * 4096 (Intel SDM vol. 3 section 9.4.4.2). Ignored unless
+// waiting for one.
+void Cpu::start_up() {
+    if (activity != Activity::wait_for_sipi) return;
+    const auto vector = static_cast<uint16_t>(sipi_vector.load());
+    seg[x86::kCs].selector = static_cast<uint16_t>(vector << 8);
+    seg[x86::kCs].base = static_cast<uint64_t>(vector) << 12;
+    rip = 0;
+    activity = Activity::running;
+    mode_changed();
+}
+
+bool Cpu::has_work() const {
+    constexpr uint32_t kAlways = kEventNmi | kEventInit | kEventSipi | kEventKick | kEventStop;
+    if ((events.load(std::memory_order_seq_cst) & kAlways) != 0) return true;
+    if (activity == Activity::running) return true;
+    return activity == Activity::halted && (system_flags & x86::kIf) != 0 &&
+           wiring.interrupts != nullptr && wiring.interrupts->interrupt_pending();
+}
+
+void Cpu::give_up(const Op* op, std::string_view text) {
+    rip = rip_of(op);
+    stop = {ExitReason::internal_error, text};
+    post(kEventStop);
+}
+
+}  // namespace banyan::interp

@@ -1,0 +1,49 @@
+// The DSDT: what a guest cannot find by itself (ACPI specification 6.4, section 5.2.11.1 and
+// chapter 6).
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "machine/acpi/aml.hpp"
+
+namespace banyan::acpi {
+
+struct MemoryWindow {
+    uint32_t start = 0;
+    uint32_t length = 0;
+};
+
+// What a board has, as far as its guest must be told. Addresses that never differ come from the
+// chips' own headers.
+struct BoardDescription {
+    unsigned cpu_count = 1;
+    bool legacy_irq_chips = false;  // 8259 pair and 8254
+    bool hpet = false;
+    bool keyboard = false;  // i8042
+    bool serial = true;     // COM1
+    bool fw_cfg = false;
+    unsigned pci_devices = 1;  // device numbers 0..n-1 are in use
+    std::vector<MemoryWindow> pci_windows;
+    MemoryWindow ecam;  // one bus
+    uint32_t ioapic = 0;
+    uint32_t local_apic = 0;
+    uint32_t hpet_base = 0;
+};
+
+// PCI interrupt wires. INTx of device d, pin p (0 is INTA#) is wire (d + p) mod 8, and so spreads
+// the devices.
+inline constexpr unsigned kPciWires = 8;
+inline constexpr unsigned kPciWireGsi = 16;  // of wire 0
+constexpr unsigned pci_wire(unsigned device, unsigned pin) {
+    return (device + pin) % kPciWires;
+}
+// For guests that use the 8259s: two of their inputs, which no ISA chip has.
+constexpr unsigned pci_wire_irq(unsigned wire) {
+    return wire % 2 == 0 ? 10 : 11;
+}
+
+// The definition block without its table header.
+aml::Bytes dsdt_body(const BoardDescription& board);
+
+}  // namespace banyan::acpi

@@ -1,0 +1,131 @@
+#include "machine/boards/board.hpp"
+
+#include <algorithm>
+
+#include "machine/boards/board_parts.hpp"
+#include "machine/boards/board_state.hpp"
+#include "machine/boards/direct_boot.hpp"
+#include "snapshot/state.hpp"
+#include "support/assert.hpp"
+
+namespace banyan {
+
+Result<std::unique_ptr<Board>> Board::create(const BoardConfig& config,
+                                             const BoardServices& services) {
+    if (config.cpu_count == 0 || config.cpu_count > kMaxCpus) {
+        return fail(ErrorCode::invalid_argument,
+                    "vCPUs: a machine has between 1 and 255; give --cpus a number in that range");
+    }
+    TRY_ASSIGN(map, MemoryMap::create(config.ram_size));
+    auto parts = std::make_unique<Parts>(config, services, std::move(map));
+    TRY(parts->build());
+    return std::unique_ptr<Board>(new Board(std::move(parts)));
+}
+
+Board::Board(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+Board::~Board() = default;
+
+const MemoryMap& Board::memory_map() const {
+    return parts_->map;
+}
+
+CpuIo& Board::cpu_io(unsigned index) {
+    BANYAN_ASSERT(index < parts_->sockets.size());
+    return *parts_->sockets[index];
+}
+
+CpuInterrupts& Board::cpu_interrupts(unsigned index) {
+    BANYAN_ASSERT(index < parts_->sockets.size());
+    return parts_->sockets[index]->apic();
+}
+
+void Board::attach_vcpu(unsigned index, VcpuSignals& signals) {
+    BANYAN_ASSERT(index < parts_->sockets.size());
+    parts_->sockets[index]->signals().attach(signals);
+}
+
+CharClient& Board::serial_client() {
+    return *parts_->serial_client;
+}
+
+CharClient* Board::console_client() {
+    return parts_->console_client;
+}
+
+Result<Gpa> Board::prepare_direct_boot() {
+    return banyan::prepare_direct_boot(*parts_);
+}
+
+void Board::press_power_button() {
+    SlotLock lock(*parts_->acpi_pm_slot);
+    parts_->acpi_pm->press_power_button();
+}
+
+void Board::reset() {
+    const auto reset_one = [](std::string_view, Device& device) -> Result<void> {
+        device.reset();
+        return {};
+    };
+    BANYAN_ASSERT(parts_->for_each_chip(reset_one).has_value());
+}
+
+namespace {
+
+std::vector<uint8_t> to_bytes(std::span<const std::byte> bytes) {
+    std::vector<uint8_t> copy(bytes.size());
+    std::transform(bytes.begin(), bytes.end(), copy.begin(),
+                   [](std::byte b) { return std::to_integer<uint8_t>(b); });
+    return copy;
+}
+
+std::vector<uint8_t> to_bytes(std::string_view text) {
+    return {text.begin(), text.end()};
+}
+
+tl::unexpected<Error> other_board() {
+    return fail(ErrorCode::invalid_data,
+                "load saved state: it is of a machine with other devices; use the configuration it "
+                "was saved with");
+}
+
+}  // namespace
+
+void Board::save(StateWriter& writer) const {
+    BoardStateV1 state;
+    const auto save_one = [&](std::string_view key, const Device& device) -> Result<void> {
+        StateWriter chip;
+        device.save(chip);
+        state.chips.push_back({to_bytes(key), to_bytes(chip.bytes())});
+        return {};
+    };
+    BANYAN_ASSERT(parts_->for_each_chip(save_one).has_value());
+    writer.section(state);
+}
+
+// Reset first: what is mapped or asserted now must not be in the way of what is restored.
+Result<void> Board::restore(StateReader& reader) {
+    reset();
+    auto restored = restore_chips(reader);
+    if (!restored) reset();
+    return restored;
+}
+
+Result<void> Board::restore_chips(StateReader& reader) {
+    TRY_ASSIGN(state, reader.section<BoardStateV1>());
+    size_t used = 0;
+    const auto restore_one = [&](std::string_view key, Device& device) -> Result<void> {
+        const auto found =
+            std::find_if(state.chips.begin(), state.chips.end(),
+                         [&](const ChipState& chip) { return chip.key == to_bytes(key); });
+        if (found == state.chips.end()) return other_board();
+        ++used;
+        StateReader sections(std::as_bytes(std::span(found->sections)));
+        return device.restore(sections);
+    };
+    TRY(parts_->for_each_chip(restore_one));
+    if (used != state.chips.size()) return other_board();
+    return {};
+}
+
+}  // namespace banyan

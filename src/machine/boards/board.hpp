@@ -1,0 +1,101 @@
+// Board: the virtual main board. It makes the chips of a machine kind, wires them, and is what
+// vCPUs, the loader and the VM's life cycle see of them.
+//
+// Order of use: MemoryMap and GuestMemory with its RAM; Board::create; an engine's vCPUs with
+// cpu_io() and cpu_interrupts(), each attach_vcpu()ed; prepare_direct_boot(); load_kernel() with
+// memory_map().e820() and the RSDP.
+//
+// Threads: cpu_io(), cpu_interrupts(), the char clients and press_power_button() from any thread.
+// Everything else only while no vCPU runs.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "machine/memory_map.hpp"
+#include "support/result.hpp"
+#include "vm/backend.hpp"
+#include "vm/clock.hpp"
+#include "vm/engine.hpp"
+#include "vm/guest_memory.hpp"
+#include "vm/machine_control.hpp"
+
+namespace banyan {
+
+// pc: all legacy chips. micro: for direct boot of a kernel that finds its hardware by ACPI; see
+// boards/README.md.
+enum class BoardKind : uint8_t { pc, micro };
+
+struct DiskConfig {
+    BlockBackend* backend = nullptr;
+    std::string serial;
+};
+
+struct CharPortConfig {
+    CharBackend* out = nullptr;    // null: written bytes are dropped
+    CharSource* source = nullptr;  // null: no input
+};
+
+struct BoardConfig {
+    BoardKind kind = BoardKind::micro;
+    unsigned cpu_count = 1;
+    uint64_t ram_size = 0;
+    CharPortConfig serial;          // COM1
+    std::vector<DiskConfig> disks;  // virtio-blk
+    EntropySource* rng = nullptr;   // virtio-rng, if given
+    std::optional<CharPortConfig> virtio_console;
+    std::optional<uint16_t> debug_exit_port;
+    CharBackend* debugcon = nullptr;  // port 0xE9, if given
+};
+
+struct BoardServices {
+    GuestMemory& memory;
+    const Clock& clock;
+    TimerService& timers;
+    MachineControl& control;
+};
+
+class Board {
+public:
+    static constexpr unsigned kMaxCpus = 255;  // xAPIC ids 0..254
+
+    static Result<std::unique_ptr<Board>> create(const BoardConfig& config,
+                                                 const BoardServices& services);
+    ~Board();
+    Board(const Board&) = delete;
+    Board& operator=(const Board&) = delete;
+
+    const MemoryMap& memory_map() const;
+
+    CpuIo& cpu_io(unsigned index);
+    CpuInterrupts& cpu_interrupts(unsigned index);
+    void attach_vcpu(unsigned index, VcpuSignals& signals);
+
+    // What the back ends call. console_client() is null without a virtio console.
+    CharClient& serial_client();
+    CharClient* console_client();
+
+    // What firmware would have done before a kernel starts: ACPI tables, PCI BARs. After create()
+    // and each reset(). Gives the address of the RSDP.
+    Result<Gpa> prepare_direct_boot();
+
+    void press_power_button();
+
+    void reset();
+    void save(StateWriter& writer) const;
+    // On an error the board is as after reset().
+    Result<void> restore(StateReader& reader);
+
+    struct Parts;  // boards/board_parts.hpp
+
+private:
+    explicit Board(std::unique_ptr<Parts> parts);
+    Result<void> restore_chips(StateReader& reader);
+
+    std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace banyan

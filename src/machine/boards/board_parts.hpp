@@ -1,0 +1,147 @@
+// Board::Parts: the chips of a board and the wires between them.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "devices/chipset/acpi_pm.hpp"
+#include "devices/chipset/apic_bus.hpp"
+#include "devices/chipset/ext_int_source.hpp"
+#include "devices/chipset/hpet.hpp"
+#include "devices/chipset/ioapic.hpp"
+#include "devices/chipset/pic8259.hpp"
+#include "devices/virtio/virtio_pci.hpp"
+#include "machine/acpi/dsdt.hpp"
+#include "machine/boards/board.hpp"
+#include "machine/boards/chip.hpp"
+#include "machine/boards/pci_slots.hpp"
+#include "machine/boards/vcpu_socket.hpp"
+#include "machine/io_bus.hpp"
+#include "machine/irq_router.hpp"
+
+namespace banyan {
+
+// The acknowledge cycle, as the boot processor's local APIC runs it for ExtINT.
+class PicAcknowledge final : public ExtIntSource {
+public:
+    explicit PicAcknowledge(Pic8259Pair& pic) : pic_(pic) {}
+    bool pending() const override { return pic_.pending(); }
+    std::optional<uint8_t> acknowledge() override { return pic_.acknowledge(); }
+
+private:
+    Pic8259Pair& pic_;
+};
+
+// The HPET's own inputs of the IO-APIC, which it shares with PCI.
+class HpetInputs final : public IrqSink {
+public:
+    void connect(unsigned input, IrqLine line) { lines_[input] = line; }
+    void set_irq(unsigned input, bool asserted) override {
+        if (input < lines_.size()) lines_[input].set(asserted);
+    }
+
+private:
+    std::array<IrqLine, IoApic::kInputs> lines_;
+};
+
+// Takes what is written where nothing is connected.
+class NoBackend final : public CharBackend {
+public:
+    size_t write(std::span<const uint8_t> bytes) override { return bytes.size(); }
+};
+
+struct Board::Parts {
+    Parts(const BoardConfig& asked, const BoardServices& host, MemoryMap memory_map);
+    ~Parts();
+    Parts(const Parts&) = delete;
+    Parts& operator=(const Parts&) = delete;
+
+    Result<void> build();
+
+    acpi::BoardDescription describe() const;
+
+    // Every chip, in the order in which they are reset, saved and restored: those that drive wires,
+    // the wires, those that wires lead to. Calls `function(key, device)` with the device's lock
+    // held; stops at the first error.
+    template <class Function>
+    Result<void> for_each_chip(Function function);
+
+    bool is_pc() const { return config.kind == BoardKind::pc; }
+
+    // configuration
+    const BoardConfig config;
+    const BoardServices services;
+    const MemoryMap map;
+
+    // buses and wires
+    NoBackend nothing;
+    PortBus ports;
+    MmioBus mmio;
+    ApicBus apics;
+    IrqRouter router;
+    HpetInputs hpet_inputs;
+    PciSlots pci{mmio};
+    std::vector<std::unique_ptr<LockedBlockBackend>> disks;
+
+    // chips: `chips` has those that drive wires, in the order of reset
+    std::vector<std::unique_ptr<VcpuSocket>> sockets;
+    Chip pic_chip;
+    Chip ioapic_chip;
+    std::vector<std::unique_ptr<Chip>> chips;
+
+    // the same, by what they are; null where the board has none
+    Pic8259Pair* pic = nullptr;
+    std::unique_ptr<PicAcknowledge> pic_acknowledge;
+    IoApic* ioapic = nullptr;
+    Hpet* hpet = nullptr;
+    PciHost* pci_host = nullptr;
+    AcpiPm* acpi_pm = nullptr;
+    DeviceSlot* acpi_pm_slot = nullptr;
+    CharClient* serial_client = nullptr;
+    CharClient* console_client = nullptr;
+    std::vector<VirtioPci*> virtio;
+
+private:
+    void make_controllers();
+    IrqLine irq(unsigned isa_irq);  // a new source on an ISA interrupt
+    IrqLine intx(unsigned device);
+    IrqRouter::Output pic_input(unsigned input);
+    IrqRouter::Output ioapic_input(unsigned input);
+
+    Chip& add_chip();
+    void make_pci_host();
+    void make_serial();
+    void make_timers();
+    void make_power_management();
+    void make_keyboard();
+    void make_paravirtual_ports();
+    Result<void> make_test_aids();
+    Result<void> make_pci_functions();
+    Result<void> add_virtio(Chip& chip, const char* kind, std::unique_ptr<VirtioDevice> device);
+    Result<void> add_disk(const DiskConfig& disk);
+    Result<void> add_rng();
+    Result<void> add_console();
+
+    std::array<std::optional<IrqRouter::Output>, 16> pic_inputs_;
+    std::array<std::optional<IrqRouter::Output>, IoApic::kInputs> ioapic_inputs_;
+};
+
+template <class Function>
+Result<void> Board::Parts::for_each_chip(Function function) {
+    const auto visit = [&](Chip& chip) -> Result<void> {
+        SlotLock lock(chip.slot);
+        return function(std::string_view(chip.key), *chip.device);
+    };
+    for (const auto& chip : chips)
+        TRY(visit(*chip));
+    TRY(function(router.name(), static_cast<Device&>(router)));
+    if (pic != nullptr) TRY(visit(pic_chip));
+    TRY(visit(ioapic_chip));
+    for (const auto& socket : sockets)
+        TRY(function(socket->apic().name(), static_cast<Device&>(socket->apic())));
+    return {};
+}
+
+}  // namespace banyan

@@ -1,0 +1,94 @@
+#include "machine/boards/direct_boot.hpp"
+
+#include "machine/acpi/tables.hpp"
+#include "support/bits.hpp"
+#include "support/le.hpp"
+
+namespace banyan {
+
+namespace {
+
+uint32_t low32(uint64_t value) {
+    return static_cast<uint32_t>(value);
+}
+
+tl::unexpected<Error> no_ram() {
+    return fail(ErrorCode::invalid_argument,
+                "prepare the guest's memory: its first MiB is not there; add the RAM of the memory "
+                "map first");
+}
+
+// The BIOS data area, where kernels look for the extended one and for the end of low memory.
+Result<void> write_bios_data(GuestMemory& memory) {
+    constexpr Gpa kEbdaSegment{0x40E};
+    constexpr Gpa kLowMemoryKib{0x413};
+    const le16 segment{static_cast<uint16_t>(MemoryMap::kEbda.start.value >> 4)};
+    const le16 kib{static_cast<uint16_t>(MemoryMap::kEbda.start.value >> 10)};
+    if (!memory.write_object(kEbdaSegment, segment) || !memory.write_object(kLowMemoryKib, kib))
+        return no_ram();
+    return {};
+}
+
+Result<Gpa> write_acpi_tables(Board::Parts& parts) {
+    const Gpa base = MemoryMap::kAcpiTables.start;
+    const auto tables = acpi::build_tables(parts.describe(), base);
+    if (tables.size() > MemoryMap::kAcpiTables.length) {
+        return fail(ErrorCode::invalid_argument,
+                    "write the ACPI tables: they are too large; use fewer vCPUs");
+    }
+    if (!parts.services.memory.load(base, tables)) return no_ram();
+    return base;
+}
+
+Result<void> set_up_pci(Board::Parts& parts) {
+    const GpaRange window = MemoryMap::pci_windows().front();
+    TRY(parts.pci_host->assign_bars(
+        {.memory32 = {window.start.value, window.end().value}, .memory64 = {}, .ports = {}}));
+    unsigned device = 1;
+    for (PciFunction* function : parts.pci.functions()) {
+        const unsigned wire = acpi::pci_wire(device++, 0);
+        const unsigned line = parts.is_pc() ? acpi::pci_wire_irq(wire) : acpi::kPciWireGsi + wire;
+        function->set_interrupt_line(static_cast<uint8_t>(line));
+    }
+    return {};
+}
+
+// PCI shares wires, so its inputs of the 8259s are level-triggered (ELCR: Intel 82371AB data sheet,
+// section 4.2.4).
+void set_up_interrupts(Board::Parts& parts) {
+    constexpr uint16_t kElcr2 = 0x4D1;
+    constexpr uint32_t kPciInputs =
+        bit<uint32_t>(acpi::pci_wire_irq(0) - 8) | bit<uint32_t>(acpi::pci_wire_irq(1) - 8);
+    parts.ports.write(kElcr2, 1, kPciInputs);
+    for (const auto& socket : parts.sockets)
+        socket->apic().set_virtual_wire_mode();
+}
+
+}  // namespace
+
+acpi::BoardDescription Board::Parts::describe() const {
+    acpi::BoardDescription board;
+    board.cpu_count = config.cpu_count;
+    board.legacy_irq_chips = is_pc();
+    board.hpet = hpet != nullptr;
+    board.keyboard = is_pc();
+    board.fw_cfg = is_pc();
+    board.pci_devices = pci.next_device();
+    for (const GpaRange& window : MemoryMap::pci_windows()) {
+        board.pci_windows.push_back({low32(window.start.value), low32(window.length)});
+    }
+    board.ecam = {low32(MemoryMap::kEcam.start.value), low32(MemoryMap::kEcam.length)};
+    board.ioapic = low32(MemoryMap::kIoApic.start.value);
+    board.local_apic = low32(MemoryMap::kLocalApic.start.value);
+    board.hpet_base = low32(MemoryMap::kHpet.start.value);
+    return board;
+}
+
+Result<Gpa> prepare_direct_boot(Board::Parts& parts) {
+    TRY(write_bios_data(parts.services.memory));
+    TRY(set_up_pci(parts));
+    if (parts.is_pc()) set_up_interrupts(parts);
+    return write_acpi_tables(parts);
+}
+
+}  // namespace banyan

@@ -1,0 +1,173 @@
+#include "machine/io_bus.hpp"
+
+#include <algorithm>
+
+#include "support/assert.hpp"
+#include "support/bits.hpp"
+#include "support/log.hpp"
+
+namespace banyan {
+
+void PortBus::add(DeviceSlot& slot, PortIo& io, PortRange range) {
+    BANYAN_ASSERT(range.count != 0 && range.first + range.count <= 0x10000);
+    BANYAN_ASSERT(entries_.size() < 255);
+    entries_.push_back({&slot, &io, range});
+    const auto number = static_cast<uint8_t>(entries_.size());
+    std::fill_n(entry_at_.begin() + range.first, range.count, number);
+}
+
+void PortBus::add_device(DeviceSlot& slot) {
+    Device& device = *slot.device();
+    BANYAN_ASSERT(device.pio() != nullptr);
+    for (const PortRange& range : device.port_ranges())
+        add(slot, *device.pio(), range);
+}
+
+const PortBus::Entry* PortBus::find(uint16_t port) const {
+    const uint8_t number = entry_at_[port];
+    return number == 0 ? nullptr : &entries_[number - 1U];
+}
+
+bool PortBus::anybody(uint16_t port, unsigned size) const {
+    for (unsigned i = 0; i < size; ++i) {
+        if (find(static_cast<uint16_t>(port + i)) != nullptr) return true;
+    }
+    return false;
+}
+
+namespace {
+
+bool holds(const PortRange& range, uint16_t port, unsigned size) {
+    return port + size <= static_cast<unsigned>(range.first) + range.count;
+}
+
+}  // namespace
+
+// Accesses that a chip does not take whole, or that reach over the end of its range, are made byte
+// by byte, as the ISA bus does for 8-bit chips.
+uint32_t PortBus::read(uint16_t port, unsigned size) {
+    const auto all_ones = static_cast<uint32_t>(size_mask(size));
+    const Entry* entry = find(port);
+    IoStatus status = IoStatus::bad_size;
+    if (entry != nullptr && holds(entry->range, port, size)) {
+        uint32_t value = all_ones;
+        SlotLock lock(*entry->slot);
+        status = entry->io->port_read(port, size, value);
+        if (status == IoStatus::ok) return value & all_ones;
+    }
+    if (status == IoStatus::bad_size && size > 1 && anybody(port, size)) {
+        uint32_t value = 0;
+        for (unsigned i = 0; i < size; ++i)
+            value |= read(static_cast<uint16_t>(port + i), 1) << (8 * i);
+        return value;
+    }
+    LOG_LIMITED(LogLevel::debug, "bus", "nobody answers a read of %u bytes at port 0x%x", size,
+                port);
+    return all_ones;
+}
+
+void PortBus::write(uint16_t port, unsigned size, uint32_t value) {
+    value &= static_cast<uint32_t>(size_mask(size));
+    const Entry* entry = find(port);
+    IoStatus status = IoStatus::bad_size;
+    if (entry != nullptr && holds(entry->range, port, size)) {
+        SlotLock lock(*entry->slot);
+        status = entry->io->port_write(port, size, value);
+        if (status == IoStatus::ok) return;
+    }
+    if (status == IoStatus::bad_size && size > 1 && anybody(port, size)) {
+        for (unsigned i = 0; i < size; ++i)
+            write(static_cast<uint16_t>(port + i), 1, (value >> (8 * i)) & 0xFF);
+        return;
+    }
+    LOG_LIMITED(LogLevel::debug, "bus", "nobody takes a write of 0x%x (%u bytes) at port 0x%x",
+                value, size, port);
+}
+
+MmioWindow& MmioBus::add(DeviceSlot& slot, MmioIo& io, uint64_t length) {
+    BANYAN_ASSERT(length != 0 && is_aligned(length, uint64_t{8}));
+    windows_.push_back(std::make_unique<MmioWindow>(slot, io, length));
+    return *windows_.back();
+}
+
+MmioBus::Hit MmioBus::find(Gpa gpa) const {
+    for (const auto& window : windows_) {
+        const uint64_t base = window->base_.load(std::memory_order_acquire);
+        if (base != MmioWindow::kUnmapped && gpa.value - base < window->length_) {
+            return {window.get(), gpa.value - base};
+        }
+    }
+    return {};
+}
+
+namespace {
+
+// The next naturally aligned piece of an access.
+unsigned piece_size(Gpa gpa, unsigned left) {
+    unsigned size = 8;
+    while (size > left || !is_aligned(gpa.value, uint64_t{size}))
+        size /= 2;
+    return size;
+}
+
+}  // namespace
+
+uint64_t MmioBus::read(Gpa gpa, unsigned size) {
+    uint64_t value = 0;
+    for (unsigned done = 0; done < size;) {
+        const unsigned piece = piece_size(gpa + done, size - done);
+        value |= read_piece(gpa + done, piece) << (8 * done);
+        done += piece;
+    }
+    return value;
+}
+
+void MmioBus::write(Gpa gpa, unsigned size, uint64_t value) {
+    for (unsigned done = 0; done < size;) {
+        const unsigned piece = piece_size(gpa + done, size - done);
+        write_piece(gpa + done, piece, (value >> (8 * done)) & size_mask(piece));
+        done += piece;
+    }
+}
+
+// What a chip refuses as 8 bytes is made as twice 4, as PCI bridges do.
+uint64_t MmioBus::read_piece(Gpa gpa, unsigned size) {
+    const Hit hit = find(gpa);
+    if (hit.window != nullptr) {
+        uint64_t value = 0;
+        IoStatus status = IoStatus::ok;
+        {
+            SlotLock lock(hit.window->slot_);
+            status = hit.window->io_.mmio_read(hit.offset, size, value);
+        }
+        if (status == IoStatus::ok) return value & size_mask(size);
+        if (status == IoStatus::bad_size && size == 8) {
+            return read_piece(gpa, 4) | (read_piece(gpa + 4, 4) << 32);
+        }
+    }
+    LOG_LIMITED(LogLevel::debug, "bus", "nobody answers a read of %u bytes at 0x%llx", size,
+                static_cast<unsigned long long>(gpa.value));
+    return size_mask(size);
+}
+
+void MmioBus::write_piece(Gpa gpa, unsigned size, uint64_t value) {
+    const Hit hit = find(gpa);
+    if (hit.window != nullptr) {
+        IoStatus status = IoStatus::ok;
+        {
+            SlotLock lock(hit.window->slot_);
+            status = hit.window->io_.mmio_write(hit.offset, size, value);
+        }
+        if (status == IoStatus::ok) return;
+        if (status == IoStatus::bad_size && size == 8) {
+            write_piece(gpa, 4, value & 0xFFFFFFFF);
+            write_piece(gpa + 4, 4, value >> 32);
+            return;
+        }
+    }
+    LOG_LIMITED(LogLevel::debug, "bus", "nobody takes a write of 0x%llx (%u bytes) at 0x%llx",
+                static_cast<unsigned long long>(value), size,
+                static_cast<unsigned long long>(gpa.value));
+}
+
+}  // namespace banyan

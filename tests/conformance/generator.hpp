@@ -1,0 +1,45 @@
+// Makes cases from a seed: random encodings that decode to instructions which user mode may run,
+// with registers chosen so that memory operands fall near the data pages.
+#pragma once
+
+#include <Zydis/Zydis.h>
+#include <cstdint>
+#include <random>
+
+#include "conformance/test_case.hpp"
+
+namespace banyan::conformance {
+
+class Generator {
+public:
+    explicit Generator(uint64_t seed);
+
+    // Case `number` of this seed: the same whatever was made before.
+    TestCase make(uint64_t number);
+
+private:
+    struct Picked {
+        ZydisDecodedInstruction instruction;
+        ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+        std::vector<uint8_t> bytes;
+    };
+
+    uint64_t random() { return random_(); }
+    bool chance(unsigned percent) { return random() % 100 < percent; }
+
+    Picked pick_instruction();
+    std::vector<uint8_t> random_encoding();
+    void append_prefixes(std::vector<uint8_t>& bytes);
+    void append_vex(std::vector<uint8_t>& bytes);
+    uint64_t random_integer();
+    void fill_vectors(Registers& registers);
+    void fill_x87(Registers& registers);
+    void put_float_patterns(std::byte* to, size_t size);
+    bool aim_memory(const Picked& picked, Registers& registers, uint16_t& pinned);
+
+    uint64_t seed_;
+    std::mt19937_64 random_;
+    ZydisDecoder decoder_{};
+};
+
+}  // namespace banyan::conformance

@@ -1,0 +1,174 @@
+// conformance [--cases N] [--seed S] [--case NUMBER] [--reports N]: compares the interpreter with this host's
+// processor.
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "conformance/generator.hpp"
+#include "conformance/interp_cpu.hpp"
+#include "conformance/native_cpu.hpp"
+
+namespace banyan::conformance {
+
+namespace {
+
+struct Options {
+    uint64_t cases = 200'000;
+    uint64_t seed = 0;
+    bool single = false;
+    uint64_t number = 0;
+    uint64_t reports = 20;  // differing cases that are printed
+};
+
+std::string hex(uint64_t value) {
+    char text[20];
+    std::snprintf(text, sizeof(text), "%llx", static_cast<unsigned long long>(value));
+    return text;
+}
+
+void note(std::string& report, std::string_view what, uint64_t native, uint64_t interpreted) {
+    report += "    " + std::string(what) + ": native " + hex(native) + ", interpreter " +
+              hex(interpreted) + "\n";
+}
+
+void compare_area(std::string& report, std::string_view what, size_t from, size_t size,
+                  const Registers& native, const Registers& interpreted) {
+    for (size_t at = from; at < from + size; at += 8) {
+        const size_t step = std::min<size_t>(8, from + size - at);
+        uint64_t a = 0;
+        uint64_t b = 0;
+        std::memcpy(&a, native.xsave.data() + at, step);
+        std::memcpy(&b, interpreted.xsave.data() + at, step);
+        if (a != b) note(report, std::string(what) + "+" + std::to_string(at - from), a, b);
+    }
+}
+
+void compare_vectors(std::string& report, const Registers& native, const Registers& interpreted) {
+    compare_area(report, "fcw", 0, 2, native, interpreted);
+    compare_area(report, "fsw", 2, 2, native, interpreted);
+    compare_area(report, "ftw", 4, 1, native, interpreted);
+    compare_area(report, "mxcsr", 24, 4, native, interpreted);
+    for (size_t i = 0; i < 8; ++i)
+        compare_area(report, "st" + std::to_string(i), 32 + i * 16, 10, native, interpreted);
+    for (size_t i = 0; i < 16; ++i) {
+        compare_area(report, "xmm" + std::to_string(i), 160 + i * 16, 16, native, interpreted);
+        compare_area(report, "ymmh" + std::to_string(i), x86::kXsaveAvxOffset + i * 16, 16, native,
+                     interpreted);
+    }
+}
+
+std::string compare(const TestCase& test, const Outcome& native, const Outcome& interpreted) {
+    std::string report;
+    if (native.vector != interpreted.vector)
+        note(report, "vector", native.vector, interpreted.vector);
+    // Away from the data pages the host process has pages of its own, the guest those of its kernel.
+    const bool near_data = native.fault_address - (kDataPages - 4096) < kDataSize + 2 * 4096;
+    const uint32_t error_ignored = near_data ? 0U : x86::kPfPresent;
+    if (((native.error ^ interpreted.error) & ~error_ignored) != 0) {
+        note(report, "error code", native.error, interpreted.error);
+    }
+    if (native.fault_address != interpreted.fault_address) {
+        note(report, "fault address", native.fault_address, interpreted.fault_address);
+    }
+    for (size_t i = 0; i < 16; ++i) {
+        const uint64_t a = native.after.gpr[i];
+        const uint64_t b = interpreted.after.gpr[i];
+        if (a != b) note(report, "r" + std::to_string(i), a, b);
+    }
+    if (native.after.rip != interpreted.after.rip)
+        note(report, "rip", native.after.rip, interpreted.after.rip);
+    const uint64_t flags = ~uint64_t{test.flags_ignored};
+    if (((native.after.rflags ^ interpreted.after.rflags) & flags) != 0) {
+        note(report, "rflags", native.after.rflags, interpreted.after.rflags);
+    }
+    compare_vectors(report, native.after, interpreted.after);
+    const auto differs =
+        std::mismatch(native.data.begin(), native.data.end(), interpreted.data.begin());
+    if (differs.first != native.data.end()) {
+        note(report,
+             "byte at " +
+                 hex(kDataPages + static_cast<uint64_t>(differs.first - native.data.begin())),
+             static_cast<uint64_t>(*differs.first), static_cast<uint64_t>(*differs.second));
+    }
+    return report;
+}
+
+void print_before(const TestCase& test) {
+    std::printf("  before:");
+    for (size_t i = 0; i < 16; ++i)
+        std::printf(" r%zu=%llx", i, static_cast<unsigned long long>(test.before.gpr[i]));
+    std::printf(" rflags=%llx\n  code:", static_cast<unsigned long long>(test.before.rflags));
+    for (const uint8_t byte : test.code)
+        std::printf(" %02x", byte);
+    std::printf("\n");
+}
+
+int run(const Options& options) {
+    Generator generator(options.seed);
+    NativeCpu native;
+    InterpCpu interpreter;
+    std::map<unsigned, uint64_t> vectors;
+    uint64_t failed = 0;
+    const uint64_t first = options.single ? options.number : 0;
+    const uint64_t last = options.single ? options.number + 1 : options.cases;
+    for (uint64_t number = first; number < last; ++number) {
+        const TestCase test = generator.make(number);
+        const Outcome expected = native.run(test);
+        const Outcome got = interpreter.run(test);
+        ++vectors[expected.vector];
+        const std::string report = compare(test, expected, got);
+        if (report.empty() && !options.single) continue;
+        if (!report.empty()) ++failed;
+        if (failed > options.reports) continue;
+        std::printf("case %llu of seed %llu %s\n%s%s", static_cast<unsigned long long>(number),
+                    static_cast<unsigned long long>(options.seed),
+                    report.empty() ? "agrees" : "differs:", test.listing.c_str(), report.c_str());
+        print_before(test);
+    }
+    std::printf("conformance: seed %llu, %llu cases, %llu differ; native vectors:",
+                static_cast<unsigned long long>(options.seed),
+                static_cast<unsigned long long>(last - first),
+                static_cast<unsigned long long>(failed));
+    for (const auto& [vector, count] : vectors)
+        std::printf(" %u:%llu", vector, static_cast<unsigned long long>(count));
+    std::printf("\n");
+    return failed == 0 ? 0 : 1;
+}
+
+bool parse(int argc, char** argv, Options& options) {
+    options.seed =
+        static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
+    for (int i = 1; i + 1 < argc; i += 2) {
+        const std::string_view name = argv[i];
+        const uint64_t value = std::strtoull(argv[i + 1], nullptr, 0);
+        if (name == "--cases")
+            options.cases = value;
+        else if (name == "--seed")
+            options.seed = value;
+        else if (name == "--case")
+            options.single = true, options.number = value;
+        else if (name == "--reports")
+            options.reports = value;
+        else
+            return false;
+    }
+    return argc % 2 == 1;
+}
+
+}  // namespace
+
+}  // namespace banyan::conformance
+
+int main(int argc, char** argv) {
+    banyan::conformance::Options options;
+    if (!banyan::conformance::parse(argc, argv, options)) {
+        std::fprintf(stderr, "usage: conformance [--cases N] [--seed S] [--case NUMBER] [--reports N]\n");
+        return 2;
+    }
+    return banyan::conformance::run(options);
+}
