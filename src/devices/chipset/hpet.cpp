@@ -6,8 +6,8 @@ namespace banyan {
 
 namespace {
 
-// Section 2.3.4: revision 1, three timers, 64-bit counter, legacy replacement, Intel; the period of a
-// tick in femtoseconds.
+// Section 2.3.4: revision 1, three timers, 64-bit counter, legacy replacement, Intel; the period of
+// a tick in femtoseconds.
 constexpr uint64_t kCapabilities = (Hpet::kTickNs * 1'000'000) << 32 | 0x8086U << 16 | bit(15) |
                                    bit(13) | (Hpet::kTimers - 1) << 8 | 0x01;
 constexpr uint64_t kTimerCapabilities = bit(15) | bit(5) | bit(4);  // FSB, 64 bits, periodic
