@@ -49,8 +49,8 @@ struct BlockRequest {
     Kind kind = Kind::read;
     uint64_t offset = 0;  // bytes
     uint64_t length = 0;  // bytes; for read and write the sum of the buffers
-    std::span<const std::span<std::byte>> buffers;  // scatter list, valid until completion
-    uint64_t cookie = 0;                            // given back on completion
+    std::span<const std::span<std::byte>> buffers = {};  // scatter list, valid until completion
+    uint64_t cookie = 0;                                 // given back on completion
 };
 
 class BlockClient {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 namespace banyan {
 
@@ -16,6 +17,10 @@ public:
     // The time stamp counter of a guest whose TSC offset is 0, and its frequency.
     virtual uint64_t tsc() const = 0;
     virtual uint64_t tsc_hz() const = 0;
+    // tsc() minus the host's own counter, where the two run at one pace: an engine may then use
+    // RDTSC itself. It changes when time is paused and resumed, which happens only while no vCPU
+    // runs.
+    virtual std::optional<uint64_t> host_tsc_offset() const { return std::nullopt; }
 };
 
 class TimerClient {

@@ -1,0 +1,5 @@
+#include "app/cli/cli.hpp"
+
+int main(int argc, char** argv) {
+    return banyan::run_cli(argc, argv);
+}

@@ -1,0 +1,121 @@
+#include "app/cli/cli.hpp"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+#include "app/cli/doctor.hpp"
+#include "app/cli/foreground.hpp"
+#include "app/cli/run_options.hpp"
+#include "host/linux/stderr_log.hpp"
+
+namespace banyan {
+
+namespace {
+
+// In docs/cli.md, but not in this build.
+constexpr std::array<std::string_view, 25> kUnsupportedCommands{
+    "create", "start", "stop",    "kill",     "reset", "pause",   "resume", "remove", "rename",
+    "list",   "show",  "console", "logs",     "stats", "top",     "events", "exec",   "cp",
+    "image",  "pool",  "network", "snapshot", "fork",  "migrate", "serve"};
+
+int usage_error(std::string text) {
+    std::replace(text.begin(), text.end(), '\n', ' ');
+    print_message(text);
+    return kStatusUsage;
+}
+
+int print(const std::string& text) {
+    const bool written =
+        std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
+    if (written) return 0;
+    print_message("write to standard output: it is closed or full; free it and try again");
+    return kStatusFailed;
+}
+
+std::string version_text(bool as_json) {
+    if (!as_json) return "banyan " BANYAN_VERSION "\n";
+    return nlohmann::json{{"version", BANYAN_VERSION}}.dump() + "\n";
+}
+
+int run(const RunOptions& options) {
+    const auto level = log_level_of(options);
+    if (!level) return usage_error(std::string(level.error().text()));
+    set_log_level(*level);
+    const auto config = make_config(options);
+    if (!config) return usage_error(std::string(config.error().text()));
+    return run_in_foreground(*config);
+}
+
+struct Commands {
+    CLI::App app{"Banyan runs virtual machines.", "banyan"};
+    CLI::App* run = app.add_subcommand("run", "run one VM in the foreground");
+    CLI::App* doctor =
+        app.add_subcommand("doctor", "what this host can do, and which engine a guest gets");
+    CLI::App* version = app.add_subcommand("version", "the version of this program");
+    RunOptions run_options;
+    bool json = false;
+
+    Commands() {
+        app.require_subcommand(0, 1);
+        app.footer(
+            "Examples:\n  banyan run --kernel vmlinuz --initrd initrd.img --append console=ttyS0\n"
+            "  banyan doctor\n  banyan run --help");
+        add_run_options(*run, run_options);
+        doctor->add_flag("--json", json, "as JSON");
+        doctor->footer("Examples:\n  banyan doctor\n  banyan doctor --json");
+        version->add_flag("--json", json, "as JSON");
+        version->footer("Examples:\n  banyan version\n  banyan version --json");
+    }
+};
+
+std::string_view command_with_help(const Commands& commands) {
+    if (commands.run->parsed()) return "banyan run --help";
+    if (commands.doctor->parsed()) return "banyan doctor --help";
+    return commands.version->parsed() ? "banyan version --help" : "banyan --help";
+}
+
+int dispatch(Commands& commands) {
+    if (commands.run->parsed()) return run(commands.run_options);
+    if (commands.doctor->parsed()) return print(commands.json ? doctor_json() : doctor_text());
+    if (commands.version->parsed()) return print(version_text(commands.json));
+    return usage_error("wrong usage: no command was given; see banyan --help");
+}
+
+int parse_and_dispatch(int argc, const char* const* argv) {
+    if (argc > 1 && std::find(kUnsupportedCommands.begin(), kUnsupportedCommands.end(),
+                              std::string_view(argv[1])) != kUnsupportedCommands.end()) {
+        return usage_error(
+            fmt::format("{}: this command is not supported yet; see banyan --help", argv[1]));
+    }
+    Commands commands;
+    try {
+        commands.app.parse(argc, argv);
+    } catch (const CLI::Success&) {  // --help
+        return print(commands.app.help());
+    } catch (const CLI::ParseError& error) {
+        return usage_error(
+            fmt::format("wrong usage: {}; see {}", error.what(), command_with_help(commands)));
+    }
+    return dispatch(commands);
+}
+
+}  // namespace
+
+int run_cli(int argc, const char* const* argv) {
+    install_stderr_log();
+    try {
+        return parse_and_dispatch(argc, argv);
+    } catch (const std::bad_alloc&) {
+        print_message("no memory for Banyan itself: the host is out of it; free some");
+    } catch (const std::exception& error) {
+        print_message(fmt::format("a defect in Banyan: {}; please report it", error.what()));
+    }
+    return kStatusFailed;
+}
+
+}  // namespace banyan

@@ -1,0 +1,124 @@
+#include "app/cli/foreground.hpp"
+
+#include <csignal>
+#include <cstring>
+#include <fmt/format.h>
+#include <memory>
+#include <unistd.h>
+
+#include "app/cli/cli.hpp"
+#include "host/linux/event_loop.hpp"
+#include "host/linux/signals.hpp"
+#include "host/linux/stderr_log.hpp"
+#include "host/linux/terminal.hpp"
+#include "vmm/vm_api.hpp"
+
+namespace banyan {
+
+namespace {
+
+int report(const Error& error) {
+    print_message(error.text());
+    return kStatusFailed;
+}
+
+// Before and after the guest runs, a signal ends the process at once; nohup's choice is respected.
+void end_at_once() {
+    end_at_signals({SIGINT, SIGTERM, SIGQUIT}, kStatusStopped);
+    if (!is_ignored(SIGHUP)) end_at_signals({SIGHUP}, kStatusStopped);
+}
+
+class Foreground {
+public:
+    Foreground(EventLoop& loop, VmApi& vm) : loop_(loop), vm_(vm) {}
+
+    Result<VmOutcome> run(bool at_terminal) {
+        TRY(take_signals());
+        if (at_terminal) {
+            TRY_ASSIGN(terminal, RawTerminal::enter(STDIN_FILENO));
+            terminal_ = std::move(terminal);
+        }
+        VmOutcome outcome = vm_.run();
+        if (terminal_ != nullptr && !outcome.message.empty()) end_line_of_guest();
+        terminal_.reset();
+        return outcome;
+    }
+
+private:
+    Result<void> take_signals() {
+        const bool hang_up_ends = !is_ignored(SIGHUP);
+        hold_signals({SIGINT, SIGTERM, SIGQUIT, SIGTSTP});
+        if (hang_up_ends) hold_signals({SIGHUP});
+        const auto action = [this](int number) { on_signal(number); };
+        auto watch =
+            hang_up_ends
+                ? SignalWatch::create(loop_, {SIGINT, SIGTERM, SIGQUIT, SIGTSTP, SIGHUP}, action)
+                : SignalWatch::create(loop_, {SIGINT, SIGTERM, SIGQUIT, SIGTSTP}, action);
+        if (!watch) return tl::unexpected(watch.error());
+        signals_ = std::move(*watch);
+        return {};
+    }
+
+    void on_signal(int number) {
+        if (number == SIGTSTP) {
+            stop_process();
+            return;
+        }
+        vm_.stop(fmt::format("SIG{} came", ::sigabbrev_np(number)));
+        end_at_once();  // whoever is in a hurry sends a second signal
+    }
+
+    void stop_process() {
+        vm_.pause();
+        if (terminal_ != nullptr) terminal_->leave();
+        ::raise(SIGSTOP);
+        if (terminal_ != nullptr) terminal_->enter_again();
+        vm_.resume();
+    }
+
+    // So that our message does not continue a prompt.
+    static void end_line_of_guest() {
+        if (::isatty(STDERR_FILENO) == 0) return;
+        [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, "\r\n", 2);
+    }
+
+    EventLoop& loop_;
+    VmApi& vm_;
+    std::unique_ptr<SignalWatch> signals_;
+    std::unique_ptr<RawTerminal> terminal_;
+};
+
+void print_outcome(const VmOutcome& outcome) {
+    if (!outcome.message.empty()) print_message(outcome.message);
+    if (outcome.end != VmEnd::internal_error) return;
+    std::string_view rest = outcome.registers;
+    while (!rest.empty()) {
+        const size_t end = std::min(rest.find('\n'), rest.size());
+        print_message(fmt::format("  {}", rest.substr(0, end)));
+        rest.remove_prefix(std::min(end + 1, rest.size()));
+    }
+}
+
+}  // namespace
+
+int run_in_foreground(const VmConfig& config) {
+    ignore_write_signals();
+    end_at_once();
+    auto loop = EventLoop::create();
+    if (!loop) return report(loop.error());
+    auto vm = create_vm(config, **loop);
+    if (!vm) return report(vm.error());
+    print_message((*vm)->engine_reason());
+    if (const auto place = (*vm)->console_place(); !place.empty()) {
+        print_message(
+            fmt::format("console: it is {}; open it with screen or a program like it", place));
+    }
+    const bool at_terminal =
+        config.console.kind == ConsoleKind::stdio && ::isatty(STDIN_FILENO) != 0;
+    const auto outcome = Foreground(**loop, **vm).run(at_terminal);
+    if (!outcome) return report(outcome.error());
+    print_outcome(*outcome);
+    return exit_status(*outcome);
+}
+
+}  // namespace banyan

@@ -1,0 +1,46 @@
+// The options of `banyan run`, and the VmConfig that they make.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "support/log.hpp"
+#include "support/result.hpp"
+#include "vmm/vm_config.hpp"
+
+namespace CLI {
+class App;
+}
+
+namespace banyan {
+
+// The options as they were given. An empty text stands for the default.
+struct RunOptions {
+    std::string name;
+    std::string engine;
+    std::string machine;
+    std::string cpus;
+    std::string memory;
+    std::string cpu;
+    std::string kernel;
+    std::vector<std::string> initrds;
+    std::string append;
+    std::vector<std::string> disks;
+    std::string rng;
+    std::string console;
+    std::string debug_exit;
+    std::string debugcon;
+    std::string log_level;
+    bool no_reboot = false;
+
+    // Options of docs/cli.md that were given and do not work yet.
+    std::vector<std::string> unsupported;
+};
+
+// Declares the options at a command; parsing fills `options`, which must outlive it.
+void add_run_options(CLI::App& command, RunOptions& options);
+
+Result<VmConfig> make_config(const RunOptions& options);
+Result<LogLevel> log_level_of(const RunOptions& options);
+
+}  // namespace banyan

@@ -1,0 +1,88 @@
+#include "host/linux/signals.hpp"
+
+#include <atomic>
+#include <csignal>
+#include <string_view>
+#include <sys/signalfd.h>
+
+#include "host/linux/terminal.hpp"
+#include "host/posix/host_error.hpp"
+
+namespace banyan {
+
+namespace {
+
+sigset_t signal_set(std::initializer_list<int> numbers) {
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int number : numbers)
+        sigaddset(&set, number);
+    return set;
+}
+
+std::atomic<int> g_end_status{1};
+static_assert(std::atomic<int>::is_always_lock_free);
+
+// Async-signal-safe: nothing here allocates or locks.
+void end_process(int) {
+    constexpr std::string_view kText =
+        "banyan: ended by a signal: before the guest ran or could be stopped\n";
+    restore_terminal();
+    [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, kText.data(), kText.size());
+    ::_exit(g_end_status.load());
+}
+
+}  // namespace
+
+void hold_signals(std::initializer_list<int> numbers) {
+    const sigset_t set = signal_set(numbers);
+    pthread_sigmask(SIG_BLOCK, &set, nullptr);
+}
+
+void end_at_signals(std::initializer_list<int> numbers, int status) {
+    g_end_status = status;
+    struct sigaction action {};
+    action.sa_handler = end_process;
+    sigfillset(&action.sa_mask);
+    for (const int number : numbers)
+        ::sigaction(number, &action, nullptr);
+    const sigset_t set = signal_set(numbers);
+    pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+}
+
+bool is_ignored(int number) {
+    struct sigaction action {};
+    return ::sigaction(number, nullptr, &action) == 0 && (action.sa_flags & SA_SIGINFO) == 0 &&
+           action.sa_handler == SIG_IGN;
+}
+
+void ignore_write_signals() {
+    std::signal(SIGPIPE, SIG_IGN);
+    std::signal(SIGXFSZ, SIG_IGN);
+}
+
+Result<std::unique_ptr<SignalWatch>> SignalWatch::create(Poller& poller,
+                                                         std::initializer_list<int> numbers,
+                                                         Action action) {
+    const sigset_t set = signal_set(numbers);
+    UniqueFd fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+    if (!fd.valid())
+        return host_fail(errno, "wait for signals", "raise the limit of open files (ulimit -n)");
+    auto watch =
+        std::unique_ptr<SignalWatch>(new SignalWatch(poller, std::move(fd), std::move(action)));
+    TRY(poller.watch(watch->fd_.get(), {.readable = true}, *watch));
+    return watch;
+}
+
+SignalWatch::~SignalWatch() {
+    poller_.unwatch(fd_.get());
+}
+
+void SignalWatch::on_ready(Readiness) {
+    signalfd_siginfo info{};
+    while (::read(fd_.get(), &info, sizeof(info)) == static_cast<ssize_t>(sizeof(info))) {
+        action_(static_cast<int>(info.ssi_signo));
+    }
+}
+
+}  // namespace banyan

@@ -1,0 +1,48 @@
+#include "host/linux/signals.hpp"
+
+#include <csignal>
+#include <gtest/gtest.h>
+#include <vector>
+
+#include "host/linux/event_loop.hpp"
+
+namespace banyan {
+namespace {
+
+TEST(SignalWatch, TakesSignalsThatCameBeforeIt) {
+    hold_signals({SIGUSR1, SIGUSR2});
+    std::raise(SIGUSR1);
+    std::raise(SIGUSR2);
+    auto loop = EventLoop::create();
+    ASSERT_TRUE(loop);
+    std::vector<int> seen;
+    auto watch = SignalWatch::create(**loop, {SIGUSR1, SIGUSR2}, [&](int number) {
+        seen.push_back(number);
+        if (seen.size() == 2) (*loop)->stop();
+    });
+    ASSERT_TRUE(watch);
+
+    (*loop)->run();
+
+    EXPECT_EQ(seen, (std::vector<int>{SIGUSR1, SIGUSR2}));
+}
+
+TEST(Signals, EndTheProcessWithTheStatusGiven) {
+    const auto end = [] {
+        end_at_signals({SIGTERM}, 4);
+        std::raise(SIGTERM);
+    };
+
+    EXPECT_EXIT(end(), testing::ExitedWithCode(4), "banyan: ended by a signal");
+}
+
+TEST(Signals, KnowsWhatIsIgnored) {
+    std::signal(SIGHUP, SIG_IGN);
+    EXPECT_TRUE(is_ignored(SIGHUP));
+
+    std::signal(SIGHUP, SIG_DFL);
+    EXPECT_FALSE(is_ignored(SIGHUP));
+}
+
+}  // namespace
+}  // namespace banyan

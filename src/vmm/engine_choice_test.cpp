@@ -1,0 +1,35 @@
+#include "vmm/engine_choice.hpp"
+
+#include <gtest/gtest.h>
+
+namespace banyan {
+namespace {
+
+TEST(EngineChoice, EveryChoiceSaysWhy) {
+    for (const EngineKind kind : {EngineKind::automatic, EngineKind::soft, EngineKind::interp}) {
+        const auto choice = choose_engine(kind);
+
+        ASSERT_TRUE(choice);
+        EXPECT_TRUE(choice->reason.starts_with("engine interp: ")) << choice->reason;
+    }
+}
+
+TEST(EngineChoice, KvmIsRefusedWithAWayOut) {
+    const auto choice = choose_engine(EngineKind::kvm);
+
+    ASSERT_FALSE(choice);
+    EXPECT_EQ(choice.error().code(), ErrorCode::unsupported);
+    EXPECT_NE(choice.error().text().find("--engine auto"), std::string::npos);
+}
+
+TEST(EngineChoice, TheReportAgreesWithTheChoice) {
+    for (const EngineReport& report : report_engines()) {
+        const EngineKind kind = report.name == "kvm"    ? EngineKind::kvm
+                                : report.name == "soft" ? EngineKind::soft
+                                                        : EngineKind::interp;
+        EXPECT_EQ(choose_engine(kind).has_value(), report.available) << report.name;
+    }
+}
+
+}  // namespace
+}  // namespace banyan

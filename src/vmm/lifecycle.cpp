@@ -1,0 +1,126 @@
+#include "vmm/lifecycle.hpp"
+
+#include <fmt/format.h>
+#include <utility>
+
+#include "support/log.hpp"
+#include "vmm/register_dump.hpp"
+
+namespace banyan {
+
+namespace {
+
+VmOutcome outcome_of(MachineEvent event, uint32_t value) {
+    switch (event) {
+        case MachineEvent::power_off: return {VmEnd::powered_off};
+        case MachineEvent::reset: return {VmEnd::reset};
+        case MachineEvent::guest_panic:
+            return {
+                .end = VmEnd::guest_panic,
+                .message = "the guest crashed: its kernel reported a panic; its console says why"};
+        case MachineEvent::debug_exit: return {.end = VmEnd::debug_exit, .value = value};
+    }
+    return {};
+}
+
+VmOutcome outcome_of(unsigned index, const Exit& exit, const x86::RegisterState& state) {
+    if (exit.reason == ExitReason::shutdown) {
+        return {
+            .end = VmEnd::triple_fault,
+            .message = fmt::format(
+                "the guest crashed: triple fault of CPU {} at rip {:#x}; its console may say why",
+                index, state.rip),
+            .registers = format_registers(state)};
+    }
+    return {.end = VmEnd::internal_error,
+            .message = fmt::format(
+                "the engine cannot go on: CPU {} at rip {:#x}: {}; please report it with the "
+                "registers below",
+                index, state.rip, exit.text),
+            .registers = format_registers(state)};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Lifecycle>> Lifecycle::create(EventLoop& loop, LifecycleConfig config) {
+    auto lifecycle = std::unique_ptr<Lifecycle>(new Lifecycle(loop, std::move(config)));
+    TRY_ASSIGN(asked, Notifier::create(loop, [raw = lifecycle.get()] { raw->carry_out(); }));
+    lifecycle->asked_ = std::move(asked);
+    return lifecycle;
+}
+
+Lifecycle::Lifecycle(EventLoop& loop, LifecycleConfig config)
+    : loop_(loop), config_(std::move(config)), vcpus_(config_.cpus, *this) {}
+
+VmOutcome Lifecycle::run() {
+    vcpus_.start();
+    loop_.run();
+    vcpus_.stop();
+    return outcome_;
+}
+
+void Lifecycle::request(MachineEvent event, uint32_t value) {
+    ask(outcome_of(event, value));
+}
+
+void Lifecycle::on_vcpu_exit(unsigned index, const Vcpu& vcpu, const Exit& exit) {
+    x86::RegisterState state;
+    vcpu.get_state(state);
+    ask(outcome_of(index, exit, state));
+}
+
+void Lifecycle::ask(VmOutcome outcome) {
+    {
+        const std::lock_guard lock(mutex_);
+        if (request_) return;
+        request_ = std::move(outcome);
+    }
+    vcpus_.hold();
+    asked_->notify();
+}
+
+void Lifecycle::stop(std::string_view why) {
+    {
+        const std::lock_guard lock(mutex_);
+        if (stop_) return;
+        stop_ =
+            VmOutcome{.end = VmEnd::stopped, .message = fmt::format("the VM was ended: {}", why)};
+    }
+    asked_->notify();
+}
+
+std::optional<VmOutcome> Lifecycle::take_request() {
+    const std::lock_guard lock(mutex_);
+    return stop_ ? stop_ : request_;
+}
+
+void Lifecycle::carry_out() {
+    auto asked = take_request();
+    if (!asked) return;
+    if (asked->end == VmEnd::reset && config_.reboot) {
+        restart();
+    } else {
+        end(std::move(*asked));
+    }
+}
+
+void Lifecycle::restart() {
+    LOG_INFO("vm", "the guest reboots");
+    vcpus_.pause();
+    if (auto restarted = config_.restart(); !restarted) {
+        end({.end = VmEnd::failed, .message = std::string(restarted.error().text())});
+        return;
+    }
+    {
+        const std::lock_guard lock(mutex_);
+        request_.reset();
+    }
+    vcpus_.resume();
+}
+
+void Lifecycle::end(VmOutcome outcome) {
+    outcome_ = std::move(outcome);
+    loop_.stop();
+}
+
+}  // namespace banyan

@@ -1,0 +1,66 @@
+// Lifecycle: from a VM's first instruction to its end: who may ask for what, and what becomes of
+// it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "host/linux/event_loop.hpp"
+#include "host/posix/notifier.hpp"
+#include "vm/machine_control.hpp"
+#include "vmm/vcpu_group.hpp"
+#include "vmm/vm_outcome.hpp"
+
+namespace banyan {
+
+struct LifecycleConfig {
+    unsigned cpus = 1;
+    bool reboot = true;
+    // Brings the machine, whose vCPUs stand still, back to its first instruction.
+    std::function<Result<void>()> restart;
+};
+
+// Chips, vCPUs and users ask from any thread; the first request wins and holds the vCPUs; it is
+// carried out on the event loop's thread. A stop() wins over whatever else was asked for.
+class Lifecycle final : public MachineControl, private VcpuExitSink {
+public:
+    static Result<std::unique_ptr<Lifecycle>> create(EventLoop& loop, LifecycleConfig config);
+    Lifecycle(const Lifecycle&) = delete;
+    Lifecycle& operator=(const Lifecycle&) = delete;
+
+    // To attach vCPUs before run().
+    VcpuGroup& vcpus() { return vcpus_; }
+
+    // Starts the vCPUs and returns, with all of them ended, how it went. Once.
+    VmOutcome run();
+
+    void request(MachineEvent event, uint32_t value) override;
+    void stop(std::string_view why);
+
+private:
+    Lifecycle(EventLoop& loop, LifecycleConfig config);
+
+    void on_vcpu_exit(unsigned index, const Vcpu& vcpu, const Exit& exit) override;
+    void ask(VmOutcome outcome);
+    void carry_out();
+    void restart();
+    void end(VmOutcome outcome);
+    std::optional<VmOutcome> take_request();
+
+    EventLoop& loop_;
+    const LifecycleConfig config_;
+    std::unique_ptr<Notifier> asked_;  // carry_out(), on the loop's thread
+
+    std::mutex mutex_;  // a leaf
+    std::optional<VmOutcome> request_;
+    std::optional<VmOutcome> stop_;
+
+    VmOutcome outcome_;
+    VcpuGroup vcpus_;  // last: its threads use all of the above
+};
+
+}  // namespace banyan

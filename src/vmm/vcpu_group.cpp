@@ -1,0 +1,101 @@
+#include "vmm/vcpu_group.hpp"
+
+#include <fmt/format.h>
+
+#include "host/posix/threads.hpp"
+
+namespace banyan {
+
+VcpuGroup::VcpuGroup(unsigned count, VcpuExitSink& sink) : sink_(sink), slots_(count) {}
+
+VcpuGroup::~VcpuGroup() {
+    stop();
+}
+
+void VcpuGroup::start() {
+    want(Wanted::run);
+    for (unsigned i = 0; i < size(); ++i) {
+        slots_[i].thread = start_thread(fmt::format("vcpu{}", i), [this, i] { live(i); });
+    }
+}
+
+void VcpuGroup::hold() {
+    want(Wanted::pause);
+}
+
+void VcpuGroup::pause() {
+    hold();
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return running_ == 0; });
+}
+
+void VcpuGroup::resume() {
+    want(Wanted::run);
+}
+
+void VcpuGroup::stop() {
+    want(Wanted::stop);
+    for (Slot& slot : slots_) {
+        if (slot.thread.joinable()) slot.thread.join();
+    }
+}
+
+void VcpuGroup::want(Wanted wanted) {
+    {
+        const std::lock_guard lock(mutex_);
+        if (wanted_ == Wanted::stop) return;
+        wanted_.store(wanted, std::memory_order_release);
+    }
+    changed_.notify_all();
+    if (wanted == Wanted::run) return;
+    for (Slot& slot : slots_) {
+        if (slot.vcpu != nullptr) slot.vcpu->kick();
+        slot.sleeper.wake();
+    }
+}
+
+// False when the thread is to end.
+bool VcpuGroup::enter() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return wanted_ != Wanted::pause; });
+    if (wanted_ == Wanted::stop) return false;
+    ++running_;
+    return true;
+}
+
+void VcpuGroup::leave() {
+    const std::lock_guard lock(mutex_);
+    --running_;
+    changed_.notify_all();
+}
+
+void VcpuGroup::live(unsigned index) {
+    while (enter()) {
+        run_while_wanted(index);
+        leave();
+    }
+}
+
+void VcpuGroup::run_while_wanted(unsigned index) {
+    Slot& slot = slots_[index];
+    while (wanted_to_run()) {
+        const Exit exit = slot.vcpu->run();
+        switch (exit.reason) {
+            case ExitReason::interrupted: break;
+            case ExitReason::halted: sleep_halted(slot); break;
+            case ExitReason::shutdown:
+            case ExitReason::internal_error:
+                sink_.on_vcpu_exit(index, *slot.vcpu, exit);
+                while (wanted_to_run())
+                    slot.sleeper.sleep();
+                break;
+        }
+    }
+}
+
+void VcpuGroup::sleep_halted(Slot& slot) {
+    while (wanted_to_run() && !slot.vcpu->has_work())
+        slot.sleeper.sleep();
+}
+
+}  // namespace banyan

@@ -1,0 +1,194 @@
+#include "vmm/vm.hpp"
+
+#include "arch/x86/register_state.hpp"
+#include "host/linux/file_bytes.hpp"
+#include "loader/loader.hpp"
+#include "machine/memory_map.hpp"
+
+namespace banyan {
+
+namespace {
+
+struct BootFiles {
+    FileBytes kernel;
+    std::vector<FileBytes> initrds;
+};
+
+// Read at each boot, as firmware would: kept copies would cost as much memory as some guests.
+Result<BootFiles> read_boot_files(const VmConfig& config) {
+    TRY_ASSIGN(kernel, FileBytes::read(config.kernel, config.memory, "read the kernel"));
+    BootFiles files{std::move(kernel), {}};
+    for (const InitrdFile& initrd : config.initrds) {
+        TRY_ASSIGN(bytes, FileBytes::read(initrd.path, config.memory, "read the initrd"));
+        files.initrds.push_back(std::move(bytes));
+    }
+    return files;
+}
+
+std::vector<loader::ModuleFile> modules_of(const VmConfig& config, const BootFiles& files) {
+    std::vector<loader::ModuleFile> modules;
+    for (size_t i = 0; i < files.initrds.size(); ++i) {
+        modules.push_back(
+            {config.initrds[i].path, config.initrds[i].arguments, files.initrds[i].bytes()});
+    }
+    return modules;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<VmApi>> create_vm(const VmConfig& config, EventLoop& loop) {
+    TRY(validate(config));
+    TRY_ASSIGN(engine, choose_engine(config.engine));
+    return Vm::create(config, engine, loop);
+}
+
+Result<std::unique_ptr<Vm>> Vm::create(const VmConfig& config, const EngineChoice& engine,
+                                       EventLoop& loop) {
+    auto vm = std::unique_ptr<Vm>(new Vm(config));
+    vm->engine_reason_ = engine.reason;
+    TRY(vm->create_memory());
+    TRY(vm->create_back_ends(loop));
+    TRY(vm->create_board(loop));
+    TRY(vm->create_vcpus(engine));
+    TRY(vm->boot());
+    return vm;
+}
+
+// Time stands still until run().
+Vm::Vm(const VmConfig& config) : config_(config), clock_(find_host_tsc()), timers_(clock_) {
+    clock_.pause();
+    timers_.clock_changed();
+}
+
+Vm::~Vm() {
+    if (lifecycle_ != nullptr) lifecycle_->vcpus().stop();
+    if (console_ != nullptr) console_->disconnect();
+    drain_disks();
+}
+
+Result<void> Vm::create_memory() {
+    TRY_ASSIGN(map, MemoryMap::create(config_.memory));
+    uint64_t size = 0;
+    for (const GpaRange& range : map.ram())
+        size += range.length;
+    TRY_ASSIGN(ram, GuestRam::create(size, "banyan-" + config_.name));
+    ram_ = std::move(ram);
+    uint64_t offset = 0;
+    for (const GpaRange& range : map.ram()) {
+        TRY(memory_.add_region(range.start, ram_->bytes().subspan(offset, range.length),
+                               MemoryKind::ram));
+        offset += range.length;
+    }
+    return {};
+}
+
+Result<void> Vm::create_back_ends(EventLoop& loop) {
+    for (const DiskFile& disk : config_.disks) {
+        TRY_ASSIGN(file, RawFile::open(disk.path, {.read_only = disk.read_only}));
+        disks_.push_back(std::move(file));
+    }
+    if (!config_.debugcon.empty()) {
+        TRY_ASSIGN(file, CharFile::create(config_.debugcon, "write the debug console to"));
+        debugcon_ = std::move(file);
+    }
+    TRY_ASSIGN(console,
+               Console::create(config_.console, loop, [this] { stop("Ctrl-] was typed"); }));
+    console_ = std::move(console);
+    return {};
+}
+
+BoardConfig Vm::board_config() {
+    BoardConfig board;
+    board.kind = config_.machine == MachineKind::pc ? BoardKind::pc : BoardKind::micro;
+    board.cpu_count = config_.cpus;
+    board.ram_size = config_.memory;
+    board.serial = console_->port();
+    for (size_t i = 0; i < disks_.size(); ++i) {
+        board.disks.push_back({disks_[i].get(), config_.disks[i].serial});
+    }
+    if (config_.rng) board.rng = &entropy_;
+    board.debug_exit_port = config_.debug_exit_port;
+    board.debugcon = debugcon_.get();
+    return board;
+}
+
+Result<void> Vm::create_board(EventLoop& loop) {
+    LifecycleConfig life{config_.cpus, config_.reboot, [this] { return restart(); }};
+    TRY_ASSIGN(lifecycle, Lifecycle::create(loop, std::move(life)));
+    lifecycle_ = std::move(lifecycle);
+    TRY_ASSIGN(board, Board::create(board_config(), {memory_, clock_, timers_, *lifecycle_}));
+    board_ = std::move(board);
+    return {};
+}
+
+Result<void> Vm::create_vcpus(const EngineChoice& choice) {
+    TRY_ASSIGN(engine, choice.create({&memory_, &clock_, config_.cpus}, config_.cpu_model));
+    engine_ = std::move(engine);
+    VcpuGroup& vcpus = lifecycle_->vcpus();
+    for (unsigned i = 0; i < config_.cpus; ++i) {
+        TRY_ASSIGN(vcpu, engine_->create_vcpu(
+                             {i, &board_->cpu_io(i), &board_->cpu_interrupts(i), &vcpus.waker(i)}));
+        board_->attach_vcpu(i, vcpu->signals());
+        vcpus.attach(i, std::move(vcpu));
+    }
+    return {};
+}
+
+Result<void> Vm::boot() {
+    TRY_ASSIGN(rsdp, board_->prepare_direct_boot());
+    TRY_ASSIGN(files, read_boot_files(config_));
+    const auto modules = modules_of(config_, files);
+    TRY_ASSIGN(entry, loader::load_kernel({.kernel_name = config_.kernel,
+                                           .kernel = files.kernel.bytes(),
+                                           .modules = modules,
+                                           .command_line = config_.command_line,
+                                           .memory_map = board_->memory_map().e820(),
+                                           .rsdp = rsdp},
+                                          memory_));
+    Vcpu& boot_processor = lifecycle_->vcpus().vcpu(0);
+    x86::RegisterState state;
+    boot_processor.get_state(state);
+    loader::apply(entry, state);
+    return boot_processor.set_state(state);
+}
+
+Result<void> Vm::restart() {
+    drain_disks();
+    board_->reset();
+    VcpuGroup& vcpus = lifecycle_->vcpus();
+    for (unsigned i = 0; i < vcpus.size(); ++i)
+        vcpus.vcpu(i).reset();
+    return boot();
+}
+
+void Vm::drain_disks() {
+    for (const auto& disk : disks_)
+        disk->drain();
+}
+
+VmOutcome Vm::run() {
+    if (auto connected = console_->connect(board_->serial_client()); !connected) {
+        return {.end = VmEnd::failed, .message = std::string(connected.error().text())};
+    }
+    clock_.resume();
+    timers_.clock_changed();
+    VmOutcome outcome = lifecycle_->run();
+    clock_.pause();
+    console_->disconnect();
+    drain_disks();
+    return outcome;
+}
+
+void Vm::pause() {
+    lifecycle_->vcpus().pause();
+    clock_.pause();
+    timers_.clock_changed();
+}
+
+void Vm::resume() {
+    clock_.resume();
+    timers_.clock_changed();
+    lifecycle_->vcpus().resume();
+}
+
+}  // namespace banyan

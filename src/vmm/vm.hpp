@@ -1,0 +1,66 @@
+// Vm: one virtual machine: memory, board, engine and back ends, made from a VmConfig.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backends/block/raw_file.hpp"
+#include "backends/char/char_file.hpp"
+#include "host/linux/entropy.hpp"
+#include "host/linux/guest_ram.hpp"
+#include "host/linux/host_clock.hpp"
+#include "host/linux/host_timers.hpp"
+#include "machine/boards/board.hpp"
+#include "vm/guest_memory.hpp"
+#include "vmm/console.hpp"
+#include "vmm/engine_choice.hpp"
+#include "vmm/lifecycle.hpp"
+#include "vmm/vm_api.hpp"
+
+namespace banyan {
+
+class Vm final : public VmApi {
+public:
+    // `config` is valid. The guest is ready to execute its first instruction.
+    static Result<std::unique_ptr<Vm>> create(const VmConfig& config, const EngineChoice& engine,
+                                              EventLoop& loop);
+    ~Vm() override;
+
+    std::string_view engine_reason() const override { return engine_reason_; }
+    std::string_view console_place() const override { return console_->place(); }
+    VmOutcome run() override;
+    void stop(std::string_view why) override { lifecycle_->stop(why); }
+    void pause() override;
+    void resume() override;
+
+private:
+    explicit Vm(const VmConfig& config);
+
+    Result<void> create_memory();
+    Result<void> create_back_ends(EventLoop& loop);
+    Result<void> create_board(EventLoop& loop);
+    Result<void> create_vcpus(const EngineChoice& engine);
+    BoardConfig board_config();
+    Result<void> boot();
+    Result<void> restart();
+    void drain_disks();
+
+    // Destroyed from the last to the first: timers and back ends call into the board, the board
+    // into the vCPUs.
+    const VmConfig config_;
+    std::string engine_reason_;
+    HostClock clock_;
+    HostTimers timers_;
+    HostEntropy entropy_;
+    std::unique_ptr<GuestRam> ram_;
+    GuestMemory memory_;
+    std::unique_ptr<Console> console_;
+    std::unique_ptr<CharFile> debugcon_;
+    std::vector<std::unique_ptr<RawFile>> disks_;
+    std::unique_ptr<Engine> engine_;
+    std::unique_ptr<Lifecycle> lifecycle_;
+    std::unique_ptr<Board> board_;
+};
+
+}  // namespace banyan

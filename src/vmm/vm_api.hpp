@@ -1,0 +1,39 @@
+// The view that the command line, control protocols and the manager have of one VM.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "support/result.hpp"
+#include "vmm/vm_config.hpp"
+#include "vmm/vm_outcome.hpp"
+
+namespace banyan {
+
+class EventLoop;
+
+class VmApi {
+public:
+    virtual ~VmApi() = default;
+
+    // One line: which engine executes the guest, and why that one.
+    virtual std::string_view engine_reason() const = 0;
+    // Where the console is, if the user must know ("/dev/pts/3"); else empty.
+    virtual std::string_view console_place() const = 0;
+
+    // From the first instruction to the end. Runs the event loop on the calling thread. Once.
+    virtual VmOutcome run() = 0;
+
+    // Ends run(). From any thread. `why` completes "the VM was ended: ...".
+    virtual void stop(std::string_view why) = 0;
+    // The guest and its time stand still between these two. On the event loop's thread, during
+    // run().
+    virtual void pause() = 0;
+    virtual void resume() = 0;
+};
+
+// The loop must outlive the VM.
+Result<std::unique_ptr<VmApi>> create_vm(const VmConfig& config, EventLoop& loop);
+
+}  // namespace banyan

@@ -1,0 +1,73 @@
+#include "vmm/vm_config.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "host/linux/memory_limits.hpp"
+#include "machine/boards/board.hpp"
+#include "machine/memory_map.hpp"
+
+namespace banyan {
+
+namespace {
+
+constexpr uint64_t kMib = uint64_t{1} << 20;
+constexpr size_t kLongestSerial = 20;  // virtio 1.2 section 5.2.6, VIRTIO_BLK_T_GET_ID
+constexpr size_t kMostDisks = 16;
+
+tl::unexpected<Error> wrong(const std::string& text) {
+    return fail(ErrorCode::invalid_argument, text);
+}
+
+Result<void> validate_memory(uint64_t memory) {
+    if (memory < MemoryMap::kMinRam || memory > MemoryMap::kMaxRam) {
+        return wrong(fmt::format("--memory {}: a machine has {} to {}; give a size in that range",
+                                 readable_size(memory), readable_size(MemoryMap::kMinRam),
+                                 readable_size(MemoryMap::kMaxRam)));
+    }
+    if (memory % kMib != 0) {
+        return wrong(fmt::format("--memory {}: not a multiple of 1 MiB; give whole mebibytes",
+                                 readable_size(memory)));
+    }
+    return {};
+}
+
+bool is_plain_text(const std::string& text) {
+    return std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7F; });
+}
+
+Result<void> validate_disks(const std::vector<DiskFile>& disks) {
+    if (disks.size() > kMostDisks) {
+        return wrong(fmt::format("--disk: {} disks, a machine has room for {}; give fewer",
+                                 disks.size(), kMostDisks));
+    }
+    for (const DiskFile& disk : disks) {
+        if (disk.serial.size() > kLongestSerial || !is_plain_text(disk.serial)) {
+            return wrong(fmt::format(
+                "--disk serial: longer than {} characters or not plain text; give a shorter one",
+                kLongestSerial));
+        }
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<void> validate(const VmConfig& config) {
+    if (config.name.empty() || config.name.size() > 64 || !is_plain_text(config.name)) {
+        return wrong(
+            "--name: empty, longer than 64 characters or not plain text; give another name");
+    }
+    if (config.cpus < 1 || config.cpus > Board::kMaxCpus) {
+        return wrong(fmt::format("--cpus {}: a machine has 1 to {}; give a number in that range",
+                                 config.cpus, Board::kMaxCpus));
+    }
+    TRY(validate_memory(config.memory));
+    if (config.kernel.empty()) {
+        return wrong(
+            "nothing to boot: no --kernel was given; add --kernel FILE, see banyan run --help");
+    }
+    return validate_disks(config.disks);
+}
+
+}  // namespace banyan

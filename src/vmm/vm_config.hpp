@@ -1,0 +1,54 @@
+// What a user asks for in one VM: plain values, independent of the command line.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "support/result.hpp"
+
+namespace banyan {
+
+enum class EngineKind : uint8_t { automatic, kvm, soft, interp };
+enum class MachineKind : uint8_t { micro, pc };
+enum class ConsoleKind : uint8_t { none, stdio, pty, file };
+
+struct InitrdFile {
+    std::string path;
+    std::string arguments;  // of a multiboot module
+};
+
+struct DiskFile {
+    std::string path;
+    bool read_only = false;
+    std::string serial;
+};
+
+struct ConsoleChoice {
+    ConsoleKind kind = ConsoleKind::stdio;
+    std::string path;  // of a file
+};
+
+struct VmConfig {
+    std::string name = "vm";
+    EngineKind engine = EngineKind::automatic;
+    MachineKind machine = MachineKind::micro;
+    unsigned cpus = 1;
+    uint64_t memory = uint64_t{512} << 20;
+    std::string cpu_model = "max";
+    std::string kernel;
+    std::vector<InitrdFile> initrds;
+    std::string command_line;
+    std::vector<DiskFile> disks;
+    bool rng = true;
+    ConsoleChoice console;
+    std::optional<uint16_t> debug_exit_port;
+    std::string debugcon;  // a file; empty: none
+    bool reboot = true;    // false: a guest's reset ends the run
+};
+
+// Fails with ErrorCode::invalid_argument on values that no host could serve.
+Result<void> validate(const VmConfig& config);
+
+}  // namespace banyan

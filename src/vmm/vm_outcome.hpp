@@ -1,0 +1,30 @@
+// How a VM's run ended.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace banyan {
+
+enum class VmEnd : uint8_t {
+    powered_off,
+    reset,        // and reboots are not wanted
+    guest_panic,  // reported by pvpanic
+    triple_fault,
+    debug_exit,      // `value` was written to the debug exit port
+    stopped,         // by the user or a signal
+    internal_error,  // the engine met what it does not implement
+    failed,          // Banyan could not go on, for example to load the kernel again for a reboot
+};
+
+struct VmOutcome {
+    VmEnd end = VmEnd::powered_off;
+    uint32_t value = 0;
+    std::string message = {};    // "what: why; what to do"; empty where there is nothing to say
+    std::string registers = {};  // of the CPU that ended it, several lines
+};
+
+// The exit status that docs promise for `banyan run`.
+int exit_status(const VmOutcome& outcome);
+
+}  // namespace banyan
