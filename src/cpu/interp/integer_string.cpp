@@ -178,7 +178,7 @@ template <class T, class Operation>
 void op_string_repeated(Cpu& cpu, const Op* op) {
     uint64_t left = get_index(cpu, op, x86::kRcx);
     // Debuggers see each iteration.
-    const bool singly = cpu.block->mode.has(Mode::kOneInstruction);
+    const bool singly = cpu.mode.has(Mode::kOneInstruction);
     const uint64_t limit = singly ? 1 : kElementsAtOnce;
     for (uint64_t done = 0; left != 0;) {
         if (done >= limit) {

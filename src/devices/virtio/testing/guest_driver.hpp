@@ -22,7 +22,10 @@ namespace banyan {
 struct VirtioBench {
     static constexpr uint64_t kRamSize = 4U << 20;
 
-    FakeRam ram{kRamSize};
+    explicit VirtioBench(uint64_t size = kRamSize) : ram_size(size), ram(size) {}
+
+    const uint64_t ram_size;
+    FakeRam ram;
     FakeClock clock;
     FakeTimerService timers{clock};
     FakeBarMapper mapper;
@@ -36,12 +39,14 @@ class GuestDriver {
 public:
     static constexpr uint64_t kRegistersBase = 0xc000'0000;
     static constexpr uint64_t kMsixBase = 0xc001'0000;
-    static constexpr uint64_t kQueuesBase = 0x10'0000;  // in RAM; tests have what is below
-    static constexpr uint64_t kQueueSpacing = 0x1'0000;
+    static constexpr uint64_t kQueuesSize =
+        0x1'0000;  // at the end of RAM; tests have what is below
+    static constexpr uint64_t kQueueSpacing = 0x2000;
 
     GuestDriver(VirtioBench& bench, VirtioPci& device) : bench_(bench), device_(device) { place(); }
 
     VirtioPci& device() { return device_; }
+    Gpa queues_base() const { return {bench_.ram_size - kQueuesSize}; }
 
     // As firmware and the PCI core do: BARs, memory decoding, bus mastering.
     void place() {
@@ -81,7 +86,7 @@ public:
         return (status() & virtio::kStatusFeaturesOk) != 0;
     }
     GuestQueue setup_queue(uint16_t index, uint16_t size) {
-        GuestQueue queue(bench_.ram.memory(), {kQueuesBase + index * kQueueSpacing}, size);
+        GuestQueue queue(bench_.ram.memory(), queues_base() + index * kQueueSpacing, size);
         write(virtio::Common::queue_select, 2, index);
         write(virtio::Common::queue_size, 2, size);
         write_address(virtio::Common::queue_desc, queue.descriptors());

@@ -1,0 +1,28 @@
+# shellcheck shell=bash disable=SC2154  # here, root: set by prepare.sh
+# Debian's cloud kernel, taken out of its package: vmlinuz, vmlinux (the same kernel, unpacked), config, version, and
+# the modules as root/lib/modules/VERSION. Nothing is installed on the host.
+
+kernel_product() {
+    product kernel "$(key 1 "$here/kernel.sh" "$here/extract-vmlinux.py")" make_kernel
+}
+
+make_kernel() {
+    local package file version
+    apt_knows linux-image-cloud-amd64 || apt_update
+    package=$(apt-cache depends --important linux-image-cloud-amd64 |
+        sed -n 's/^ *Depends: \(linux-image-[0-9].*\)$/\1/p' | head -n 1)
+    [[ -n $package ]] || die "cannot find a kernel" "apt knows no linux-image-cloud-amd64" \
+        "check that apt's sources name Debian 12 (bookworm)"
+    file=$(download "$package")
+    say "preparing guest: unpacking the kernel ..."
+    dpkg-deb -x "$file" tree
+    version=${package#linux-image-}
+    printf '%s\n' "$version" >version
+    mv "tree/boot/vmlinuz-$version" vmlinuz
+    mv "tree/boot/config-$version" config
+    mkdir -p root/lib/modules
+    mv "tree/lib/modules/$version" root/lib/modules/
+    depmod -b root "$version"
+    python3 "$here/extract-vmlinux.py" vmlinuz vmlinux
+    rm -rf tree "$file"
+}

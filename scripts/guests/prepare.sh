@@ -1,0 +1,38 @@
+#!/bin/bash
+# Prepares guests from Debian's packages: prepare.sh kernel|shell|debian|tools...
+#
+# The results go to build/guests, or where BANYAN_GUESTS says; what is there and up to date is left alone.
+# docs/guests.md says what each of them is.
+set -euo pipefail
+shopt -s inherit_errexit
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+# shellcheck source=scripts/lib.sh
+source "$root/scripts/lib.sh"
+for part in lib kernel shell debian tools; do
+    # shellcheck source=/dev/null
+    source "$here/$part.sh"
+done
+
+usage() {
+    say "no guest '$1': usage is scripts/guests/prepare.sh GUEST...; name kernel, shell, debian or tools"
+    exit 2
+}
+
+main() {
+    local guest
+    [[ $# -gt 0 ]] || usage ""
+    for guest in "$@"; do
+        case $guest in
+            kernel | shell | debian | tools) ;;
+            *) usage "$guest" ;;
+        esac
+    done
+    open_cache
+    for guest in "$@"; do
+        "${guest}_product"
+    done
+}
+
+main "$@"

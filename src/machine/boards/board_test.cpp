@@ -1,0 +1,398 @@
+#include "machine/boards/board.hpp"
+
+#include <gtest/gtest.h>
+
+#include "machine/boards/board_testing.hpp"
+#include "snapshot/device_state_test.hpp"
+
+namespace banyan {
+namespace {
+
+using testing::TestMachine;
+
+class BoardOfKind : public ::testing::TestWithParam<BoardKind> {
+protected:
+    void SetUp() override {
+        const auto built = machine.build();
+        ASSERT_TRUE(built) << built.error().text();
+    }
+    TestMachine machine{GetParam()};
+};
+
+INSTANTIATE_TEST_SUITE_P(Kinds, BoardOfKind, ::testing::Values(BoardKind::pc, BoardKind::micro),
+                         [](const auto& instance) {
+                             return instance.param == BoardKind::pc ? "pc" : "micro";
+                         });
+
+TEST_P(BoardOfKind, HasASerialPort) {
+    for (const char c : {'h', 'i'})
+        machine.out(0x3F8, static_cast<uint8_t>(c));
+    EXPECT_EQ(machine.serial.text(), "hi");
+}
+
+TEST_P(BoardOfKind, GivesSerialInputToTheGuest) {
+    const uint8_t key[] = {'x'};
+    ASSERT_GE(machine.board->serial_client().receive_room(), 1U);
+    machine.board->serial_client().on_receive(key);
+    EXPECT_EQ(machine.in(0x3FD) & 1, 1U);
+    EXPECT_EQ(machine.in(0x3F8), 'x');
+}
+
+TEST_P(BoardOfKind, LeadsTheSerialInterruptThroughTheIoApic) {
+    machine.enable_apic();
+    machine.route(4, 0x34);
+    machine.out(0x3FC, 0x08);  // OUT2
+    machine.out(0x3F9, 0x02);  // transmitter empty
+
+    EXPECT_TRUE(machine.board->cpu_interrupts(0).interrupt_pending());
+    EXPECT_GE(machine.signals[0].interrupts, 1U);
+    EXPECT_EQ(machine.take_interrupt(), 0x34);
+}
+
+TEST_P(BoardOfKind, HasAClock) {
+    machine.out(0x70, 0x32);
+    EXPECT_EQ(machine.in(0x71), 0x20U) << "the century";
+}
+
+TEST_P(BoardOfKind, HasAPanicPort) {
+    machine.out(0x505, 1);
+    ASSERT_EQ(machine.control.count(), 1U);
+    EXPECT_EQ(machine.control.event(), MachineEvent::guest_panic);
+}
+
+TEST_P(BoardOfKind, PowersOff) {
+    machine.out(0x604, 1U << 13 | 5U << 10, 2);
+    ASSERT_EQ(machine.control.count(), 1U);
+    EXPECT_EQ(machine.control.event(), MachineEvent::power_off);
+}
+
+TEST_P(BoardOfKind, ResetsByPortCf9) {
+    machine.out(0xCF9, 0x06);
+    ASSERT_EQ(machine.control.count(), 1U);
+    EXPECT_EQ(machine.control.event(), MachineEvent::reset);
+}
+
+TEST_P(BoardOfKind, HasTheTestAidsThatWereAskedFor) {
+    machine.out(0xE9, '!');
+    EXPECT_EQ(machine.debugcon.text(), "!");
+    machine.out(0xF4, 21, 4);
+    ASSERT_EQ(machine.control.count(), 1U);
+    EXPECT_EQ(machine.control.event(), MachineEvent::debug_exit);
+    EXPECT_EQ(machine.control.value(), 21U);
+}
+
+TEST_P(BoardOfKind, RaisesTheSciWhenThePowerButtonIsPressed) {
+    machine.enable_apic();
+    machine.route(9, 0x39, true);
+    machine.out(0xB2, 2);            // ACPI mode
+    machine.out(0x602, 1U << 8, 2);  // PWRBTN_EN
+    machine.board->press_power_button();
+    EXPECT_EQ(machine.take_interrupt(), 0x39);
+    EXPECT_EQ(machine.in(0x600, 2) & (1U << 8), 1U << 8);
+}
+
+TEST_P(BoardOfKind, ShowsItsPciFunctionsByBothMechanisms) {
+    for (unsigned device = 0; device < 4; ++device) {
+        const uint32_t id = machine.config_read(device, 0);
+        EXPECT_EQ(machine.read(0xE0000000 + (device << 15)), id);
+        EXPECT_EQ(id & 0xFFFF, device == 0 ? 0x1B36U : 0x1AF4U);
+    }
+    EXPECT_EQ(machine.config_read(1, 0) >> 16, 0x1042U) << "the disk";
+    EXPECT_EQ(machine.config_read(2, 0) >> 16, 0x1044U) << "random numbers";
+    EXPECT_EQ(machine.config_read(3, 0) >> 16, 0x1043U) << "the console";
+    EXPECT_EQ(machine.config_read(4, 0), 0xFFFFFFFFU);
+    EXPECT_EQ(machine.read(0xE0000000 + (4 << 15)), 0xFFFFFFFFU);
+}
+
+constexpr uint64_t kBarMask = ~uint64_t{0xF};
+
+TEST_P(BoardOfKind, PlacesBarsForDirectBoot) {
+    ASSERT_TRUE(machine.board->prepare_direct_boot());
+    const uint64_t bar = machine.config_read(2, 0x10) & kBarMask;
+    EXPECT_GE(bar, 0xC0000000U);
+    EXPECT_EQ(machine.read(bar + 0x12, 2), 1U) << "num_queues of the random number device";
+}
+
+TEST_P(BoardOfKind, FollowsABarThatMoves) {
+    ASSERT_TRUE(machine.board->prepare_direct_boot());
+    const uint64_t before = machine.config_read(2, 0x10) & kBarMask;
+    constexpr uint32_t kElsewhere = 0xD0000000;
+
+    machine.config_write(2, 0x10, kElsewhere);
+
+    EXPECT_EQ(machine.read(before + 0x12, 2), 0xFFFFU);
+    EXPECT_EQ(machine.read(kElsewhere + 0x12, 2), 1U);
+}
+
+TEST_P(BoardOfKind, KeepsBarsOffTheOtherChips) {
+    ASSERT_TRUE(machine.board->prepare_direct_boot());
+    const auto version = [&] {
+        machine.write(0xFEC00000, 1);
+        return machine.read(0xFEC00010);
+    };
+    const uint64_t before = version();
+    machine.config_write(2, 0x10, 0xFEC00000);
+    EXPECT_EQ(version(), before);
+    machine.config_write(2, 0x10, 0x00100000);
+    const uint64_t bar = machine.config_read(2, 0x10) & kBarMask;
+    EXPECT_EQ(bar, 0x00100000U) << "the register takes what is written";
+    EXPECT_EQ(machine.read(bar + 0x12, 2), 0xFFFFU) << "but nothing answers there";
+}
+
+// A virtio driver's first steps, then an interrupt without MSI-X: a change of configuration would
+// do, a used buffer is simpler to make. The random number device fills one buffer of 16 bytes.
+void run_entropy_queue(TestMachine& machine, uint64_t bar) {
+    constexpr uint64_t kDescriptors = 0x100000;
+    constexpr uint64_t kAvailable = 0x101000;
+    constexpr uint64_t kUsed = 0x102000;
+    constexpr uint64_t kBuffer = 0x103000;
+    machine.write(bar + 0x14, 1, 1);
+    machine.write(bar + 0x14, 3, 1);
+    machine.write(bar + 0x08, 1);  // the high half of the features: VIRTIO_F_VERSION_1
+    machine.write(bar + 0x0C, 1);
+    machine.write(bar + 0x14, 11, 1);
+    machine.write(bar + 0x16, 0, 2);
+    machine.write(bar + 0x18, 4, 2);
+    machine.write(bar + 0x20, kDescriptors);
+    machine.write(bar + 0x28, kAvailable);
+    machine.write(bar + 0x30, kUsed);
+    machine.write(bar + 0x1C, 1, 2);
+    machine.write(bar + 0x14, 15, 1);
+
+    struct Descriptor {
+        uint64_t address;
+        uint32_t length;
+        uint16_t flags;
+        uint16_t next;
+    };
+    const Descriptor descriptor{kBuffer, 16, 2, 0};
+    const uint16_t available[3] = {0, 1, 0};
+    ASSERT_TRUE(machine.memory.write_object({kDescriptors}, descriptor));
+    ASSERT_TRUE(machine.memory.write_object({kAvailable}, available));
+}
+
+// The notification structure: its place in the BAR is in a capability (virtio 1.2,
+// section 4.1.4.4).
+uint32_t notify_offset(TestMachine& machine, unsigned device) {
+    unsigned at = machine.config_read(device, 0x34) & 0xFC;
+    while (at != 0) {
+        const uint32_t head = machine.config_read(device, at);
+        if ((head & 0xFF) == 9 && head >> 24 == 2) return machine.config_read(device, at + 8);
+        at = head >> 8 & 0xFC;
+    }
+    ADD_FAILURE() << "no notification capability";
+    return 0;
+}
+
+TEST_P(BoardOfKind, LeadsIntxToItsPin) {
+    ASSERT_TRUE(machine.board->prepare_direct_boot());
+    machine.enable_apic();
+    machine.route(16 + 2, 0x52, true);
+    machine.config_write(2, 0x04, 0x6);  // memory, bus master
+    const uint64_t bar = machine.config_read(2, 0x10) & kBarMask;
+    run_entropy_queue(machine, bar);
+
+    machine.write(bar + notify_offset(machine, 2), 0, 2);
+
+    uint8_t first = 0;
+    ASSERT_TRUE(machine.memory.read_object({0x103000}, first));
+    EXPECT_NE(first, 0) << "the buffer was filled";
+    EXPECT_EQ(machine.take_interrupt(), 0x52);
+}
+
+TEST_P(BoardOfKind, PutsTablesWhereKernelsLook) {
+    const auto rsdp = machine.board->prepare_direct_boot();
+    ASSERT_TRUE(rsdp) << rsdp.error().text();
+    std::array<char, 8> signature{};
+    ASSERT_TRUE(machine.memory.read_object(*rsdp, signature));
+    EXPECT_EQ(std::string(signature.data(), 8), "RSD PTR ");
+    uint16_t ebda = 0;
+    ASSERT_TRUE(machine.memory.read_object({0x40E}, ebda));
+    EXPECT_EQ(ebda, 0x9FC0);
+}
+
+TEST_P(BoardOfKind, SaysWhichRamItHas) {
+    EXPECT_EQ(machine.board->memory_map().e820().front().start, Gpa{0});
+    EXPECT_EQ(machine.board->memory_map().ram().size(), 2U);
+}
+
+// What a guest may have done by the time the board is saved or reset.
+void use(TestMachine& machine) {
+    ASSERT_TRUE(machine.board->prepare_direct_boot());
+    machine.enable_apic();
+    machine.route(4, 0x34);
+    machine.out(0x3FC, 0x08);
+    machine.out(0x3F9, 0x02);
+    machine.config_write(2, 0x10, 0xD0000000);
+    machine.out(0x602, 1U << 8, 2);
+}
+
+std::vector<std::byte> saved(TestMachine& machine) {
+    return saved_bytes(*machine.board);
+}
+
+TEST_P(BoardOfKind, ResetsToItsFirstState) {
+    const auto fresh = saved(machine);
+    use(machine);
+    EXPECT_NE(saved(machine), fresh);
+    machine.board->reset();
+    EXPECT_EQ(saved(machine), fresh);
+}
+
+TEST_P(BoardOfKind, GoesOnWhereItWasSaved) {
+    use(machine);
+    const auto state = saved(machine);
+    TestMachine other(GetParam());
+    ASSERT_TRUE(other.build());
+    StateReader reader(state);
+    const auto restored = other.board->restore(reader);
+    ASSERT_TRUE(restored) << restored.error().text();
+    EXPECT_EQ(saved(other), state);
+    EXPECT_EQ(other.take_interrupt(), 0x34);
+    EXPECT_EQ(other.read(0xD0000000 + 0x12, 2), 1U) << "the BAR is where it was";
+}
+
+TEST_P(BoardOfKind, RefusesDamagedStates) {
+    const auto fresh = saved(machine);
+    use(machine);
+    const auto state = saved(machine);
+    for (size_t length = 0; length < state.size(); length += 1 + length / 50) {
+        const auto part = std::span(state).first(length);
+        StateReader cut(part);
+        EXPECT_FALSE(machine.board->restore(cut)) << length;
+    }
+    EXPECT_EQ(saved(machine), fresh) << "as after a reset";
+}
+
+TEST_P(BoardOfKind, RefusesTheStateOfAnotherBoard) {
+    const auto state = saved(machine);
+    TestMachine without_disk(GetParam());
+    without_disk.config.disks.clear();
+    ASSERT_TRUE(without_disk.build());
+    StateReader reader(state);
+    EXPECT_FALSE(without_disk.board->restore(reader));
+    const auto fewer = saved(without_disk);
+    StateReader reader_of_fewer(fewer);
+    EXPECT_FALSE(machine.board->restore(reader_of_fewer));
+}
+
+TEST(PcBoard, HasTheLegacyChips) {
+    TestMachine machine(BoardKind::pc);
+    ASSERT_TRUE(machine.build());
+    machine.out(0x21, 0xA5);
+    EXPECT_EQ(machine.in(0x21), 0xA5U) << "8259 mask";
+    machine.out(0x43, 0xE2);  // read back the status of counter 0
+    EXPECT_NE(machine.in(0x40), 0xFFU) << "8254";
+    EXPECT_NE(machine.in(0x64), 0xFFU) << "i8042";
+    machine.out(0x510, 0, 2);
+    EXPECT_EQ(machine.in(0x511), 'Q') << "fw_cfg";
+    EXPECT_EQ(machine.read(0xFED00000), 0x8086A201U) << "HPET: the ACPI table says the same";
+}
+
+TEST(MicroBoard, HasNoLegacyChips) {
+    TestMachine machine(BoardKind::micro);
+    ASSERT_TRUE(machine.build());
+    constexpr uint16_t kPorts[] = {0x20, 0x21, 0xA0, 0x40, 0x43, 0x60, 0x61, 0x64, 0x510, 0x511};
+    for (const uint16_t port : kPorts) {
+        EXPECT_EQ(machine.in(port), 0xFFU) << std::hex << port;
+    }
+    EXPECT_EQ(machine.read(0xFED00000), 0xFFFFFFFFU);
+}
+
+void init_pics(TestMachine& machine) {
+    for (const auto& [port, base, cascade] :
+         {std::tuple{0x20, 0x20, 4}, std::tuple{0xA0, 0x28, 2}}) {
+        const auto command = static_cast<uint16_t>(port);
+        const auto data = static_cast<uint16_t>(port + 1);
+        machine.out(command, 0x11);
+        machine.out(data, static_cast<uint32_t>(base));
+        machine.out(data, static_cast<uint32_t>(cascade));
+        machine.out(data, 0x01);
+    }
+}
+
+TEST(PcBoard, LeadsIsaInterruptsThroughThe8259s) {
+    TestMachine machine(BoardKind::pc);
+    ASSERT_TRUE(machine.build());
+    ASSERT_TRUE(machine.board->prepare_direct_boot());
+    init_pics(machine);
+    machine.out(0x21, static_cast<uint8_t>(~(1U << 4)));
+    machine.out(0x3FC, 0x08);
+    machine.out(0x3F9, 0x02);
+    EXPECT_TRUE(machine.board->cpu_interrupts(0).interrupt_pending());
+    EXPECT_EQ(machine.take_interrupt(), 0x24);
+}
+
+TEST(PcBoard, LeadsTheTimerToPin2) {
+    TestMachine machine(BoardKind::pc);
+    ASSERT_TRUE(machine.build());
+    machine.enable_apic();
+    machine.route(2, 0x30);
+    machine.out(0x43, 0x34);  // counter 0, rate generator
+    machine.out(0x40, 0x9C);
+    machine.out(0x40, 0x2E);  // 100 Hz
+    machine.timers.advance(11'000'000);
+    EXPECT_EQ(machine.take_interrupt(), 0x30);
+}
+
+TEST(PcBoard, GivesEachVcpuItsOwnApic) {
+    TestMachine machine(BoardKind::pc, 2);
+    ASSERT_TRUE(machine.build());
+    machine.board->cpu_io(1).mmio_write({0xFEE00080}, 4, 0x50);
+    EXPECT_EQ(machine.board->cpu_interrupts(0).read_cr8(), 0);
+    EXPECT_EQ(machine.board->cpu_interrupts(1).read_cr8(), 5);
+    EXPECT_EQ(machine.board->cpu_io(1).mmio_read({0xFEE00020}, 4) >> 24, 1U);
+}
+
+TEST(PcBoard, StartsTheOtherVcpu) {
+    TestMachine machine(BoardKind::pc, 2);
+    ASSERT_TRUE(machine.build());
+    machine.enable_apic(0);
+    machine.write(0xFEE00310, 1U << 24);
+    machine.write(0xFEE00300, 0x4500);  // INIT
+    machine.write(0xFEE00300, 0x4698);  // start-up, vector 98h
+    EXPECT_EQ(machine.signals[1].inits, 1U);
+    EXPECT_EQ(machine.signals[1].sipi_vector, 0x98);
+}
+
+std::string refusal(TestMachine& machine) {
+    const auto built = machine.build();
+    EXPECT_FALSE(built);
+    return built ? std::string() : std::string(built.error().text());
+}
+
+TEST(BoardRefuses, ImpossibleNumbersOfCpus) {
+    for (const unsigned cpus : {0U, 256U}) {
+        TestMachine machine(BoardKind::micro, cpus);
+        EXPECT_NE(refusal(machine).find("between 1 and 255"), std::string::npos);
+    }
+}
+
+TEST(BoardRefuses, MoreDevicesThanTheBusHolds) {
+    TestMachine machine(BoardKind::micro);
+    machine.config.disks.assign(30, DiskConfig{&machine.disk, ""});
+    EXPECT_NE(refusal(machine).find("31 places"), std::string::npos);
+}
+
+TEST(BoardRefuses, APortBeyondTheLast) {
+    TestMachine machine(BoardKind::micro);
+    machine.config.debug_exit_port = uint16_t{0xFFFD};
+    EXPECT_NE(refusal(machine).find("0xfffc"), std::string::npos);
+}
+
+TEST(BoardRefuses, MemoryThatIsNotThere) {
+    TestMachine machine(BoardKind::micro);
+    machine.config.ram_size = 1;
+    EXPECT_NE(refusal(machine).find("between 2M and"), std::string::npos);
+}
+
+TEST(Board, DrainsItsDisksWhenItGoes) {
+    TestMachine machine(BoardKind::micro);
+    ASSERT_TRUE(machine.build());
+    machine.disk.hold(true);
+    machine.board.reset();
+    EXPECT_EQ(machine.disk.in_flight(), 0U);
+}
+
+}  // namespace
+}  // namespace banyan
