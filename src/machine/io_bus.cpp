@@ -35,27 +35,26 @@ bool PortBus::anybody(uint16_t port, unsigned size) const {
     return false;
 }
 
-namespace {
-
-bool holds(const PortRange& range, uint16_t port, unsigned size) {
-    return port + size <= static_cast<unsigned>(range.first) + range.count;
+// The chip at the first port is asked for the whole access: CONFIG_ADDRESS of PCI is one port that
+// takes double words. What it does not take, or what reaches over the end of its range, is made
+// byte by byte, as the ISA bus does for 8-bit chips.
+bool PortBus::must_split(const Entry* entry, IoStatus status, uint16_t port, unsigned size) const {
+    if (size == 1 || !anybody(port, size)) return false;
+    if (entry == nullptr || status == IoStatus::bad_size) return true;
+    return port + size > static_cast<unsigned>(entry->range.first) + entry->range.count;
 }
 
-}  // namespace
-
-// Accesses that a chip does not take whole, or that reach over the end of its range, are made byte
-// by byte, as the ISA bus does for 8-bit chips.
 uint32_t PortBus::read(uint16_t port, unsigned size) {
     const auto all_ones = static_cast<uint32_t>(size_mask(size));
     const Entry* entry = find(port);
-    IoStatus status = IoStatus::bad_size;
-    if (entry != nullptr && holds(entry->range, port, size)) {
+    IoStatus status = IoStatus::no_register;
+    if (entry != nullptr) {
         uint32_t value = all_ones;
         SlotLock lock(*entry->slot);
         status = entry->io->port_read(port, size, value);
         if (status == IoStatus::ok) return value & all_ones;
     }
-    if (status == IoStatus::bad_size && size > 1 && anybody(port, size)) {
+    if (must_split(entry, status, port, size)) {
         uint32_t value = 0;
         for (unsigned i = 0; i < size; ++i)
             value |= read(static_cast<uint16_t>(port + i), 1) << (8 * i);
@@ -69,13 +68,13 @@ uint32_t PortBus::read(uint16_t port, unsigned size) {
 void PortBus::write(uint16_t port, unsigned size, uint32_t value) {
     value &= static_cast<uint32_t>(size_mask(size));
     const Entry* entry = find(port);
-    IoStatus status = IoStatus::bad_size;
-    if (entry != nullptr && holds(entry->range, port, size)) {
+    IoStatus status = IoStatus::no_register;
+    if (entry != nullptr) {
         SlotLock lock(*entry->slot);
         status = entry->io->port_write(port, size, value);
         if (status == IoStatus::ok) return;
     }
-    if (status == IoStatus::bad_size && size > 1 && anybody(port, size)) {
+    if (must_split(entry, status, port, size)) {
         for (unsigned i = 0; i < size; ++i)
             write(static_cast<uint16_t>(port + i), 1, (value >> (8 * i)) & 0xFF);
         return;

@@ -38,6 +38,7 @@ private:
     };
     const Entry* find(uint16_t port) const;
     bool anybody(uint16_t port, unsigned size) const;
+    bool must_split(const Entry* entry, IoStatus status, uint16_t port, unsigned size) const;
 
     std::vector<Entry> entries_;
     std::array<uint8_t, 65536> entry_at_{};  // 1 + index into entries_; 0: nobody

@@ -102,10 +102,18 @@ TEST(PortBus, SplitsForAnEightBitChip) {
 
 TEST(PortBus, SplitsOverTheEndOfARange) {
     PortBus bus;
-    OnSlot chip(4, {0x60, 1});
+    OnSlot chip(1, {0x60, 1});
     bus.add_device(chip.slot);
     EXPECT_EQ(bus.read(0x60, 2), 0xFF60U);
     EXPECT_EQ(bus.read(0x5F, 2), 0x60FFU);
+}
+
+TEST(PortBus, AsksTheChipAtTheFirstPortForTheWholeAccess) {
+    PortBus bus;
+    OnSlot pci(4, {0xCF8, 1});
+    bus.add_device(pci.slot);
+    bus.write(0xCF8, 4, 0x80000800);
+    EXPECT_EQ(pci.device.writes, (std::vector<Access>{{0xCF8, 4, 0x80000800}}));
 }
 
 TEST(PortBus, LaterRangesLieOnTop) {

@@ -17,7 +17,7 @@
 
 namespace banyan {
 
-struct HpetStateV1;
+struct HpetTimerStateV1;
 
 class Hpet final : public Device, public MmioIo, public TimerClient {
 public:
@@ -55,39 +55,55 @@ public:
 
 private:
     struct Comparator {
-        HpetTimerConfig config;
-        uint64_t value = 0;   // the comparator
-        uint64_t period = 0;  // what a periodic timer adds to it on a match
+        HpetTimerConfig config;  // the writable bits
+        uint64_t value = ~uint64_t{0};
+        uint64_t period = 0;  // what a periodic timer adds to `value` on a match
         uint64_t fsb_route = 0;
-        bool armed = false;  // waits for the match at match_ns
+        bool waiting = false;  // for the match at match_ns
         uint64_t match_ns = 0;
     };
 
     struct State {
         HpetGeneralConfig config;
         uint8_t status = 0;    // GINTR_STA
-        uint64_t counter = 0;  // MAIN_CNT at guest time counter_ns; while halted, at any time
+        uint64_t counter = 0;  // at guest time counter_ns; at any time while halted
         uint64_t counter_ns = 0;
         std::array<Comparator, kTimers> timers;
     };
 
-    uint64_t read_register(uint64_t offset);
+    bool running() const { return state_.config.get<HpetGeneralConfig::Enabled>(); }
+    uint64_t elapsed_ticks() const;
+    uint64_t counter() const;
+
+    uint64_t read_register(uint64_t offset) const;
+    uint64_t read_timer(unsigned index, HpetTimerRegister reg) const;
+    // `written` are the bits that the access reaches; `value` is in place.
     void write_register(uint64_t offset, uint64_t value, uint64_t written);
-    uint64_t read_timer(const Comparator& timer, HpetTimerRegister reg) const;
     void write_timer(unsigned index, HpetTimerRegister reg, uint64_t value, uint64_t written);
     void write_general_config(uint64_t value);
+    void write_counter(uint64_t value);
     void write_timer_config(unsigned index, uint64_t value);
-    void write_comparator(Comparator& timer, uint64_t value, uint64_t written);
+    void write_comparator(unsigned index, uint64_t value, uint64_t written);
 
-    uint64_t counter() const;
-    // Fires the match of a timer that has come, and moves a periodic comparator on.
+    static bool is_periodic(const Comparator& timer);
+    static uint64_t repeat_ticks(const Comparator& timer);
+    // Matches that have come since.
     void catch_up(unsigned index);
+    void catch_up_all();
+    // Finds the next match after a change of the counter or the comparator.
     void schedule(unsigned index);
+    void schedule_all();
+    void arm(unsigned index);
     void fire(unsigned index);
-    void update_line(unsigned index);
+
+    // A change of what decides where interrupts go stands between release and update.
+    void release_lines();
+    void update_lines();
+    bool line_wanted(unsigned index) const;
     void set_line(unsigned index, bool asserted);
-    void update_all();
-    Result<void> apply(const HpetStateV1& saved);
+
+    bool valid(const HpetTimerStateV1& saved, bool running) const;
+    Result<void> apply(StateReader& reader);
 
     // configuration
     const uint32_t routes_;
@@ -97,6 +113,9 @@ private:
     IrqSink& ioapic_;
     MsiSink& msi_;
     std::array<std::unique_ptr<Timer>, kTimers> host_timers_;
+
+    // bookkeeping
+    std::array<bool, kTimers> line_high_{};
 
     // sub-devices
     HpetLegacyRoute legacy_;

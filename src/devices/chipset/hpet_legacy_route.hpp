@@ -24,15 +24,13 @@ public:
     void set_irq(unsigned input, bool asserted) override;
     // True: the timers drive the outputs.
     void replace(bool on);
-    bool replaced() const;
 
     // The levels of the legacy chips' wires: all that is to be saved here.
     std::array<bool, 2> legacy_levels() const;
+    // Outputs stay: those who listen restore what they heard.
     void restore(std::array<bool, 2> legacy_levels, bool replaced);
 
 private:
-    void update() REQUIRES(mutex_);
-
     // wiring
     const std::array<IrqLine, 2> outputs_;
 

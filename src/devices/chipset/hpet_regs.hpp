@@ -44,6 +44,9 @@ struct HpetTimerConfig : Reg<uint64_t> {
     using Level = Field<HpetTimerConfig, 1, 1, bool>;
 
     static constexpr uint64_t kWritable = mask(14, 8) | bit(6) | mask(3, 1);
+
+    // What the comparator compares.
+    constexpr uint64_t value_mask() const { return get<Mode32>() ? mask(31, 0) : mask(63, 0); }
 };
 
 }  // namespace banyan

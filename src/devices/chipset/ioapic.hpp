@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 
 #include "devices/chipset/apic_bus.hpp"
 #include "devices/chipset/ioapic_regs.hpp"
@@ -17,8 +18,6 @@
 #include "vm/irq.hpp"
 
 namespace banyan {
-
-struct IoApicStateV1;
 
 class IoApic final : public Device, public MmioIo, public IrqSink, public EoiListener {
 public:
@@ -51,14 +50,21 @@ private:
         std::array<Rte, kInputs> table{};
     };
 
+    struct EntryHalf {
+        unsigned input = 0;
+        bool high = false;
+    };
+
     void reset_locked() REQUIRES(mutex_);
-    Result<void> apply(const IoApicStateV1& saved) REQUIRES(mutex_);
+    Result<void> apply(StateReader& reader) REQUIRES(mutex_);
     uint32_t read_window() const REQUIRES(mutex_);
     void write_window(uint32_t value) REQUIRES(mutex_);
-    void write_entry(unsigned input, bool high, uint32_t value) REQUIRES(mutex_);
-    bool asserted(unsigned input) const REQUIRES(mutex_);
+    // What IOREGSEL selects of the redirection table.
+    std::optional<EntryHalf> selected_half() const REQUIRES(mutex_);
+    void write_entry(EntryHalf half, uint32_t value) REQUIRES(mutex_);
     void deliver_level(unsigned input) REQUIRES(mutex_);
     void send(const Rte& entry) REQUIRES(mutex_);
+    void end_locked(uint8_t vector) REQUIRES(mutex_);
 
     // configuration
     const uint8_t power_on_id_;

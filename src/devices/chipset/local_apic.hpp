@@ -113,6 +113,8 @@ public:
     void on_timer(unsigned cookie) override;
 
 private:
+    static constexpr uint64_t kNoPage = ~uint64_t{0};  // not a multiple of the page size
+
     // What is to be told to others once the lock is released.
     struct Outbox {
         bool interrupt = false;
@@ -150,6 +152,9 @@ private:
     const Lvt& lvt(LvtIndex index) const REQUIRES(mutex_) {
         return state_.lvt[static_cast<size_t>(index)];
     }
+    static size_t lvt_index(ApicRegister reg) {
+        return static_cast<size_t>(reg) - static_cast<size_t>(ApicRegister::lvt_timer);
+    }
     bool enabled() const REQUIRES(mutex_) { return state_.base.get<ApicBase::Enabled>(); }
     bool x2apic() const REQUIRES(mutex_) { return state_.base.get<ApicBase::X2Apic>(); }
 
@@ -164,25 +169,28 @@ private:
     uint8_t ppr() const REQUIRES(mutex_);
     int deliverable_vector() const REQUIRES(mutex_);
     bool ext_int_pending() const REQUIRES(mutex_);
-    std::optional<uint8_t> take_vector(Outbox& out) REQUIRES(mutex_);
+    std::optional<uint8_t> take_vector() REQUIRES(mutex_);
 
     // Interrupts.
+    void receive(const ApicInterrupt& interrupt, Outbox& out) REQUIRES(mutex_);
     void request(uint8_t vector, TriggerMode trigger, Outbox& out) REQUIRES(mutex_);
     void report_error(uint8_t error, Outbox& out) REQUIRES(mutex_);
     void fire_local(LvtIndex index, Outbox& out) REQUIRES(mutex_);
+    void lint_asserted(unsigned input, Outbox& out) REQUIRES(mutex_);
+    bool lint0_is_level() const REQUIRES(mutex_);
     void fire_level_lint0(Outbox& out) REQUIRES(mutex_);
     void end_of_interrupt(Outbox& out) REQUIRES(mutex_);
-    void write_icr(Icr icr, Outbox& out) REQUIRES(mutex_);
-    void send_self(const ApicInterrupt& interrupt, Outbox& out) REQUIRES(mutex_);
+    void send_ipi(Outbox& out) REQUIRES(mutex_);
+    ApicDestination ipi_destination() const REQUIRES(mutex_);
 
-    // Registers that both modes share.
-    uint32_t read_register(ApicRegister reg, Outbox& out) REQUIRES(mutex_);
-    void write_register(ApicRegister reg, uint32_t value, Outbox& out) REQUIRES(mutex_);
-    bool read_x2apic(uint32_t index, uint64_t& value, Outbox& out) REQUIRES(mutex_);
+    // Registers.
+    uint32_t read_memory(ApicRegister reg, Outbox& out) REQUIRES(mutex_);
+    void write_memory(ApicRegister reg, uint32_t value, Outbox& out) REQUIRES(mutex_);
+    bool read_x2apic(uint32_t index, uint64_t& value) REQUIRES(mutex_);
     bool write_x2apic(uint32_t index, uint64_t value, Outbox& out) REQUIRES(mutex_);
-    uint32_t read_id() const REQUIRES(mutex_);
-    uint32_t read_ldr() const REQUIRES(mutex_);
-    void write_lvt(LvtIndex index, uint32_t value, Outbox& out) REQUIRES(mutex_);
+    uint32_t read_register(ApicRegister reg) const REQUIRES(mutex_);
+    void write_register(ApicRegister reg, uint32_t value, Outbox& out) REQUIRES(mutex_);
+    void write_lvt(ApicRegister reg, uint32_t value, Outbox& out) REQUIRES(mutex_);
     void write_svr(uint32_t value) REQUIRES(mutex_);
     void configure_timer() REQUIRES(mutex_);
 
@@ -209,7 +217,7 @@ private:
     mutable Mutex mutex_;
     std::atomic<bool> deliverable_{false};
     std::atomic<uint32_t> summary_{0};
-    std::atomic<uint64_t> mmio_page_{~uint64_t{0}};
+    std::atomic<uint64_t> mmio_page_{kNoPage};
 
     // sub-devices
     ApicTimer timer_ GUARDED_BY(mutex_);

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "devices/chipset/apic_bus.hpp"
+#include "devices/chipset/local_apic_timer.hpp"
 #include "support/reg.hpp"
 
 namespace banyan {
@@ -69,7 +70,7 @@ struct Svr : Reg<uint32_t> {
 
 // Local vector table entry, Intel SDM 11.5.1.
 struct Lvt : Reg<uint32_t> {
-    using TimerMode = Field<Lvt, 18, 17, uint8_t>;
+    using TimerMode = Field<Lvt, 18, 17, ApicTimer::Mode>;
     using Masked = Field<Lvt, 16, 16, bool>;
     using Trigger = Field<Lvt, 15, 15, TriggerMode>;
     using RemoteIrr = Field<Lvt, 14, 14, bool>;  // read only
@@ -79,17 +80,21 @@ struct Lvt : Reg<uint32_t> {
 
     static constexpr uint32_t kPowerOn = bit<uint32_t>(16);
     static constexpr uint32_t kReadOnly = bit<uint32_t>(12) | bit<uint32_t>(14);
+    // All that an entry can hold.
+    static constexpr uint32_t kSaved = mask<uint32_t>(18, 13) | mask<uint32_t>(10, 0);
 };
 
 // In the order of the registers.
 enum class LvtIndex : uint8_t { timer, thermal, perf, lint0, lint1, error };
 inline constexpr unsigned kLvtCount = 6;
 
+enum class IcrShorthand : uint8_t { none, self, all, all_but_self };
+
 // Interrupt command register, Intel SDM 11.6.1 and 11.12.9.
 struct Icr : Reg<uint64_t> {
     using Destination = Field<Icr, 63, 56, uint8_t>;
     using X2ApicDestination = Field<Icr, 63, 32, uint32_t>;
-    using Shorthand = Field<Icr, 19, 18, uint8_t>;
+    using Shorthand = Field<Icr, 19, 18, IcrShorthand>;
     using Trigger = Field<Icr, 15, 15, TriggerMode>;
     using Assert = Field<Icr, 14, 14, bool>;
     using LogicalDestination = Field<Icr, 11, 11, bool>;
@@ -101,8 +106,6 @@ struct Icr : Reg<uint64_t> {
     static constexpr uint32_t kDeliveryStatus = bit<uint32_t>(12);  // messages never wait: 0
     static constexpr uint32_t kHighWritable = mask<uint32_t>(31, 24);
 };
-
-enum class IcrShorthand : uint8_t { none, self, all, all_but_self };
 
 // Error status register, Intel SDM 11.5.3.
 enum EsrBit : uint8_t {

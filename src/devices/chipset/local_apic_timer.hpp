@@ -59,8 +59,8 @@ private:
     uint64_t period_ns() const { return divisor() * state_.initial_count; }
     uint64_t guest_tsc() const { return clock_.tsc() + state_.tsc_offset; }
     bool counts() const { return mode_ != Mode::tsc_deadline; }
-    void stop();
     void move_to_next_period(uint64_t now);
+    uint64_t periods_between_expiries() const;
     uint64_t ns_to_deadline() const;
 
     // configuration: what the LVT entry says
@@ -70,6 +70,9 @@ private:
     // wiring
     const Clock& clock_;
     Timer* timer_ = nullptr;
+
+    // bookkeeping
+    bool armed_ = false;
 
     // guest-visible state
     State state_;

@@ -139,65 +139,130 @@ TEST_P(BoardOfKind, KeepsBarsOffTheOtherChips) {
     EXPECT_EQ(machine.read(bar + 0x12, 2), 0xFFFFU) << "but nothing answers there";
 }
 
-// A virtio driver's first steps, then an interrupt without MSI-X: a change of configuration would
-// do, a used buffer is simpler to make. The random number device fills one buffer of 16 bytes.
-void run_entropy_queue(TestMachine& machine, uint64_t bar) {
-    constexpr uint64_t kDescriptors = 0x100000;
-    constexpr uint64_t kAvailable = 0x101000;
-    constexpr uint64_t kUsed = 0x102000;
-    constexpr uint64_t kBuffer = 0x103000;
-    machine.write(bar + 0x14, 1, 1);
-    machine.write(bar + 0x14, 3, 1);
-    machine.write(bar + 0x08, 1);  // the high half of the features: VIRTIO_F_VERSION_1
-    machine.write(bar + 0x0C, 1);
-    machine.write(bar + 0x14, 11, 1);
-    machine.write(bar + 0x16, 0, 2);
-    machine.write(bar + 0x18, 4, 2);
-    machine.write(bar + 0x20, kDescriptors);
-    machine.write(bar + 0x28, kAvailable);
-    machine.write(bar + 0x30, kUsed);
-    machine.write(bar + 0x1C, 1, 2);
-    machine.write(bar + 0x14, 15, 1);
+// A virtio driver with one queue, as far as a test of the board needs one: registers of virtio 1.2,
+// section 4.1.4.3, rings of section 2.7 for one chain.
+class Driver {
+public:
+    Driver(TestMachine& machine, unsigned device) : machine_(machine), device_(device) {
+        machine.config_write(device, 0x04, 0x6);  // memory, bus master
+        bar_ = machine.config_read(device, 0x10) & kBarMask;
+    }
 
-    struct Descriptor {
+    void start() {
+        for (const unsigned status : {1U, 3U})
+            machine_.write(bar_ + 0x14, status, 1);
+        machine_.write(bar_ + 0x08, 1);  // the high half of the features: VIRTIO_F_VERSION_1
+        machine_.write(bar_ + 0x0C, 1);
+        machine_.write(bar_ + 0x14, 11, 1);
+        machine_.write(bar_ + 0x16, 0, 2);
+        machine_.write(bar_ + 0x18, 4, 2);
+        machine_.write(bar_ + 0x20, kDescriptors);
+        machine_.write(bar_ + 0x28, kAvailable);
+        machine_.write(bar_ + 0x30, kUsed);
+        machine_.write(bar_ + 0x1C, 1, 2);
+        machine_.write(bar_ + 0x14, 15, 1);
+    }
+
+    struct Buffer {
         uint64_t address;
         uint32_t length;
-        uint16_t flags;
-        uint16_t next;
+        bool device_writes;
     };
-    const Descriptor descriptor{kBuffer, 16, 2, 0};
-    const uint16_t available[3] = {0, 1, 0};
-    ASSERT_TRUE(machine.memory.write_object({kDescriptors}, descriptor));
-    ASSERT_TRUE(machine.memory.write_object({kAvailable}, available));
-}
-
-// The notification structure: its place in the BAR is in a capability (virtio 1.2,
-// section 4.1.4.4).
-uint32_t notify_offset(TestMachine& machine, unsigned device) {
-    unsigned at = machine.config_read(device, 0x34) & 0xFC;
-    while (at != 0) {
-        const uint32_t head = machine.config_read(device, at);
-        if ((head & 0xFF) == 9 && head >> 24 == 2) return machine.config_read(device, at + 8);
-        at = head >> 8 & 0xFC;
+    void submit(const std::vector<Buffer>& buffers) {
+        struct Descriptor {
+            uint64_t address;
+            uint32_t length;
+            uint16_t flags;
+            uint16_t next;
+        };
+        for (uint16_t i = 0; i < buffers.size(); ++i) {
+            const auto flags = static_cast<uint16_t>((buffers[i].device_writes ? 2 : 0) |
+                                                     (i + 1U < buffers.size() ? 1 : 0));
+            const Descriptor descriptor{buffers[i].address, buffers[i].length, flags,
+                                        static_cast<uint16_t>(i + 1)};
+            ASSERT_TRUE(
+                machine_.memory.write_object({kDescriptors + i * sizeof(descriptor)}, descriptor));
+        }
+        const uint16_t available[3] = {0, 1, 0};
+        ASSERT_TRUE(machine_.memory.write_object({kAvailable}, available));
+        machine_.write(bar_ + notify_offset(), 0, 2);
     }
-    ADD_FAILURE() << "no notification capability";
-    return 0;
-}
+    uint16_t used() const {
+        uint16_t ring[2] = {};
+        EXPECT_TRUE(machine_.memory.read_object({kUsed}, ring));
+        return ring[1];
+    }
+
+private:
+    static constexpr uint64_t kDescriptors = 0x100000;
+    static constexpr uint64_t kAvailable = 0x101000;
+    static constexpr uint64_t kUsed = 0x102000;
+
+    // Its place in the BAR is in a capability (section 4.1.4.4).
+    uint32_t notify_offset() {
+        unsigned at = machine_.config_read(device_, 0x34) & 0xFC;
+        while (at != 0) {
+            const uint32_t head = machine_.config_read(device_, at);
+            if ((head & 0xFF) == 9 && head >> 24 == 2) return machine_.config_read(device_, at + 8);
+            at = head >> 8 & 0xFC;
+        }
+        ADD_FAILURE() << "no notification capability";
+        return 0;
+    }
+
+    TestMachine& machine_;
+    unsigned device_;
+    uint64_t bar_ = 0;
+};
+
+constexpr uint64_t kBuffer = 0x103000;
 
 TEST_P(BoardOfKind, LeadsIntxToItsPin) {
     ASSERT_TRUE(machine.board->prepare_direct_boot());
     machine.enable_apic();
     machine.route(16 + 2, 0x52, true);
-    machine.config_write(2, 0x04, 0x6);  // memory, bus master
-    const uint64_t bar = machine.config_read(2, 0x10) & kBarMask;
-    run_entropy_queue(machine, bar);
+    Driver driver(machine, 2);
+    driver.start();
 
-    machine.write(bar + notify_offset(machine, 2), 0, 2);
+    driver.submit({{kBuffer, 16, true}});
 
     uint8_t first = 0;
-    ASSERT_TRUE(machine.memory.read_object({0x103000}, first));
-    EXPECT_NE(first, 0) << "the buffer was filled";
+    ASSERT_TRUE(machine.memory.read_object({kBuffer}, first));
+    EXPECT_NE(first, 0) << "random bytes";
     EXPECT_EQ(machine.take_interrupt(), 0x52);
+}
+
+// A read of the first sector: header, data, status (section 5.2.6).
+const std::vector<Driver::Buffer> kReadSector{
+    {kBuffer, 16, false}, {kBuffer + 0x1000, 512, true}, {kBuffer + 0x10, 1, true}};
+
+TEST_P(BoardOfKind, ReadsADiskThatCompletesAtOnce) {
+    ASSERT_TRUE(machine.board->prepare_direct_boot());
+    machine.disk.bytes()[0] = std::byte{0x5A};
+    Driver driver(machine, 1);
+    driver.start();
+
+    driver.submit(kReadSector);
+
+    EXPECT_EQ(driver.used(), 1);
+    uint8_t first = 0;
+    ASSERT_TRUE(machine.memory.read_object({kBuffer + 0x1000}, first));
+    EXPECT_EQ(first, 0x5A);
+}
+
+TEST_P(BoardOfKind, DrainsItsDisksWhenItGoes) {
+    ASSERT_TRUE(machine.board->prepare_direct_boot());
+    machine.disk.hold(true);
+    Driver driver(machine, 1);
+    driver.start();
+    driver.submit(kReadSector);
+    ASSERT_EQ(machine.disk.in_flight(), 1U);
+    EXPECT_EQ(driver.used(), 0);
+
+    machine.board.reset();
+
+    EXPECT_EQ(machine.disk.in_flight(), 0U);
+    EXPECT_EQ(driver.used(), 1);
 }
 
 TEST_P(BoardOfKind, PutsTablesWhereKernelsLook) {
@@ -384,14 +449,6 @@ TEST(BoardRefuses, MemoryThatIsNotThere) {
     TestMachine machine(BoardKind::micro);
     machine.config.ram_size = 1;
     EXPECT_NE(refusal(machine).find("between 2M and"), std::string::npos);
-}
-
-TEST(Board, DrainsItsDisksWhenItGoes) {
-    TestMachine machine(BoardKind::micro);
-    ASSERT_TRUE(machine.build());
-    machine.disk.hold(true);
-    machine.board.reset();
-    EXPECT_EQ(machine.disk.in_flight(), 0U);
 }
 
 }  // namespace
