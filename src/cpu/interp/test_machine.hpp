@@ -35,11 +35,12 @@ public:
     }
     uint64_t mmio_read(Gpa, unsigned) override {
         if (on_mmio_read) on_mmio_read();
-        return ~uint64_t{0};
+        return mmio_value;
     }
     void mmio_write(Gpa, unsigned, uint64_t) override {}
 
     std::function<void()> on_mmio_read;
+    uint64_t mmio_value = ~uint64_t{0};
 
     unsigned reads() const { return reads_; }
     const std::vector<Write>& writes() const { return writes_; }
