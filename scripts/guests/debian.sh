@@ -34,8 +34,10 @@ debian_disk() {
     local fake=()
     [[ $(id -u) -eq 0 ]] || fake=(fakeroot)
     say "preparing guest: writing the disk ..."
+    # shellcheck disable=SC2163  # the function that it names
     export -f configure_debian "$3"
-    BANYAN_GUESTS=$BANYAN_GUESTS "${fake[@]}" bash -euo pipefail -c '
+    # shellcheck disable=SC2016  # the inner shell expands them
+    BANYAN_GUESTS=$BANYAN_GUESTS banyan_tools=${banyan_tools:-} "${fake[@]}" bash -euo pipefail -c '
         mkdir tree
         tar -C tree --numeric-owner -xpf "$1"
         "$3"
@@ -46,6 +48,7 @@ debian_disk() {
 
 # What makes the tree a machine. Root has no password: who has the console of a guest has the guest.
 configure_debian() {
+    mkdir -p tree/dev # left out of the archive, with what is in it
     echo banyan >tree/etc/hostname
     printf '127.0.0.1 localhost banyan\n' >tree/etc/hosts
     printf 'LABEL=banyan / ext4 errors=remount-ro 0 1\n' >tree/etc/fstab

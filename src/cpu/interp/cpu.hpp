@@ -443,6 +443,7 @@ private:
                        Access access);
     bool raise_segment(const Op* op, x86::Segment segment);
     bool page_fault(const Op* op, uint64_t linear, uint32_t error);
+    void load_state(const x86::RegisterState& state);
     void execute(Block* b);
     void step();
     bool handle_events();  // false: leave run() with `stop`

@@ -54,12 +54,15 @@ void op_syscall(Cpu& cpu, const Op* op) {
         cpu.flag(x86::kTf);  // TF counts as SFMASK has left it: AMD APM vol. 2 section 13.1.4
 }
 
-// AMD leaves SS as it is but for the selector: APM vol. 3 "SYSRET"; Intel loads a flat segment.
+// AMD leaves SS as it is but for the selector: APM vol. 3 "SYSRET"; Intel loads a flat segment. DPL
+// is set all the same: saved states have the CPL there (Intel SDM vol. 3 section 25.4.1).
 void load_user_stack(Cpu& cpu, unsigned selector) {
+    x86::SegmentRegister& ss = cpu.seg[x86::kSs];
     if (cpu.model.is_amd()) {
-        cpu.seg[x86::kSs].selector = static_cast<uint16_t>(selector);
+        ss.selector = static_cast<uint16_t>(selector);
+        ss.attributes.set<x86::Attributes::Dpl>(3);
     } else {
-        cpu.seg[x86::kSs] = flat(selector | 3, kData | kBig | kDpl3);
+        ss = flat(selector | 3, kData | kBig | kDpl3);
     }
 }
 

@@ -1,6 +1,7 @@
 // MOVS, STOS, LODS, CMPS, SCAS, with REP. (INS and OUTS are the system family's.)
 #include <algorithm>
 
+#include "cpu/interp/code_cache.hpp"
 #include "cpu/interp/integer_forms.hpp"
 
 namespace banyan::interp {

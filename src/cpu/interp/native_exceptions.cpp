@@ -30,6 +30,12 @@ void call_thunk(Cpu& cpu, const Op* op, const Thunk& thunk, void* memory) {
     thunk.code(cpu, ops.data(), memory);
 }
 
+void enter_mmx(Cpu& cpu) {
+    X87State x87(cpu.vectors);
+    x87.rotate_to(0);
+    x87.set_tags(0xFF);
+}
+
 // Runs an instruction of which some SIMD exception is not masked: with all masked, on state that
 // can be taken back. The host's process never sees SIGFPE. Rules: Intel SDM vol. 1
 // sections 4.9.2, 11.5.2 and 11.5.3.
@@ -61,6 +67,7 @@ public:
         if ((raised & kPreComputation & unmasked) != 0) raised &= kPreComputation;
         if ((raised & unmasked) != 0) {
             undo();
+            if (thunk_.uses_mmx) enter_mmx(cpu_);  // which has happened by then
             cpu_.vectors.mxcsr = guest | raised;
             return cpu_.raise(op_, (cpu_.cr4 & x86::kCr4OsXmmExcpt) != 0 ? Vector::xm : Vector::ud);
         }

@@ -24,7 +24,10 @@ void op_gather(Cpu& cpu, const Op* op) {
     auto& mask = cpu.vectors.ymm[g.mask];
     for (unsigned i = 0; i < g.count; ++i) {
         const unsigned at = i * sizeof(Element);
-        if ((std::to_integer<unsigned>(mask[at + sizeof(Element) - 1]) & 0x80U) == 0) continue;
+        if ((std::to_integer<unsigned>(mask[at + sizeof(Element) - 1]) & 0x80U) == 0) {
+            std::memset(&mask[at], 0, sizeof(Element));
+            continue;
+        }
         Index index;
         std::memcpy(&index, &cpu.vectors.ymm[g.index][i * sizeof(Index)], sizeof(index));
         const uint64_t displaced = static_cast<uint64_t>(int64_t{index}) << g.scale;

@@ -39,18 +39,21 @@ bool load_elements(Cpu& cpu, const Op* op, const MaskedMove& move,
     return true;
 }
 
-// The first `size` bytes of `mask` and `data`; all elements are checked before the first is
-// written.
-bool store_elements(Cpu& cpu, const Op* op, std::span<const std::byte> mask,
-                    std::span<const std::byte> data, unsigned size, unsigned element) {
-    for (const bool checking : {true, false}) {
-        for (unsigned at = 0; at < size; at += element) {
-            if (!masked(mask, at + element)) continue;
-            uint64_t linear;
-            if (!operand_linear(cpu, op, element, Access::write, linear, at)) return false;
-            const bool good = checking ? cpu.probe(op, linear, element, Access::write, cpu.view)
-                                       : cpu.write_slow(op, linear, &data[at], element, cpu.view);
-            if (!good) return false;
+// All elements are checked before the first is written.
+bool store_elements(Cpu& cpu, const Op* op, const MaskedMove& move) {
+    const auto& mask = cpu.vectors.ymm[move.mask];
+    std::array<uint64_t, 8> linear{};
+    for (unsigned at = 0; at < move.thunk.memory_size; at += move.element) {
+        if (!masked(mask, at + move.element)) continue;
+        uint64_t& here = linear[at / move.element];
+        if (!operand_linear(cpu, op, move.element, Access::write, here, at)) return false;
+        if (!cpu.probe(op, here, move.element, Access::write, cpu.view)) return false;
+    }
+    for (unsigned at = 0; at < move.thunk.memory_size; at += move.element) {
+        if (!masked(mask, at + move.element)) continue;
+        const std::byte* data = &cpu.vectors.ymm[move.data][at];
+        if (!cpu.write_slow(op, linear[at / move.element], data, move.element, cpu.view)) {
+            return false;
         }
     }
     return true;
@@ -59,10 +62,7 @@ bool store_elements(Cpu& cpu, const Op* op, std::span<const std::byte> mask,
 [[gnu::noinline]] void vmaskmov_slowly(Cpu& cpu, const Op* op) {
     const auto& move = *static_cast<const MaskedMove*>(op->extra);
     if (move.stores) {
-        if (!store_elements(cpu, op, cpu.vectors.ymm[move.mask], cpu.vectors.ymm[move.data],
-                            move.thunk.memory_size, move.element)) {
-            return;
-        }
+        if (!store_elements(cpu, op, move)) return;
     } else {
         std::array<std::byte, 32> result{};
         if (!load_elements(cpu, op, move, result)) return;
@@ -82,11 +82,27 @@ void op_vmaskmov(Cpu& cpu, const Op* op) {
     return thunk.code(cpu, op, host);
 }
 
+// MASKMOVDQU and MASKMOVQ check the whole operand; what the mask leaves out is only not written.
+template <unsigned kSize>
+bool store_bytes(Cpu& cpu, const Op* op, const std::array<std::byte, kSize>& mask,
+                 const std::array<std::byte, kSize>& data) {
+    uint64_t linear;
+    if (!operand_linear(cpu, op, kSize, Access::write, linear)) return false;
+    if (!cpu.probe(op, linear, kSize, Access::write, cpu.view)) return false;
+    for (unsigned at = 0; at < kSize; ++at) {
+        if (!masked(mask, at + 1)) continue;
+        if (!cpu.write_slow(op, linear + at, &data[at], 1, cpu.view)) return false;
+    }
+    return true;
+}
+
 // Register numbers of MASKMOVDQU and MASKMOVQ are in Op::destination (data) and Op::source (mask).
 void op_maskmovdqu(Cpu& cpu, const Op* op) {
-    if (!store_elements(cpu, op, cpu.vectors.ymm[op->source], cpu.vectors.ymm[op->destination], 16,
-                        1))
-        return;
+    std::array<std::byte, 16> data;
+    std::array<std::byte, 16> mask;
+    std::memcpy(data.data(), cpu.vectors.ymm[op->destination].data(), data.size());
+    std::memcpy(mask.data(), cpu.vectors.ymm[op->source].data(), mask.size());
+    if (!store_bytes<16>(cpu, op, mask, data)) return;
     NEXT(cpu, op);
 }
 
@@ -98,12 +114,11 @@ void op_maskmovq(Cpu& cpu, const Op* op) {
     }
     std::array<std::byte, 8> data;
     std::array<std::byte, 8> mask;
-    const unsigned top = x87.top();
-    std::memcpy(data.data(), x87.st((op->destination - top) & 7U).data(), data.size());
-    std::memcpy(mask.data(), x87.st((op->source - top) & 7U).data(), mask.size());
-    if (!store_elements(cpu, op, mask, data, 8, 1)) return;
     x87.rotate_to(0);
     x87.set_tags(0xFF);
+    std::memcpy(data.data(), x87.st(op->destination).data(), data.size());
+    std::memcpy(mask.data(), x87.st(op->source).data(), mask.size());
+    if (!store_bytes<8>(cpu, op, mask, data)) return;
     NEXT(cpu, op);
 }
 

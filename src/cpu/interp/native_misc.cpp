@@ -82,6 +82,24 @@ void op_pause(Cpu& cpu, const Op* op) {
     NEXT(cpu, op);
 }
 
+// F3 90 with REX.B: the prefix makes no PAUSE of XCHG R8, RAX (Zydis 4.0 says it does).
+template <class T>
+void op_exchange_r8(Cpu& cpu, const Op* op) {
+    const T r8 = cpu.get<T>(x86::kR8 * 8);
+    cpu.set<T>(x86::kR8 * 8, cpu.get<T>(x86::kRax * 8));
+    cpu.set<T>(x86::kRax * 8, r8);
+    NEXT(cpu, op);
+}
+
+Handler select_pause(const ZydisDecodedInstruction& in) {
+    if ((in.attributes & ZYDIS_ATTRIB_HAS_REX) == 0 || in.raw.rex.B == 0) return op_pause;
+    switch (in.operand_width) {
+        case 16: return op_exchange_r8<uint16_t>;
+        case 32: return op_exchange_r8<uint32_t>;
+        default: return op_exchange_r8<uint64_t>;
+    }
+}
+
 }  // namespace
 
 Handler select_misc(const Decoded& decoded) {
@@ -107,7 +125,7 @@ Handler select_misc(const Decoded& decoded) {
         case ZYDIS_MNEMONIC_MFENCE: return op_mfence;
         case ZYDIS_MNEMONIC_SFENCE: return op_sfence;
         case ZYDIS_MNEMONIC_LFENCE: return op_lfence;
-        case ZYDIS_MNEMONIC_PAUSE: return op_pause;
+        case ZYDIS_MNEMONIC_PAUSE: return select_pause(decoded.instruction);
         default: return nullptr;
     }
 }

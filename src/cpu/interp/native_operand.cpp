@@ -13,8 +13,16 @@ struct alignas(32) Bounce {
     std::array<std::byte, 32> bytes{};
 };
 
+// A pending x87 error comes before whatever is wrong with the operand (Intel SDM vol. 3 table 6-2).
+bool raise_x87_error(Cpu& cpu, const Op* op) {
+    if (!thunk_of(op).uses_mmx || !X87State(cpu.vectors).error_pending()) return false;
+    cpu.raise(op, x86::Vector::mf);
+    return true;
+}
+
 // The operand is not plain memory in one page: it goes through a copy.
 [[gnu::noinline]] void load_slowly(Cpu& cpu, const Op* op, uint64_t linear) {
+    if (raise_x87_error(cpu, op)) return;
     const Thunk& thunk = thunk_of(op);
     Bounce bounce;
     if (!cpu.read_slow(op, linear, bounce.bytes.data(), thunk.memory_size, cpu.view)) return;
@@ -23,6 +31,7 @@ struct alignas(32) Bounce {
 }
 
 [[gnu::noinline]] void store_slowly(Cpu& cpu, const Op* op, uint64_t linear) {
+    if (raise_x87_error(cpu, op)) return;
     const Thunk& thunk = thunk_of(op);
     Bounce bounce;
     // Page faults come before SIMD exceptions (Intel SDM vol. 3 table 6-2).
@@ -36,14 +45,15 @@ struct alignas(32) Bounce {
     NEXT(cpu, op);
 }
 
-template <unsigned kSize, Access kAccess, bool kAligned>
+template <unsigned kSize, Access kAccess, Alignment kAlignment>
 void op_operand(Cpu& cpu, const Op* op) {
     uint64_t linear;
     if (!operand_linear(cpu, op, kSize, kAccess, linear)) [[unlikely]]
         return;
-    if constexpr (kAligned) {
+    if constexpr (kAlignment != Alignment::any) {
         if ((linear & (kSize - 1)) != 0) [[unlikely]] {
-            cpu.raise_gp(op);
+            if constexpr (kAlignment == Alignment::copied) return load_slowly(cpu, op, linear);
+            if (!raise_x87_error(cpu, op)) cpu.raise_gp(op);
             return;
         }
     }
@@ -55,15 +65,17 @@ void op_operand(Cpu& cpu, const Op* op) {
 }
 
 template <unsigned kSize>
-Handler of_size(bool stores, bool aligned) {
-    if (stores)
-        return aligned ? op_operand<kSize, Access::write, true>
-                       : op_operand<kSize, Access::write, false>;
-    return aligned ? op_operand<kSize, Access::read, true> : op_operand<kSize, Access::read, false>;
+Handler of_size(bool stores, Alignment alignment) {
+    if (alignment == Alignment::any) {
+        return stores ? op_operand<kSize, Access::write, Alignment::any>
+                      : op_operand<kSize, Access::read, Alignment::any>;
+    }
+    if (stores) return op_operand<kSize, Access::write, Alignment::required>;
+    return alignment == Alignment::required ? op_operand<kSize, Access::read, Alignment::required>
+                                            : op_operand<kSize, Access::read, Alignment::copied>;
 }
 
-// --- x87
-// ---------------------------------------------------------------------------------------------------------------
+// --- x87 ---------------------------------------------------------------------
 
 // FDP. A pending error keeps the one of its own instruction.
 void note_data_pointer(Cpu& cpu, uint64_t offset) {
@@ -141,14 +153,14 @@ X87Handlers x87_of_size(bool stores) {
 
 }  // namespace
 
-Handler operand_handler(unsigned size, bool stores, bool aligned) {
+Handler operand_handler(unsigned size, bool stores, Alignment alignment) {
     switch (size) {
-        case 1: return of_size<1>(stores, false);
-        case 2: return of_size<2>(stores, false);
-        case 4: return of_size<4>(stores, false);
-        case 8: return of_size<8>(stores, false);
-        case 16: return of_size<16>(stores, aligned);
-        case 32: return of_size<32>(stores, aligned);
+        case 1: return of_size<1>(stores, Alignment::any);
+        case 2: return of_size<2>(stores, Alignment::any);
+        case 4: return of_size<4>(stores, Alignment::any);
+        case 8: return of_size<8>(stores, Alignment::any);
+        case 16: return of_size<16>(stores, alignment);
+        case 32: return of_size<32>(stores, alignment);
         default: return nullptr;
     }
 }

@@ -6,8 +6,15 @@
 
 namespace banyan::interp {
 
-// The handler for a memory operand of this size. `aligned`: a misaligned address is #GP(0).
-Handler operand_handler(unsigned size, bool stores, bool aligned);
+// What becomes of a misaligned memory operand of 16 or 32 bytes.
+enum class Alignment {
+    any,       // it is as good as another
+    required,  // #GP(0)
+    copied,    // the guest may, but this host may not: it goes through a copy (loads only)
+};
+
+// The handler for a memory operand of this size.
+Handler operand_handler(unsigned size, bool stores, Alignment alignment);
 
 // The same for x87 instructions: the first is for entry with the x87 state in the Cpu, the second
 // with it in the host's registers.

@@ -143,7 +143,10 @@ Handler unavailable(const Decoded& decoded, Unit unit) {
 
 // Misaligned 16-byte operands of legacy instructions are #GP, but for a few; VEX has moves that ask
 // for alignment.
-bool wants_alignment(const ZydisDecodedInstruction& in) {
+Alignment alignment_of(const Decoded& decoded) {
+    const ZydisDecodedInstruction& in = decoded.instruction;
+    // QUIRK: AMD's SHA instructions take any address (seen on family 19h).
+    if (in.meta.isa_set == ZYDIS_ISA_SET_SHA && decoded.model.is_amd()) return Alignment::copied;
     switch (in.mnemonic) {
         case ZYDIS_MNEMONIC_MOVUPS:
         case ZYDIS_MNEMONIC_MOVUPD:
@@ -152,15 +155,17 @@ bool wants_alignment(const ZydisDecodedInstruction& in) {
         case ZYDIS_MNEMONIC_PCMPESTRI:
         case ZYDIS_MNEMONIC_PCMPESTRM:
         case ZYDIS_MNEMONIC_PCMPISTRI:
-        case ZYDIS_MNEMONIC_PCMPISTRM: return false;
+        case ZYDIS_MNEMONIC_PCMPISTRM: return Alignment::any;
         case ZYDIS_MNEMONIC_VMOVAPS:
         case ZYDIS_MNEMONIC_VMOVAPD:
         case ZYDIS_MNEMONIC_VMOVDQA:
         case ZYDIS_MNEMONIC_VMOVNTPS:
         case ZYDIS_MNEMONIC_VMOVNTPD:
         case ZYDIS_MNEMONIC_VMOVNTDQ:
-        case ZYDIS_MNEMONIC_VMOVNTDQA: return true;
-        default: return in.encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY;
+        case ZYDIS_MNEMONIC_VMOVNTDQA: return Alignment::required;
+        default:
+            return in.encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY ? Alignment::required
+                                                                    : Alignment::any;
     }
 }
 
@@ -173,8 +178,7 @@ Handler select_handler(const Decoded& decoded, Op& op, Unit unit) {
     return handler != nullptr ? handler : select_thunk(decoded, op);
 }
 
-// --- thunks
-// --------------------------------------------------------------------------------------------------------------
+// --- thunks ------------------------------------------------------------------
 
 // For a recipe that found no room in the cache.
 struct UncachedThunk {
@@ -205,7 +209,7 @@ Handler select_uncached(const Decoded& decoded, Op& op, const Recipe& recipe) {
     const Thunk& thunk = own->x87.thunk;
     if (thunk.memory_size == 0) return op_uncached;
     if (thunk.is_x87) return x87_operand_handlers(thunk.memory_size, thunk.stores).cold;
-    return operand_handler(thunk.memory_size, thunk.stores, wants_alignment(decoded.instruction));
+    return operand_handler(thunk.memory_size, thunk.stores, alignment_of(decoded));
 }
 
 Handler select_x87_thunk(const Decoded& decoded, Op& op, const Thunk& thunk) {
@@ -241,7 +245,7 @@ Handler select_thunk(const Decoded& decoded, Op& op, bool without_f3) {
     if (thunk->is_x87) return select_x87_thunk(decoded, op, *thunk);
     op.extra = thunk;
     if (thunk->memory_size == 0) return std::bit_cast<Handler>(thunk->code);
-    return operand_handler(thunk->memory_size, thunk->stores, wants_alignment(decoded.instruction));
+    return operand_handler(thunk->memory_size, thunk->stores, alignment_of(decoded));
 }
 
 Handler select_native(const Decoded& decoded, Op& op) {

@@ -89,8 +89,7 @@ void put(std::byte* at, T value) {
     std::memcpy(at, &value, sizeof(value));
 }
 
-// --- FXSAVE, FXRSTOR
-// -------------------------------------------------------------------------------------------------
+// --- FXSAVE, FXRSTOR ---------------------------------------------------------
 
 // Without CR4.OSFXSR they leave SSE state alone.
 bool moves_sse(const Cpu& cpu) {
@@ -132,8 +131,7 @@ void op_fxrstor(Cpu& cpu, const Op* op) {
     NEXT(cpu, op);
 }
 
-// --- XSAVE
-// ---------------------------------------------------------------------------------------------------------------
+// --- XSAVE -------------------------------------------------------------------
 
 // RFBM: what is asked for and enabled.
 bool requested(Cpu& cpu, const Op* op, uint64_t& components) {
@@ -206,8 +204,7 @@ void op_xsavec(Cpu& cpu, const Op* op) {
     NEXT(cpu, op);
 }
 
-// --- XRSTOR
-// --------------------------------------------------------------------------------------------------------------
+// --- XRSTOR ------------------------------------------------------------------
 
 // Intel SDM vol. 1 section 13.8: which headers are #GP.
 bool header_is_valid(const Cpu& cpu, const std::byte* header) {

@@ -249,7 +249,8 @@ private:
             a_.set16(st_at(i) + 8, 0xFFFF);
         }
         if (use_.mmx) a_.set8(kTagsAt, 0xFF);
-        for (unsigned i = 0; i < use_.general_count; ++i) {
+        // The first operand last: MULX may name one register twice, which then gets the high half.
+        for (unsigned i = use_.general_count; i-- > 0;) {
             const Usage::General& g = use_.general[i];
             if (g.write) a_.store64(g.host, kGprAt + g.offset);
         }

@@ -39,6 +39,17 @@ void Cpu::get_state(x86::RegisterState& state) const {
 }
 
 void Cpu::set_state(const x86::RegisterState& state) {
+    load_state(state);
+    sipi_vector = state.events.sipi_vector;
+    uint32_t waiting = kEventInterrupt;
+    if (state.events.nmi_pending) waiting |= kEventNmi;
+    if (state.events.init_pending) waiting |= kEventInit;
+    if (state.events.sipi_pending) waiting |= kEventSipi;
+    events = waiting;
+}
+
+// Everything but the events that wait: other threads may be posting some.
+void Cpu::load_state(const x86::RegisterState& state) {
     std::copy(state.gpr.begin(), state.gpr.end(), gpr.begin());
     gpr[kZeroRegister] = 0;
     rip = state.rip;
@@ -66,12 +77,6 @@ void Cpu::set_state(const x86::RegisterState& state) {
     cpl = vm86() ? 3 : protected_mode() ? seg[x86::kSs].dpl() : uint8_t{0};
     fault = {};
     shadow_next = state.events.interrupt_shadow;
-    sipi_vector = state.events.sipi_vector;
-    uint32_t waiting = kEventInterrupt;
-    if (state.events.nmi_pending) waiting |= kEventNmi;
-    if (state.events.init_pending) waiting |= kEventInit;
-    if (state.events.sipi_pending) waiting |= kEventSipi;
-    events = waiting;
     mode_changed();
     flush_tlb();
 }
@@ -89,11 +94,11 @@ void Cpu::reset(bool init_only) {
         fresh.msr = now.msr;
         fresh.msr.efer = 0;
         fresh.cr0 |= now.cr0 & (x86::kCr0Cd | x86::kCr0Nw);
-        fresh.events.nmi_pending = now.events.nmi_pending;
-    } else {
-        retired = 0;
-        code->clear();
+        load_state(fresh);
+        return;
     }
+    retired = 0;
+    code->clear();
     set_state(fresh);
 }
 

@@ -31,7 +31,7 @@ uint32_t PitCounter::decode(uint16_t written) const {
     if (state_.bcd) {
         value = 0;
         for (int digit = 3; digit >= 0; --digit)
-            value = value * 10 + ((written >> (4 * digit)) & 0xFU);
+            value = value * 10 + (static_cast<uint32_t>(written) >> (4 * digit) & 0xFU);
         value %= modulus();
     }
     return value == 0 ? modulus() : value;

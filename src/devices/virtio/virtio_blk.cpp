@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "support/assert.hpp"
 
@@ -93,13 +94,18 @@ void VirtioBlk::drain() {
     if (free_.size() == requests_.size()) return;
     draining_ = true;
     backend_.drain();
+    // Writes that have just completed may have started their flushes.
+    if (free_.size() != requests_.size()) backend_.drain();
     draining_ = false;
     BANYAN_ASSERT(free_.size() == requests_.size());
     continue_later(0);
 }
 
 VirtioDevice::Step VirtioBlk::step(unsigned index) {
-    if (free_.empty() || draining_) return Step::stalled;
+    if (free_.empty() || draining_) {
+        stalled_ = true;
+        return Step::stalled;
+    }
     Request& request = requests_[free_.back()];
     switch (queue(index).peek(request.chain)) {
         case Virtqueue::Next::empty: return Step::empty;
@@ -239,9 +245,10 @@ void VirtioBlk::finish(Request& request, uint8_t status, uint64_t data_written) 
     queue(0).push_used(request.chain.head(), static_cast<uint32_t>(written));
     request.busy = false;
     free_.push_back(static_cast<uint16_t>(&request - requests_.data()));
-    if (running()) return;  // the loop looks for interrupts and goes on
-    send_interrupt(0);
-    run_queue(0);
+    if (!running()) send_interrupt(0);
+    // Not at once: completions may come as fast as a guest makes requests, and must not hold a
+    // thread for ever.
+    if (std::exchange(stalled_, false)) continue_later(0);
 }
 
 }  // namespace banyan

@@ -1,7 +1,8 @@
 // VirtioBlk: a disk (virtio 1.2, section 5.2).
 //
-// Up to kMaxInFlight requests are with the backend at a time; further ones stay in the available
-// ring. Data moves between the backend and guest memory directly.
+// Up to kMaxInFlight requests are with the backend at a time, which is all that a driver can have
+// outstanding if it keeps to the rules; further ones stay in the available ring. Data moves between
+// the backend and guest memory directly.
 #pragma once
 
 #include <array>
@@ -27,7 +28,7 @@ struct VirtioBlkWiring {
 
 class VirtioBlk final : public VirtioDevice, private BlockClient {
 public:
-    static constexpr unsigned kMaxInFlight = 64;
+    static constexpr unsigned kMaxInFlight = 128;
 
     VirtioBlk(const VirtioBlkConfig& config, const VirtioBlkWiring& wiring);
 
@@ -72,6 +73,7 @@ private:
     std::vector<Request> requests_;
     std::vector<uint16_t> free_;  // indices of requests_ that are not busy
     bool draining_ = false;
+    bool stalled_ = false;  // something waits in the ring for a free request
 };
 
 }  // namespace banyan

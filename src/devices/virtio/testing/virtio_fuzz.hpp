@@ -50,7 +50,7 @@ private:
     }
 
     void act(FuzzBytes& bytes) {
-        switch (bytes.u8() % 12) {
+        switch (bytes.u8() % 13) {
             case 0: return start(bytes);
             case 1:
             case 2:
@@ -62,6 +62,7 @@ private:
             case 8: return read_register(bytes);
             case 9: return pci_.config_write(bytes.u8() & 0xfc, 4, bytes.u32());
             case 10: (void)pci_.config_read(bytes.u8() & 0xfc, 4); return;
+            case 11: return use_msix(bytes);
             default: return event_(bytes);
         }
     }
@@ -109,6 +110,11 @@ private:
         const uint64_t page = uint64_t{bytes.u8() % 5U} << 12;
         (void)bench_.mapper.read(GuestDriver::kRegistersBase + page + bytes.u8() % 0x40U,
                                  size(bytes));
+    }
+    void use_msix(FuzzBytes& bytes) {
+        const uint64_t at = GuestDriver::kMsixBase + (bytes.u16() & 0xfffU);
+        (void)bench_.mapper.read(at, size(bytes));
+        (void)bench_.mapper.write(at, size(bytes), bytes.u64());
     }
     static unsigned size(FuzzBytes& bytes) { return 1U << bytes.u8() % 4; }
 

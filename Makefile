@@ -1,0 +1,64 @@
+# The front door: "make help" lists what there is. CMake does the building; scripts/ does the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+JOBS ?= $(shell nproc)
+FUZZ_SECONDS ?= 20
+export ENGINE CPUS MEMORY GUEST APPEND FUZZ_SECONDS
+
+.PHONY: all run test bench fuzz conformance guests format lint clean help
+
+all: build/release/build.ninja  ## Build build/release/banyan (installs what is missing)
+	@cmake --build build/release -j $(JOBS)
+
+run: all  ## Boot a guest to its shell here; ENGINE=auto CPUS=1 MEMORY=512M GUEST=shell|debian APPEND="..."
+	@scripts/install-packages.sh guest
+	@scripts/run.sh build/release/banyan
+
+test: all  ## Run every test
+	@scripts/install-packages.sh test guest
+	@scripts/guests/prepare.sh shell debian
+	@ctest --test-dir build/release --no-tests=error --output-on-failure -j 2
+
+bench: all  ## Compare boot time and speed with QEMU's TCG; RUNS=3
+	@scripts/install-packages.sh bench guest
+	@scripts/guests/prepare.sh shell
+	@python3 bench/bench.py --banyan build/release/banyan --guests "$${BANYAN_GUESTS:-build/guests}"
+
+fuzz:  ## Run each fuzz target for FUZZ_SECONDS=20
+	@scripts/install-packages.sh build fuzz
+	@cmake --preset fuzz
+	@cmake --build build/fuzz -j $(JOBS)
+	@scripts/fuzz.sh build/fuzz
+
+conformance: all  ## Run stress-ng's and openssl's own checks in a guest (takes long)
+	@scripts/install-packages.sh guest tools
+	@scripts/guests/prepare.sh tools
+	@scripts/conformance.sh build/release/banyan
+
+guests:  ## Prepare every guest: kernel, shell, debian, tools
+	@scripts/install-packages.sh guest tools
+	@scripts/guests/prepare.sh shell debian tools
+
+format:  ## Format the C++ sources
+	@scripts/install-packages.sh lint
+	@git ls-files -z --cached --others --exclude-standard '*.cpp' '*.hpp' | xargs -0 -r clang-format -i
+
+lint:  ## Check format, C++ and shell scripts
+	@scripts/install-packages.sh build lint
+	@scripts/lint.sh
+
+clean:  ## Remove what was built; prepared guests stay (they are in build/guests)
+	@find build -mindepth 1 -maxdepth 1 ! -name guests -exec rm -rf {} + 2>/dev/null || true
+
+help:  ## Show this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# CMake runs again by itself when its files change: this is for the first time.
+build/release/build.ninja: CMakePresets.json scripts/packages.txt
+	@scripts/install-packages.sh build
+	@cmake --preset release >&2
+	@touch $@

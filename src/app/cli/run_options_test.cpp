@@ -1,0 +1,130 @@
+#include "app/cli/run_options.hpp"
+
+#include <CLI/CLI.hpp>
+#include <gtest/gtest.h>
+
+namespace banyan {
+namespace {
+
+// What `banyan run` makes of the arguments.
+Result<VmConfig> configure(std::vector<std::string> arguments) {
+    CLI::App app;
+    RunOptions options;
+    add_run_options(app, options);
+    std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants them
+    app.parse(std::move(arguments));
+    return make_config(options);
+}
+
+std::string error_of(std::vector<std::string> arguments) {
+    const auto config = configure(std::move(arguments));
+    if (config) return "none";
+    EXPECT_EQ(config.error().code(), ErrorCode::invalid_argument);
+    return std::string(config.error().text());
+}
+
+TEST(RunOptions, OnlyAKernelIsNeeded) {
+    const auto config = configure({"--kernel", "vmlinuz"});
+
+    ASSERT_TRUE(config) << config.error().text();
+    EXPECT_EQ(config->kernel, "vmlinuz");
+    EXPECT_EQ(config->cpus, 1U);
+    EXPECT_EQ(config->memory, uint64_t{512} << 20);
+    EXPECT_EQ(config->console.kind, ConsoleKind::stdio);
+    EXPECT_TRUE(config->reboot);
+    EXPECT_TRUE(config->name.starts_with("vm-"));
+}
+
+TEST(RunOptions, AllOptionsReachTheConfiguration) {
+    const auto config = configure(
+        {"--name=web", "--engine=interp", "--machine=pc", "--cpus=2", "--memory=1G",
+         "--cpu=x86-64-v2", "--kernel=k", "--initrd=a,b one two", "--initrd", "c",
+         "--append=-x console=ttyS0", "--disk=d.img,readonly=on,serial=s1,format=raw,bus=virtio",
+         "--disk", "e.img", "--rng=off", "--console=file:log", "--debug-exit=0x501",
+         "--debugcon=dbg", "--no-reboot"});
+
+    ASSERT_TRUE(config) << config.error().text();
+    EXPECT_EQ(config->name, "web");
+    EXPECT_EQ(config->engine, EngineKind::interp);
+    EXPECT_EQ(config->machine, MachineKind::pc);
+    EXPECT_EQ(config->cpus, 2U);
+    EXPECT_EQ(config->memory, uint64_t{1} << 30);
+    EXPECT_EQ(config->cpu_model, "x86-64-v2");
+    ASSERT_EQ(config->initrds.size(), 3U);
+    EXPECT_EQ(config->initrds[1].path, "b");
+    EXPECT_EQ(config->initrds[1].arguments, "one two");
+    EXPECT_EQ(config->initrds[2].path, "c");
+    EXPECT_EQ(config->command_line, "-x console=ttyS0");
+    ASSERT_EQ(config->disks.size(), 2U);
+    EXPECT_EQ(config->disks[0].path, "d.img");
+    EXPECT_TRUE(config->disks[0].read_only);
+    EXPECT_EQ(config->disks[0].serial, "s1");
+    EXPECT_FALSE(config->disks[1].read_only);
+    EXPECT_FALSE(config->rng);
+    EXPECT_EQ(config->console.kind, ConsoleKind::file);
+    EXPECT_EQ(config->console.path, "log");
+    EXPECT_EQ(config->debug_exit_port, 0x501);
+    EXPECT_EQ(config->debugcon, "dbg");
+    EXPECT_FALSE(config->reboot);
+}
+
+TEST(RunOptions, WrongValuesAreNamed) {
+    EXPECT_NE(error_of({}).find("no --kernel was given"), std::string::npos);
+    EXPECT_NE(error_of({"--kernel=k", "--engine=fast"}).find("--engine 'fast'"), std::string::npos);
+    EXPECT_NE(error_of({"--kernel=k", "--machine=q35"}).find("micro, pc"), std::string::npos);
+    EXPECT_NE(error_of({"--kernel=k", "--cpus=0"}).find("--cpus 0"), std::string::npos);
+    EXPECT_NE(error_of({"--kernel=k", "--cpus=1000"}).find("1 to 255"), std::string::npos);
+    EXPECT_NE(error_of({"--kernel=k", "--memory=1K"}).find("--memory 1024 bytes"),
+              std::string::npos);
+    EXPECT_NE(error_of({"--kernel=k", "--memory=lots"}).find("not a size"), std::string::npos);
+    EXPECT_NE(error_of({"--kernel=k", "--initrd=a,,b"}).find("a file name is empty"),
+              std::string::npos);
+    EXPECT_NE(error_of({"--kernel=k", "--disk=d,size=1G"}).find("'size': not known"),
+              std::string::npos);
+    EXPECT_NE(error_of({"--kernel=k", "--disk=d,readonly=maybe"}).find("--disk readonly"),
+              std::string::npos);
+    EXPECT_NE(error_of({"--kernel=k", "--console=file:"}).find("--console 'file:'"),
+              std::string::npos);
+    EXPECT_NE(error_of({"--kernel=k", "--console=printer"}).find("stdio, pty, none, file:PATH"),
+              std::string::npos);
+    EXPECT_NE(error_of({"--kernel=k", "--debug-exit=65536"}).find("0 to 65535"), std::string::npos);
+}
+
+TEST(RunOptions, WhatDoesNotWorkYetIsRefusedByName) {
+    const std::vector<std::vector<std::string>> cases{
+        {"--net", "nat"},
+        {"--firmware=bios"},
+        {"--vsock", "3"},
+        {"--detach"},
+        {"--rm"},
+        {"--disk=d,format=qcow2"},
+        {"--disk=d,bus=nvme"},
+        {"--disk=d,cache=none"},
+        {"--console=unix:/tmp"},
+        {"debian"},
+        {"--trace", "exits"},
+    };
+    for (auto arguments : cases) {
+        const std::string name = arguments.front();
+        arguments.insert(arguments.begin(), "--kernel=k");
+        EXPECT_NE(error_of(arguments).find("not supported yet"), std::string::npos) << name;
+    }
+}
+
+TEST(RunOptions, UnknownOptionsAreErrorsOfTheParser) {
+    EXPECT_THROW(configure({"--kernel=k", "--turbo"}), CLI::ParseError);
+    EXPECT_THROW(configure({"--kernel"}), CLI::ParseError);
+    EXPECT_THROW(configure({"--kernel=k", "--kernel=l"}), CLI::ParseError);
+}
+
+TEST(RunOptions, LogLevels) {
+    RunOptions options;
+    EXPECT_EQ(log_level_of(options), LogLevel::warning);
+    options.log_level = "debug";
+    EXPECT_EQ(log_level_of(options), LogLevel::debug);
+    options.log_level = "loud";
+    EXPECT_FALSE(log_level_of(options));
+}
+
+}  // namespace
+}  // namespace banyan

@@ -1,0 +1,352 @@
+#include "cpu/interp/segments.hpp"
+
+#include <gtest/gtest.h>
+
+#include "cpu/interp/test_machine.hpp"
+
+namespace banyan::interp {
+namespace {
+
+constexpr auto kGp = static_cast<unsigned>(x86::Vector::gp);
+constexpr auto kNp = static_cast<unsigned>(x86::Vector::np);
+constexpr auto kSsFault = static_cast<unsigned>(x86::Vector::ss);
+constexpr auto kUd = static_cast<unsigned>(x86::Vector::ud);
+
+TEST(Segments, RealModeLoadKeepsLimitOfUnrealMode) {
+    TestMachine m;
+    m.enter_real();
+    m.cpu().seg[x86::kDs].limit = 0xFFFFFFFF;
+    m.code({0xB8, 0x34, 0x12,  // mov ax, 0x1234
+            0x8E, 0xD8,        // mov ds, ax
+            0xF4});
+
+    m.run();
+
+    EXPECT_EQ(m.cpu().seg[x86::kDs].selector, 0x1234);
+    EXPECT_EQ(m.cpu().seg[x86::kDs].base, 0x12340U);
+    EXPECT_EQ(m.cpu().seg[x86::kDs].limit, 0xFFFFFFFFU);
+}
+
+TEST(Segments, ProtectedLoadReadsDescriptorAndMarksIt) {
+    TestMachine m;
+    m.enter_protected();
+    m.put<uint64_t>(TestMachine::kGdt + TestMachine::kFree, 0x1240923456780FFF);  // not accessed
+    m.code({0x66, 0xB8, TestMachine::kFree, 0,                                    // mov ax, kFree
+            0x8E, 0xC0,                                                           // mov es, ax
+            0xF4});
+
+    m.run();
+
+    EXPECT_EQ(m.cpu().seg[x86::kEs].base, 0x12345678U);
+    EXPECT_EQ(m.cpu().seg[x86::kEs].limit, 0x0FFFU);
+    EXPECT_TRUE(m.cpu().seg[x86::kEs].attributes.get<x86::Attributes::Accessed>());
+    EXPECT_EQ(m.get<uint8_t>(TestMachine::kGdt + TestMachine::kFree + 5), 0x93);
+}
+
+// Loads `selector` into DS by MOV at CPL 0 and gives what was raised, with its error code.
+struct Outcome {
+    std::optional<unsigned> vector;
+    uint32_t error;
+};
+Outcome load(TestMachine& m, uint16_t selector, int modrm = 0xD8) {
+    m.code({0x66, 0xB8, selector & 0xFF, selector >> 8, 0x8E, modrm, 0xF4});
+    m.run();
+    const std::optional<unsigned> vector = m.handler();
+    return {vector, vector ? m.stack<uint32_t>(0) : 0};
+}
+constexpr int kModrmSs = 0xD0;
+
+TEST(Segments, SelectorBeyondTableRaisesGpWithSelector) {
+    TestMachine m;
+    m.enter_protected();
+
+    const Outcome outcome = load(m, 0x1003);
+
+    EXPECT_EQ(outcome.vector, kGp);
+    EXPECT_EQ(outcome.error, 0x1000U);
+}
+
+TEST(Segments, NotPresentRaisesNp) {
+    TestMachine m;
+    m.enter_protected();
+    m.put<uint64_t>(TestMachine::kGdt + TestMachine::kFree, 0x00CF13000000FFFF);
+
+    const Outcome outcome = load(m, TestMachine::kFree);
+
+    EXPECT_EQ(outcome.vector, kNp);
+    EXPECT_EQ(outcome.error, TestMachine::kFree);
+}
+
+TEST(Segments, ExecuteOnlyCodeIsNoDataSegment) {
+    TestMachine m;
+    m.enter_protected();
+    m.put<uint64_t>(TestMachine::kGdt + TestMachine::kFree, 0x00CF99000000FFFF);
+
+    EXPECT_EQ(load(m, TestMachine::kFree).vector, kGp);
+}
+
+TEST(Segments, NullIsAcceptedForDataAndRefusedForStack) {
+    TestMachine data;
+    data.enter_protected();
+    TestMachine stack;
+    stack.enter_protected();
+
+    EXPECT_EQ(load(data, 3).vector, std::nullopt);
+    EXPECT_EQ(load(stack, 0, kModrmSs).vector, kGp);
+
+    EXPECT_FALSE(data.cpu().seg[x86::kDs].usable());
+    EXPECT_EQ(data.cpu().seg[x86::kDs].selector, 3);
+    EXPECT_EQ(stack.stack<uint32_t>(0), 0U);
+}
+
+TEST(Segments, StackNotPresentRaisesSs) {
+    TestMachine m;
+    m.enter_protected();
+    m.put<uint64_t>(TestMachine::kGdt + TestMachine::kFree, 0x00CF13000000FFFF);
+
+    const Outcome outcome = load(m, TestMachine::kFree, kModrmSs);
+
+    EXPECT_EQ(outcome.vector, kSsFault);
+    EXPECT_EQ(outcome.error, TestMachine::kFree);
+}
+
+TEST(Segments, UserMayNotLoadKernelData) {
+    TestMachine m;
+    m.enter_protected(3);
+
+    const Outcome outcome = load(m, TestMachine::kKernelData | 3);
+
+    EXPECT_EQ(outcome.vector, kGp);
+    EXPECT_EQ(outcome.error, TestMachine::kKernelData);
+}
+
+TEST(Segments, LongModeKernelMayHaveNullStack) {
+    TestMachine m;
+    m.enter_long();
+    m.code({0x31, 0xC0,  // xor eax, eax
+            0x8E, 0xD0,  // mov ss, eax
+            0xF4});
+
+    m.run();
+
+    EXPECT_EQ(m.handler(), std::nullopt);
+    EXPECT_EQ(m.cpu().seg[x86::kSs].selector, 0);
+}
+
+TEST(Segments, InterruptWaitsForInstructionAfterMovSs) {
+    TestMachine m;
+    m.enter_protected();
+    m.cpu().gpr[x86::kRax] = TestMachine::kKernelData;
+    m.interrupts.request(0x40);
+    m.code({0xFB,        // sti
+            0x8E, 0xD0,  // mov ss, ax: in the shadow of STI, and casts its own
+            0x43,        // inc ebx
+            0x43, 0xF4});
+
+    m.run();
+
+    EXPECT_EQ(m.handler(), 0x40U);
+    EXPECT_EQ(m.cpu().gpr[x86::kRbx], 1U);
+}
+
+TEST(Segments, PopIntoDataSegmentMovesStackPointer) {
+    TestMachine m;
+    m.enter_protected();
+    m.code({0x6A, TestMachine::kUserData,  // push 0x23
+            0x1F,                          // pop ds
+            0xF4});
+
+    m.run();
+
+    EXPECT_EQ(m.cpu().seg[x86::kDs].selector, TestMachine::kUserData);
+    EXPECT_EQ(m.cpu().gpr[x86::kRsp], TestMachine::kStack);
+}
+
+TEST(Segments, FaultingPopLeavesStackPointer) {
+    TestMachine m;
+    m.enter_protected();
+    m.code({0x68, 0, 0x10, 0, 0,  // push 0x1000
+            0x1F, 0xF4});         // pop ds
+
+    m.run();
+
+    EXPECT_EQ(m.handler(), kGp);
+    EXPECT_EQ(m.stack<uint32_t>(1), TestMachine::kCode + 5);
+    EXPECT_EQ(m.cpu().gpr[x86::kRsp], TestMachine::kStack - 4 - 16);
+}
+
+TEST(Segments, LdsLoadsOffsetAndSelector) {
+    TestMachine m;
+    m.enter_protected();
+    m.put<uint32_t>(TestMachine::kData, 0xAABBCCDD);
+    m.put<uint16_t>(TestMachine::kData + 4, TestMachine::kUserData);
+    m.code({0xC5, 0x1D, 0, 0, 2, 0, 0xF4});  // lds ebx, [kData]
+
+    m.run();
+
+    EXPECT_EQ(m.cpu().gpr[x86::kRbx], 0xAABBCCDDU);
+    EXPECT_EQ(m.cpu().seg[x86::kDs].selector, TestMachine::kUserData);
+}
+
+TEST(Segments, LarAndLslAnswerOrClearZf) {
+    TestMachine m;
+    m.enter_protected();
+    m.code({0xB8, TestMachine::kKernelData,
+            0,    0,
+            0,  // mov eax, 0x10
+            0x0F, 0x02,
+            0xD8,  // lar ebx, eax
+            0x0F, 0x03,
+            0xC8,  // lsl ecx, eax
+            0x0F, 0x94,
+            0xC2,  // setz dl
+            0xB8, 0,
+            0x10, 0,
+            0,  // mov eax, 0x1000
+            0xBE, 7,
+            0,    0,
+            0,  // mov esi, 7
+            0x0F, 0x02,
+            0xF0,  // lar esi, eax
+            0x0F, 0x94,
+            0xC6,  // setz dh
+            0xF4});
+
+    m.run();
+
+    EXPECT_EQ(m.cpu().gpr[x86::kRbx], 0x00CF9300U);
+    EXPECT_EQ(m.cpu().gpr[x86::kRcx], 0xFFFFFFFFU);
+    EXPECT_EQ(m.cpu().gpr[x86::kRdx] & 0xFFFF, 1U);
+    EXPECT_EQ(m.cpu().gpr[x86::kRsi], 7U);
+}
+
+TEST(Segments, VerwRefusesCodeAndVerrAcceptsIt) {
+    TestMachine m;
+    m.enter_protected();
+    m.code({0xB8, TestMachine::kKernelCode, 0, 0, 0, 0x0F, 0x00, 0xE0,  // verr ax
+            0x0F, 0x94, 0xC3,                                           // setz bl
+            0x0F, 0x00, 0xE8,                                           // verw ax
+            0x0F, 0x94, 0xC7,                                           // setz bh
+            0xF4});
+
+    m.run();
+
+    EXPECT_EQ(m.cpu().gpr[x86::kRbx] & 0xFFFF, 1U);
+}
+
+TEST(Segments, ArplRaisesRpl) {
+    TestMachine m;
+    m.enter_protected();
+    m.code({0x66, 0xB8, 0x10, 0,  // mov ax, 0x10
+            0x66, 0xBB, 0x03, 0,  // mov bx, 3
+            0x63, 0xD8,           // arpl ax, bx
+            0x0F, 0x94, 0xC1,     // setz cl
+            0xF4});
+
+    m.run();
+
+    EXPECT_EQ(m.cpu().gpr[x86::kRax] & 0xFFFF, 0x13U);
+    EXPECT_EQ(m.cpu().gpr[x86::kRcx] & 0xFF, 1U);
+}
+
+TEST(Segments, SelectorInstructionsDoNotExistInRealMode) {
+    TestMachine m;
+    m.enter_real();
+    m.code({0x0F, 0x00, 0xE0, 0xF4});  // verr ax
+
+    m.run();
+
+    EXPECT_EQ(m.handler(), kUd);
+}
+
+TEST(Segments, LtrMarksBusyAndRefusesBusy) {
+    TestMachine m;
+    m.enter_protected();
+    m.put<uint64_t>(TestMachine::kGdt + TestMachine::kFree,
+                    0x0000890000000067 | uint64_t{0x6000} << 16);
+    m.code({0x66, 0xB8, TestMachine::kFree, 0, 0x0F, 0x00, 0xD8,  // ltr ax
+            0x0F, 0x00, 0xD8});                                   // ltr ax
+
+    m.run();
+
+    EXPECT_EQ(m.handler(), kGp);
+    EXPECT_EQ(m.stack<uint32_t>(0), TestMachine::kFree);
+    EXPECT_EQ(m.cpu().tr.base, 0x6000U);
+    EXPECT_EQ(m.get<uint8_t>(TestMachine::kGdt + TestMachine::kFree + 5), 0x8B);
+}
+
+TEST(Segments, UmipHidesTablesFromUsers) {
+    TestMachine m;
+    m.enter_long(3);
+    m.cpu().cr4 |= x86::kCr4Umip;
+    m.code({0x0F, 0x01, 0x04, 0x25, 0, 0, 2, 0, 0xF4});  // sgdt [kData]
+
+    m.run();
+
+    EXPECT_EQ(m.handler(), kGp);
+}
+
+TEST(Segments, SgdtStoresTenBytesIn64BitMode) {
+    TestMachine m;
+    m.enter_long();
+    m.code({0x0F, 0x01, 0x04, 0x25, 0, 0, 2, 0, 0xF4});
+
+    m.run();
+
+    EXPECT_EQ(m.get<uint16_t>(TestMachine::kData), TestMachine::kGdtLimit);
+    EXPECT_EQ(m.get<uint64_t>(TestMachine::kData + 2), TestMachine::kGdt);
+}
+
+TEST(Segments, LgdtTakes24BitsWithWordOperands) {
+    TestMachine m;
+    m.enter_protected();
+    m.put<uint16_t>(TestMachine::kData, 0x7F);
+    m.put<uint32_t>(TestMachine::kData + 2, 0xAB001000);
+    m.code({0x66, 0x0F, 0x01, 0x15, 0, 0, 2, 0, 0xF4});  // lgdt (16-bit operand) [kData]
+
+    m.run();
+
+    EXPECT_EQ(m.cpu().gdtr.base, 0x001000U);
+    EXPECT_EQ(m.cpu().gdtr.limit, 0x7F);
+}
+
+TEST(Segments, SwapgsExchangesBases) {
+    TestMachine m;
+    m.enter_long();
+    m.cpu().seg[x86::kGs].base = 0x1111;
+    m.cpu().msr.kernel_gs_base = TestMachine::kData;
+    m.cpu().mode_changed();
+    m.put<uint64_t>(TestMachine::kData, 77);
+    m.code({0x0F, 0x01, 0xF8,                                  // swapgs
+            0x65, 0x48, 0x8B, 0x04, 0x25, 0, 0, 0, 0, 0xF4});  // mov rax, gs:[0]
+
+    m.run();
+
+    EXPECT_EQ(m.cpu().gpr[x86::kRax], 77U);
+    EXPECT_EQ(m.cpu().msr.kernel_gs_base, 0x1111U);
+}
+
+TEST(Segments, WriteOfNonCanonicalBaseFaults) {
+    TestMachine m;
+    m.enter_long();
+    m.cpu().cr4 |= x86::kCr4FsGsBase;
+    m.cpu().gpr[x86::kRax] = 0x0000800000000000;
+    m.code({0xF3, 0x48, 0x0F, 0xAE, 0xD0, 0xF4});  // wrfsbase rax
+
+    m.run();
+
+    EXPECT_EQ(m.handler(), kGp);
+}
+
+TEST(Segments, BaseInstructionsNeedCr4) {
+    TestMachine m;
+    m.enter_long();
+    m.code({0xF3, 0x48, 0x0F, 0xAE, 0xC0, 0xF4});  // rdfsbase rax
+
+    m.run();
+
+    EXPECT_EQ(m.handler(), kUd);
+}
+
+}  // namespace
+}  // namespace banyan::interp
