@@ -26,7 +26,7 @@ constexpr T bits(T value, unsigned hi, unsigned lo) {
 
 template <std::unsigned_integral T>
 constexpr bool has_bit(T value, unsigned n) {
-    return ((value >> n) & 1U) != 0;
+    return (static_cast<uint64_t>(value) >> n & 1U) != 0;
 }
 
 // Alignments are powers of two.

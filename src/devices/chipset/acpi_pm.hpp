@@ -52,6 +52,38 @@ public:
     IoStatus port_write(uint16_t port, unsigned size, uint32_t value) override;
 
     void on_timer(unsigned cookie) override;
+
+private:
+    struct State {
+        uint16_t status = 0;
+        uint16_t enable = 0;
+        uint16_t control = 0;  // SCI_EN, BM_RLD and SLP_TYP
+        uint16_t gpe_status = 0;
+        uint16_t gpe_enable = 0;
+        uint8_t smi_command = 0;
+        uint8_t smi_data = 0;
+        uint8_t reset_control = 0;
+        uint64_t seen_half = 0;  // half periods of the PM timer that TMR_STS already tells of
+    };
+
+    uint64_t timer_count() const;
+    bool read_byte(uint16_t port, uint8_t& value);
+    bool write_byte(uint16_t port, uint8_t value);
+    void write_control_high(uint8_t value);
+    void write_smi_command(uint8_t value);
+    void write_reset_control(uint8_t value);
+    void update_timer_status();
+    void update_sci();
+    Result<void> apply(StateReader& reader);
+
+    // wiring
+    const Clock& clock_;
+    const IrqLine sci_;
+    MachineControl& machine_;
+    const std::unique_ptr<Timer> timer_;
+
+    // guest-visible state
+    State state_;
 };
 
 }  // namespace banyan

@@ -1,6 +1,6 @@
-// FwCfg: how firmware and kernels ask the machine for its configuration (QEMU's documented
-// interface, docs/specs/fw_cfg in its manual): numbered items and named files, read byte by byte or
-// by DMA. Read only.
+// FwCfg: how firmware and kernels ask the machine for its configuration (QEMU manual, "QEMU
+// Firmware Configuration (fw_cfg) Device"): numbered items and named files, read byte by byte or by
+// DMA. The guest cannot write items.
 #pragma once
 
 #include <cstddef>
@@ -20,21 +20,23 @@ public:
     static constexpr uint16_t kSelectorPort = 0x510;
     static constexpr uint16_t kDataPort = 0x511;
     static constexpr uint16_t kDmaPort = 0x514;
+    static constexpr uint16_t kFirstFileKey = 0x20;
+    static constexpr size_t kMaxFiles = 1024;
+    static constexpr size_t kMaxFileName = 55;
 
     struct Wiring {
         GuestMemory& memory;
     };
     explicit FwCfg(const Wiring& wiring);
 
-    // Before the guest runs. Keys 0x00, 0x01 and 0x19 are the device's own, from 0x20 on those of
-    // files.
+    // Before the guest runs. Keys below 0x20, or 0x8000 to 0x801F (of the architecture), that the
+    // device does not use itself (0x00, 0x01, 0x19), each once.
     Result<void> add_item(uint16_t key, std::vector<std::byte> bytes);
-    // Gives the file the next key from 0x20 on. A name is 1..55 characters and unique ("etc/e820",
-    // "opt/org.example/x").
+    // The file gets the next key from 0x20 on. Names ("etc/e820", "opt/org.example/x") are unique.
     Result<void> add_file(std::string_view name, std::vector<std::byte> bytes);
 
     std::string_view name() const override { return "fw_cfg"; }
-    void reset() override;
+    void reset() override { state_ = {}; }
     void save(StateWriter& writer) const override;
     Result<void> restore(StateReader& reader) override;
 
@@ -50,27 +52,24 @@ private:
     };
     struct State {
         uint16_t key = 0;
-        uint32_t offset = 0;
+        uint32_t offset = 0;  // of the byte that is read next; stops at the largest number
         uint32_t dma_address_high = 0;
     };
 
     const Item* find(uint16_t key) const;
-    std::span<const std::byte> unread() const;
-    void advance(uint32_t count);
-    uint8_t read_data();
+    Result<void> insert(uint16_t key, std::vector<std::byte> bytes);
+    void list_file(std::string_view name, uint16_t key, size_t size);
+
     void select(uint16_t key);
+    std::span<const std::byte> unread() const;
+    void skip(uint32_t count);
+    uint8_t read_byte();
+    bool read_to_memory(Gpa to, uint32_t length);
     void run_dma(Gpa descriptor);
-    bool transfer(Gpa to, uint32_t length);
-    void rebuild_directory();
 
     // configuration
-    std::vector<Item> items_;
-    struct File {
-        char name[56] = {};
-        uint16_t key = 0;
-        uint32_t size = 0;
-    };
-    std::vector<File> files_;
+    std::vector<Item> items_;  // sorted by key
+    uint16_t next_file_key_ = kFirstFileKey;
 
     // wiring
     GuestMemory& memory_;

@@ -2,6 +2,7 @@
 // port 92h (fast A20 and reset). The keyboard is there because drivers wait for a missing one.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 
@@ -19,7 +20,8 @@ public:
         IrqLine mouse;     // IRQ 12
         MachineControl& machine;
     };
-    explicit I8042(const Wiring& wiring);
+    explicit I8042(const Wiring& wiring)
+        : keyboard_irq_(wiring.keyboard), mouse_irq_(wiring.mouse), machine_(wiring.machine) {}
 
     std::string_view name() const override { return "i8042"; }
     void reset() override;
@@ -30,6 +32,49 @@ public:
     std::span<const PortRange> port_ranges() const override;
     IoStatus port_read(uint16_t port, unsigned size, uint32_t& value) override;
     IoStatus port_write(uint16_t port, unsigned size, uint32_t value) override;
+
+private:
+    enum class Source : uint8_t { keyboard, mouse };
+
+    struct State {
+        std::array<uint8_t, 32> ram{kCommandByteOfFirmware};  // [0]: the command byte
+        uint8_t command = 0;        // that waits for its parameter; 0: none
+        bool command_last = false;  // the last write was a command
+        uint8_t output = 0;
+        bool output_full = false;
+        Source output_source = Source::keyboard;
+        bool timed_out = false;
+        bool a20 = true;
+        uint8_t port92 = kPort92OfFirmware;
+    };
+    // Interrupt, system flag and translation on, mouse port off.
+    static constexpr uint8_t kCommandByteOfFirmware = 0x65;
+    static constexpr uint8_t kPort92OfFirmware = 0x02;
+
+    uint8_t mode() const { return state_.ram[0]; }
+    uint8_t read_status() const;
+    uint8_t read_data();
+    uint8_t read_output_port() const;
+    void write_command(uint8_t command);
+    void write_data(uint8_t value);
+    void write_parameter(uint8_t command, uint8_t value);
+    void write_output_port(uint8_t value);
+    void write_to_mouse();
+    void write_port92(uint8_t value);
+    void set_mode_bit(uint8_t bit, bool on);
+    void reply(uint8_t value, Source source = Source::keyboard);
+    void fetch_from_keyboard();
+    void update_irqs();
+    Result<void> apply(StateReader& reader);
+
+    // wiring
+    const IrqLine keyboard_irq_;
+    const IrqLine mouse_irq_;
+    MachineControl& machine_;
+
+    // guest-visible state
+    State state_;
+    AtKeyboard keyboard_;
 };
 
 }  // namespace banyan

@@ -2,9 +2,7 @@
 // commands; nobody types on it.
 #pragma once
 
-#include <array>
 #include <cstdint>
-#include <string_view>
 
 #include "support/fixed_queue.hpp"
 
@@ -17,14 +15,14 @@ public:
     struct State {
         uint8_t command = 0;  // that waits for its parameter; 0: none
         uint8_t scan_code_set = 2;
-        uint8_t last_sent = 0;                    // for "resend"
-        FixedQueue<uint8_t, kQueueLength> queue;  // to the controller
+        uint8_t last_sent = 0;
+        FixedQueue<uint8_t, kQueueLength> queue;  // on its way to the controller
     };
 
     void reset() { state_ = {}; }
-    // A byte from the controller.
     void write(uint8_t byte);
     bool has_byte() const { return !state_.queue.empty(); }
+    // Precondition: has_byte().
     uint8_t take_byte();
 
     const State& state() const { return state_; }
@@ -33,6 +31,7 @@ public:
 private:
     void command(uint8_t byte);
     void parameter(uint8_t command, uint8_t byte);
+    void select_scan_codes(uint8_t set);
     void send(uint8_t byte) { state_.queue.push(byte); }
 
     State state_;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <memory>
+#include <thread>
 #include <vector>
 
 #include "snapshot/device_state_test.hpp"
@@ -339,6 +340,31 @@ TEST(Pic8259, SingleModeSkipsIcwThreeAndShortFormSkipsIcwFour) {
     EXPECT_EQ(b.in(0x21), 0xFE);
     b.pulse(0);
     EXPECT_EQ(b.pic.acknowledge(), 0x40);
+}
+
+// Inputs change from any thread while the CPU acknowledges: no request is lost, and the wire to the
+// CPU says what is so.
+TEST(Pic8259, InputsMayChangeFromSeveralThreads) {
+    Board b;
+    b.initialize(0x03, 0x03);
+    const auto pulse_often = [&](unsigned input) {
+        for (int i = 0; i < 2000; ++i)
+            b.pulse(input);
+    };
+    std::thread first(pulse_often, 1);
+    std::thread second(pulse_often, 12);
+    for (int i = 0; i < 2000; ++i)
+        b.pic.acknowledge();
+    first.join();
+    second.join();
+    while (b.pic.pending())
+        b.pic.acknowledge();
+    EXPECT_FALSE(b.cpu.level());
+    b.pulse(1);
+    b.pulse(12);
+    EXPECT_EQ(b.pic.acknowledge(), 0x21);
+    EXPECT_EQ(b.pic.acknowledge(), 0x2C);
+    EXPECT_EQ(b.pic.acknowledge(), std::nullopt);
 }
 
 TEST(Pic8259, SavesItsState) {

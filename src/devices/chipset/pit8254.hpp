@@ -2,12 +2,14 @@
 // which holds the gate and the output of counter 2.
 //
 // Counters are computed from guest time when they are looked at; only counter 0 needs a timer, for
-// its interrupt.
+// its interrupt. The wire follows counter 0's output where that matters: it rises when the output
+// rises. It need not fall in time.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "devices/chipset/pit8254_counter.hpp"
@@ -19,7 +21,8 @@ namespace banyan {
 
 class Pit8254 final : public Device, public PortIo, public TimerClient {
 public:
-    // Counter 0 interrupts at most this often; a guest that programs less gets every n-th.
+    static constexpr uint64_t kHz = 1'193'182;
+    // Counter 0 interrupts at most this often; of a faster one the guest gets every n-th edge.
     static constexpr uint64_t kMinInterruptPeriodNs = 100'000;
 
     struct Wiring {
@@ -42,14 +45,21 @@ public:
     void on_timer(unsigned cookie) override;
 
 private:
+    struct State {
+        std::array<PitCounter, 3> counters{PitCounter(true), PitCounter(true), PitCounter(false)};
+        uint8_t port61 = 0;                // the writable bits
+        std::optional<int64_t> edge_tick;  // the rising edge of counter 0 that comes next
+    };
+
     int64_t now() const;
-    uint8_t read_port61() const;
+    uint8_t read_port61();
     void write_port61(uint8_t value);
     void write_control(uint8_t value);
     void read_back(uint8_t command);
-    // Sets the wire as counter 0's output is, and arms the timer for its next rising edge.
     void follow_output();
-    void arm_next_edge();
+    void await_next_edge();
+    void arm_timer();
+    Result<void> apply(StateReader& reader);
 
     // wiring
     const Clock& clock_;
@@ -57,12 +67,10 @@ private:
     const std::unique_ptr<Timer> timer_;
 
     // bookkeeping
-    bool edge_armed_ = false;
-    int64_t edge_tick_ = 0;  // of the rising edge that the timer waits for
+    int64_t earliest_edge_ = 0;  // no interrupt before this tick
 
     // guest-visible state
-    std::array<PitCounter, 3> counters_;
-    uint8_t port61_ = 0;  // the writable bits
+    State state_;
 };
 
 }  // namespace banyan
