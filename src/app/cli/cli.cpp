@@ -12,6 +12,8 @@
 #include "app/cli/foreground.hpp"
 #include "app/cli/run_options.hpp"
 #include "host/linux/stderr_log.hpp"
+#include "host/linux/terminal.hpp"
+#include "host/posix/host_error.hpp"
 
 namespace banyan {
 
@@ -42,7 +44,14 @@ std::string version_text(bool as_json) {
     return nlohmann::json{{"version", BANYAN_VERSION}}.dump() + "\n";
 }
 
-int run(const RunOptions& options) {
+int run(const RunOptions& options, const std::vector<std::string>& extra) {
+    if (!extra.empty()) {
+        // docs/cli.md has an image there.
+        const bool is_option = extra.front().starts_with("-");
+        const char* why = is_option ? "no such option" : "an image is not supported yet";
+        return usage_error(fmt::format("wrong usage: {}: {}; see banyan run --help",
+                                       quote_name(extra.front()), why));
+    }
     const auto level = log_level_of(options);
     if (!level) return usage_error(std::string(level.error().text()));
     set_log_level(*level);
@@ -80,7 +89,7 @@ std::string_view command_with_help(const Commands& commands) {
 }
 
 int dispatch(Commands& commands) {
-    if (commands.run->parsed()) return run(commands.run_options);
+    if (commands.run->parsed()) return run(commands.run_options, commands.run->remaining());
     if (commands.doctor->parsed()) return print(commands.json ? doctor_json() : doctor_text());
     if (commands.version->parsed()) return print(version_text(commands.json));
     return usage_error("wrong usage: no command was given; see banyan --help");
@@ -107,6 +116,7 @@ int parse_and_dispatch(int argc, const char* const* argv) {
 }  // namespace
 
 int run_cli(int argc, const char* const* argv) {
+    fill_standard_streams();
     install_stderr_log();
     try {
         return parse_and_dispatch(argc, argv);

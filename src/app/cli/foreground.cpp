@@ -1,5 +1,6 @@
 #include "app/cli/foreground.hpp"
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 #include <fmt/format.h>
@@ -22,10 +23,22 @@ int report(const Error& error) {
     return kStatusFailed;
 }
 
-// Before and after the guest runs, a signal ends the process at once; nohup's choice is respected.
+// Before the guest runs, a signal ends the process at once; nohup's choice is respected.
+constexpr SignalEnd kEndedEarly{"banyan: the VM was ended: a signal came before the guest ran\n",
+                                kStatusStopped};
+constexpr SignalEnd kStuck{"banyan: the VM was ended: it did not stop in time; please report it\n",
+                           kStatusStopped};
+constexpr unsigned kStopSeconds = 10;
+
 void end_at_once() {
-    end_at_signals({SIGINT, SIGTERM, SIGQUIT}, kStatusStopped);
-    if (!is_ignored(SIGHUP)) end_at_signals({SIGHUP}, kStatusStopped);
+    end_at_signals({SIGINT, SIGTERM, SIGQUIT}, kEndedEarly);
+    if (!is_ignored(SIGHUP)) end_at_signals({SIGHUP}, kEndedEarly);
+}
+
+// Further signals change nothing (timeout(1) sends two); an orderly end that hangs is cut short.
+void limit_time_to_stop() {
+    end_at_signals({SIGALRM}, kStuck);
+    ::alarm(kStopSeconds);
 }
 
 class Foreground {
@@ -65,7 +78,7 @@ private:
             return;
         }
         vm_.stop(fmt::format("SIG{} came", ::sigabbrev_np(number)));
-        end_at_once();  // whoever is in a hurry sends a second signal
+        limit_time_to_stop();
     }
 
     void stop_process() {
@@ -90,7 +103,9 @@ private:
 
 void print_outcome(const VmOutcome& outcome) {
     if (!outcome.message.empty()) print_message(outcome.message);
-    if (outcome.end != VmEnd::internal_error) return;
+    // A triple fault is the guest's own doing: its registers are for those who debug the guest.
+    const bool wanted = outcome.end == VmEnd::internal_error || log_enabled(LogLevel::info);
+    if (!wanted) return;
     std::string_view rest = outcome.registers;
     while (!rest.empty()) {
         const size_t end = std::min(rest.find('\n'), rest.size());

@@ -80,10 +80,7 @@ void add_unsupported(CLI::App& command, RunOptions& o) {
             .add_flag_callback(std::string(name), [&o, name] { o.unsupported.emplace_back(name); })
             ->group("");
     }
-    command
-        .add_option_function<std::string>(
-            "IMAGE", [&o](const std::string&) { o.unsupported.emplace_back("IMAGE"); })
-        ->group("");
+    command.allow_extras();  // told apart by cli.cpp
 }
 
 tl::unexpected<Error> not_yet(std::string_view what) {

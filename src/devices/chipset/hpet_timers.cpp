@@ -12,9 +12,11 @@ namespace {
 
 constexpr uint64_t kMinPeriodTicks = Hpet::kMinInterruptPeriodNs / Hpet::kTickNs;
 constexpr uint64_t kWrap32 = bit(32);
-// 182 years: matches beyond are as good as never.
-constexpr uint64_t kHorizonTicks = bit(59);
-constexpr uint64_t kHorizonNs = bit(62);
+// 45 years: matches beyond are as good as never.
+constexpr uint64_t kHorizonTicks = bit(57);
+// Bounds of saved times, so that sums do not overflow.
+constexpr uint64_t kMaxCounterNs = bit(61);
+constexpr uint64_t kMaxMatchNs = bit(62);
 
 }  // namespace
 
@@ -168,7 +170,7 @@ bool Hpet::valid(const HpetTimerStateV1& saved, bool running) const {
     return (saved.config & ~HpetTimerConfig::kWritable) == 0 &&
            (route == 0 || has_bit(routes_, route)) &&
            ((saved.comparator | saved.period) & ~config.value_mask()) == 0 &&
-           saved.match_ns <= kHorizonNs && (running || !saved.waiting);
+           saved.match_ns <= kMaxMatchNs && (running || !saved.waiting);
 }
 
 Result<void> Hpet::apply(StateReader& reader) {
@@ -177,7 +179,7 @@ Result<void> Hpet::apply(StateReader& reader) {
     const bool runs = config.get<HpetGeneralConfig::Enabled>();
     const bool all_valid =
         (saved.config & ~HpetGeneralConfig::kWritable) == 0 && saved.status >> kTimers == 0 &&
-        saved.counter_ns <= kHorizonNs &&
+        saved.counter_ns <= kMaxCounterNs &&
         std::all_of(saved.timers.begin(), saved.timers.end(),
                     [&](const HpetTimerStateV1& timer) { return valid(timer, runs); });
     if (!all_valid) {

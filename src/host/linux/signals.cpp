@@ -2,7 +2,7 @@
 
 #include <atomic>
 #include <csignal>
-#include <string_view>
+#include <cstring>
 #include <sys/signalfd.h>
 
 #include "host/linux/terminal.hpp"
@@ -20,16 +20,16 @@ sigset_t signal_set(std::initializer_list<int> numbers) {
     return set;
 }
 
-std::atomic<int> g_end_status{1};
-static_assert(std::atomic<int>::is_always_lock_free);
+std::atomic<const SignalEnd*> g_end{nullptr};
+static_assert(std::atomic<const SignalEnd*>::is_always_lock_free);
 
 // Async-signal-safe: nothing here allocates or locks.
 void end_process(int) {
-    constexpr std::string_view kText =
-        "banyan: ended by a signal: before the guest ran or could be stopped\n";
+    const SignalEnd* end = g_end.load();
     restore_terminal();
-    [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, kText.data(), kText.size());
-    ::_exit(g_end_status.load());
+    [[maybe_unused]] const ssize_t written =
+        ::write(STDERR_FILENO, end->message, std::strlen(end->message));
+    ::_exit(end->status);
 }
 
 }  // namespace
@@ -39,8 +39,8 @@ void hold_signals(std::initializer_list<int> numbers) {
     pthread_sigmask(SIG_BLOCK, &set, nullptr);
 }
 
-void end_at_signals(std::initializer_list<int> numbers, int status) {
-    g_end_status = status;
+void end_at_signals(std::initializer_list<int> numbers, const SignalEnd& end) {
+    g_end = &end;
     struct sigaction action {};
     action.sa_handler = end_process;
     sigfillset(&action.sa_mask);

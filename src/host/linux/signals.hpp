@@ -18,9 +18,14 @@ void hold_signals(std::initializer_list<int> numbers);
 // of ending the process.
 void ignore_write_signals();
 
-// For times without a SignalWatch: each of the signals restores the terminal, says so in one line
-// and ends the process with `status`. Replaces hold_signals() for them.
-void end_at_signals(std::initializer_list<int> numbers, int status);
+// For times without a SignalWatch: each of the signals restores the terminal, writes `message` (of
+// static storage, with its line feed) to standard error and ends the process with `status`.
+// Replaces hold_signals() for them. `end` must stay; the last one given counts for all.
+struct SignalEnd {
+    const char* message;
+    int status;
+};
+void end_at_signals(std::initializer_list<int> numbers, const SignalEnd& end);
 
 // As set by nohup and the like.
 bool is_ignored(int number);

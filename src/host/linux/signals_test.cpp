@@ -29,11 +29,12 @@ TEST(SignalWatch, TakesSignalsThatCameBeforeIt) {
 
 TEST(Signals, EndTheProcessWithTheStatusGiven) {
     const auto end = [] {
-        end_at_signals({SIGTERM}, 4);
+        static constexpr SignalEnd kEnd{"ended early\n", 4};
+        end_at_signals({SIGTERM}, kEnd);
         std::raise(SIGTERM);
     };
 
-    EXPECT_EXIT(end(), testing::ExitedWithCode(4), "banyan: ended by a signal");
+    EXPECT_EXIT(end(), testing::ExitedWithCode(4), "ended early");
 }
 
 TEST(Signals, KnowsWhatIsIgnored) {

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <fcntl.h>
 #include <initializer_list>
 #include <termios.h>
 #include <unistd.h>
@@ -82,6 +83,14 @@ void RawTerminal::leave() {
 void RawTerminal::enter_again() {
     if (terminal_is_raw() || !in_foreground(fd_)) return;
     if (::tcgetattr(fd_, &g_saved) == 0) make_raw(fd_);
+}
+
+void fill_standard_streams() {
+    for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+        if (::fcntl(fd, F_GETFD) >= 0) continue;
+        // The lowest free descriptor is this one: those below it are open by now.
+        if (::open("/dev/null", O_RDWR) != fd) ::_exit(EXIT_FAILURE);
+    }
 }
 
 bool terminal_is_raw() {

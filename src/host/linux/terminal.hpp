@@ -28,6 +28,10 @@ private:
     int fd_;
 };
 
+// Opens /dev/null for each of the three standard streams that is closed: else the next file that is
+// opened would take its place, and be read and written as the console. Before anything is opened.
+void fill_standard_streams();
+
 // From any thread.
 bool terminal_is_raw();
 

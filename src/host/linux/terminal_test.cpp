@@ -94,5 +94,20 @@ TEST_F(TerminalTest, WhatIsNoTerminalIsAnError) {
     EXPECT_FALSE(terminal_is_raw());
 }
 
+TEST(StandardStreams, ClosedOnesAreFilled) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+        ::close(STDIN_FILENO);
+        ::close(STDOUT_FILENO);
+        fill_standard_streams();
+        const bool filled =
+            ::fcntl(STDIN_FILENO, F_GETFD) >= 0 && ::write(STDOUT_FILENO, "x", 1) == 1;
+        ::_exit(filled ? 7 : 1);
+    }
+    int status = 0;
+    EXPECT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_EQ(WEXITSTATUS(status), 7);
+}
+
 }  // namespace
 }  // namespace banyan

@@ -1,0 +1,72 @@
+#include "app/cli/cli.hpp"
+
+#include <algorithm>
+#include <gtest/gtest.h>
+#include <string>
+#include <vector>
+
+namespace banyan {
+namespace {
+
+// Runs a command that ends before there is a VM; what it prints is compared by the caller.
+struct Ran {
+    int status;
+    std::string out;
+    std::string err;
+};
+
+Ran run(std::vector<const char*> arguments) {
+    arguments.insert(arguments.begin(), "banyan");
+    testing::internal::CaptureStdout();
+    testing::internal::CaptureStderr();
+    const int status = run_cli(static_cast<int>(arguments.size()), arguments.data());
+    std::string err = testing::internal::GetCapturedStderr();
+    return {status, testing::internal::GetCapturedStdout(), std::move(err)};
+}
+
+TEST(Cli, WrongUsageIsOneLineAndStatus2) {
+    const std::vector<std::vector<const char*>> cases{
+        {},
+        {"fly"},
+        {"--fly"},
+        {"create", "x"},
+        {"run"},
+        {"run", "--fly", "--kernel=k"},
+        {"run", "debian", "--kernel=k"},
+        {"run", "--kernel"},
+        {"run", "--kernel=k", "--kernel=l"},
+        {"run", "--kernel=k", "--cpus=0"},
+        {"run", "--kernel=k", "--net=nat"},
+        {"run", "--kernel=k", "--log-level=loud"},
+        {"doctor", "--fly"},
+    };
+    for (const auto& arguments : cases) {
+        const Ran ran = run(arguments);
+
+        EXPECT_EQ(ran.status, 2);
+        EXPECT_EQ(ran.out, "");
+        EXPECT_TRUE(ran.err.starts_with("banyan: ")) << ran.err;
+        EXPECT_EQ(std::count(ran.err.begin(), ran.err.end(), '\n'), 1) << ran.err;
+    }
+}
+
+TEST(Cli, EveryCommandHasHelpWithExamples) {
+    for (const auto& arguments : std::vector<std::vector<const char*>>{
+             {"--help"}, {"run", "--help"}, {"doctor", "--help"}, {"version", "--help"}}) {
+        const Ran ran = run(arguments);
+
+        EXPECT_EQ(ran.status, 0);
+        EXPECT_NE(ran.out.find("Examples:"), std::string::npos);
+        EXPECT_EQ(ran.err, "");
+    }
+}
+
+TEST(Cli, FactsAreForPeopleAndPrograms) {
+    EXPECT_TRUE(run({"version"}).out.starts_with("banyan "));
+    EXPECT_TRUE(run({"version", "--json"}).out.starts_with("{\"version\":"));
+    EXPECT_NE(run({"doctor"}).out.find("engine interp"), std::string::npos);
+    EXPECT_NE(run({"doctor", "--json"}).out.find("\"engines\""), std::string::npos);
+}
+
+}  // namespace
+}  // namespace banyan
