@@ -24,7 +24,6 @@ public:
         left_ -= size;
         return value;
     }
-    size_t left() const { return left_; }
 
 private:
     const uint8_t* data_;
@@ -70,13 +69,15 @@ void fill_registers(M& m, Input& in) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     using namespace banyan::interp;
     constexpr unsigned kInstructions = 200;
-    TestMachine m;
+    static TestMachine m;
+    m.clear();
     Input in(data, size);
     enter(m, in.take<uint8_t>());
-    fill_tables(m, in);
+    const unsigned length = in.take<uint8_t>() & 0x7F;
+    for (unsigned i = 0; i < length; ++i)
+        m.put<uint8_t>(M::kCode + i, in.take<uint8_t>());
     fill_registers(m, in);
-    for (uint64_t at = M::kCode; in.left() != 0 && at < M::kCode + 0x1000; ++at)
-        m.put<uint8_t>(at, in.take<uint8_t>());
+    fill_tables(m, in);
     // A shadowed instruction runs before events are looked at: one instruction each time.
     for (unsigned i = 0; i < kInstructions; ++i) {
         m.cpu().shadow_next = true;

@@ -3,11 +3,13 @@
 // after run() RIP tells which one was entered.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <functional>
 #include <initializer_list>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "cpu/interp/code_cache.hpp"
@@ -42,6 +44,10 @@ public:
     std::function<void()> on_mmio_read;
     uint64_t mmio_value = ~uint64_t{0};
 
+    void forget() {
+        reads_ = 0;
+        writes_.clear();
+    }
     unsigned reads() const { return reads_; }
     const std::vector<Write>& writes() const { return writes_; }
 
@@ -112,13 +118,21 @@ public:
         void* start = bytes_.data();
         size_t space = bytes_.size();
         auto* aligned = static_cast<std::byte*>(std::align(kPageSize, kMemorySize, start, space));
-        BANYAN_ASSERT(
-            memory.add_region(Gpa{0}, {aligned, kMemorySize}, MemoryKind::ram).has_value());
+        ram_ = {aligned, kMemorySize};
+        BANYAN_ASSERT(memory.add_region(Gpa{0}, ram_, MemoryKind::ram).has_value());
         coherence_ = std::make_unique<CodeCoherence>(memory);
         const VcpuWiring wiring{.index = 0, .io = &io, .interrupts = &interrupts};
         cpu_ = std::make_unique<Cpu>(wiring, memory, clock, model_, *coherence_);
+        clear();
+    }
+
+    // All as new, but for the devices.
+    void clear() {
+        std::fill(ram_.begin(), ram_.end(), std::byte{0});
         for (uint64_t vector = 0; vector < 256; ++vector)
             put<uint8_t>(kHandlers + vector * 16, kHlt);
+        cpu_->reset(false);
+        io.forget();
     }
 
     Cpu& cpu() { return *cpu_; }
@@ -266,6 +280,7 @@ private:
     void start(const x86::RegisterState& state) { cpu_->set_state(state); }
 
     std::vector<std::byte> bytes_;
+    std::span<std::byte> ram_;
     CpuModel model_;
     std::unique_ptr<CodeCoherence> coherence_;
     std::unique_ptr<Cpu> cpu_;
