@@ -143,7 +143,9 @@ TEST_F(LifecycleTest, AStopEndsWith4AlthoughTheGuestSpins) {
     }}});
 
     EXPECT_EQ(exit_status(outcome), 4);
-    EXPECT_EQ(outcome.message, "the VM was ended: SIGTERM");
+    EXPECT_EQ(outcome.message,
+              "the VM was ended: SIGTERM; the guest was not shut down, power it off from inside to "
+              "lose nothing");
 }
 
 TEST_F(LifecycleTest, AStopWakesAHaltedVcpu) {
