@@ -35,11 +35,12 @@ public:
     }
     uint64_t mmio_read(Gpa, unsigned) override {
         if (on_mmio_read) on_mmio_read();
-        return ~uint64_t{0};
+        return mmio_value;
     }
     void mmio_write(Gpa, unsigned, uint64_t) override {}
 
     std::function<void()> on_mmio_read;
+    uint64_t mmio_value = ~uint64_t{0};
 
     unsigned reads() const { return reads_; }
     const std::vector<Write>& writes() const { return writes_; }
@@ -61,12 +62,12 @@ public:
     uint8_t read_cr8() const override { return cr8_; }
     void write_cr8(uint8_t priority) override { cr8_ = priority; }
     bool read_apic_msr(uint32_t index, uint64_t& value) override {
-        value = apic_base_;
-        return index == x86::kMsrApicBase;
+        value = index == x86::kMsrTscDeadline ? deadline_ : apic_base_;
+        return index == x86::kMsrTscDeadline || index == x86::kMsrApicBase;
     }
     bool write_apic_msr(uint32_t index, uint64_t value) override {
-        apic_base_ = value;
-        return index == x86::kMsrApicBase;
+        (index == x86::kMsrTscDeadline ? deadline_ : apic_base_) = value;
+        return index == x86::kMsrTscDeadline || index == x86::kMsrApicBase;
     }
     bool set_pv_eoi(uint64_t msr) override {
         pv_eoi_ = msr;
@@ -75,11 +76,13 @@ public:
     uint64_t pv_eoi() const override { return pv_eoi_; }
 
     void request(uint8_t vector) { vector_ = vector; }
+    uint64_t deadline() const { return deadline_; }
 
 private:
     std::optional<uint8_t> vector_;
     uint8_t cr8_ = 0;
     uint64_t apic_base_ = 0xFEE00900;
+    uint64_t deadline_ = 0;
     uint64_t pv_eoi_ = 0;
 };
 
