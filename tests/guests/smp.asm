@@ -27,6 +27,18 @@ ROUNDS equ 20000
     cmp dword [%1], %2
     jne %%wait
 %endmacro
+; Sleeps until the other CPU has carried out its order. To spin instead costs a time slice of the host a round where the
+; host has fewer CPUs than the guest.
+%macro WAIT_UNTIL_DONE 0
+%%wait:
+    cli
+    cmp dword [done], 1
+    je %%done
+    sti
+    hlt
+    jmp %%wait
+%%done:
+%endmacro
 
 ; --- the other CPU starts here, in real mode at 0x8000 ---------------------------------------------------------------
 section .low
@@ -76,6 +88,7 @@ second_cpu:
     mov dword [order], 0
     call eax
     inc dword [done]
+    SEND 0, FIXED + WAKE
     jmp .orders
 
 ; EAX: what the other CPU shall do.
@@ -157,7 +170,7 @@ atomics:
     mov eax, count_together
     call give_order
     call count_together
-    WAIT_FOR done, 1
+    WAIT_UNTIL_DONE
     EXPECT_EQ [counter], 2 * ROUNDS, 'LOCK INC by two CPUs'
     EXPECT_EQ [counter + 4], 2 * ROUNDS, 'LOCK XADD by two CPUs'
     EXPECT_EQ [counter + 8], 2 * ROUNDS, 'LOCK CMPXCHG by two CPUs'
@@ -186,7 +199,7 @@ exchange:
     mov eax, guarded
     call give_order
     call guarded
-    WAIT_FOR done, 1
+    WAIT_UNTIL_DONE
     EXPECT_EQ [guarded_counter], ROUNDS / 2, 'increments under a lock by XCHG'
     EXPECT_EQ [guarded_counter + 64], ROUNDS / 2, 'the second counter under the lock'
     ret
@@ -227,48 +240,30 @@ ping_pong:
     jmp .wait
 .arrived:
     loop .again
-    WAIT_FOR done, 1
+    WAIT_UNTIL_DONE
     EXPECT_EQ [pongs], 100, 'answers to IPIs'
     ret
 
-; The other CPU runs a routine that this one rewrites; it serialises before each run.
+; Both run a routine that this one rewrites. The other serialises by the IRET of the IPI that tells it to run, and by CPUID.
 run_changing:
-    mov ebx, 1
-.again:
-    mov [ready], ebx
-.wait:
-    pause
-    cmp [written], ebx
-    jne .wait
-    push ebx
     xor eax, eax
     cpuid
-    pop ebx
     call changing
-    cmp eax, ebx
-    je .good
-    inc dword [stale]
-.good:
-    inc ebx
-    cmp ebx, 1000
-    jbe .again
+    mov [result], eax
     ret
 cross_modify:
-    mov eax, run_changing
-    call give_order
     mov ebx, 1
 .again:
-.wait:
-    pause
-    cmp [ready], ebx
-    jne .wait
     mov [changing + 1], ebx
-    mov [written], ebx
+    mov eax, run_changing
+    call give_order
+    WAIT_UNTIL_DONE
+    EXPECT_EQ [result], ebx, 'code that the other CPU wrote'
+    call changing
+    EXPECT_EQ eax, ebx, 'code that both CPUs run'
     inc ebx
-    cmp ebx, 1000
+    cmp ebx, 200
     jbe .again
-    WAIT_FOR done, 1
-    EXPECT_EQ [stale], 0, 'runs of stale code'
     ret
 
 ; INIT stops the other CPU wherever it is; a start-up IPI starts it anew.
@@ -285,7 +280,7 @@ init_again:
     mov dword [counter], 0
     mov eax, count_together
     call give_order
-    WAIT_FOR done, 1
+    WAIT_UNTIL_DONE
     EXPECT_EQ [counter], ROUNDS, 'work after a second start'
     ret
 
@@ -313,7 +308,5 @@ order: resd 1
 done: resd 1
 pings: resd 1
 pongs: resd 1
-ready: resd 1
-written: resd 1
-stale: resd 1
+result: resd 1
 spinning: resd 1
