@@ -84,7 +84,10 @@ void Lifecycle::stop(std::string_view why) {
         const std::lock_guard lock(mutex_);
         if (stop_) return;
         stop_ =
-            VmOutcome{.end = VmEnd::stopped, .message = fmt::format("the VM was ended: {}", why)};
+            VmOutcome{.end = VmEnd::stopped,
+                      .message = fmt::format("the VM was ended: {}; the guest was not shut down, "
+                                             "power it off from inside to lose nothing",
+                                             why)};
     }
     asked_->notify();
 }

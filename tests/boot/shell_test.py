@@ -22,26 +22,19 @@ PROMISED_FLAGS = set("""
 
 # Flags that only one of the two may show, and why. Everything else has to agree.
 ONLY_QEMU = {
-    "3dnow": "AMD's, dropped by every CPU of today", "3dnowext": "as 3dnow", "3dnowprefetch": "as 3dnow",
-    "mmxext": "AMD's name for a part of SSE", "sse4a": "AMD's", "cr8_legacy": "AMD's", "svm": "no nested guests yet",
-    "npt": "of svm", "la57": "no 5-level paging yet", "pku": "no protection keys yet", "ospke": "as pku",
-    "mpx": "withdrawn by Intel", "pcommit": "withdrawn by Intel", "smx": "no trusted boot",
-    "ss": "self-snoop: says nothing to a guest", "monitor": "MWAIT is not offered to a guest", "erms": "a hint of speed",
-    "fsrm": "a hint of speed", "pdpe1gb": "1 GB pages are not promised yet", "fxsr_opt": "AMD's", "vgif": "of svm",
-    "flushbyasid": "of svm", "v_vmsave_vmload": "of svm", "cldemote": "a hint", "rdseed": "not promised yet",
-    "xsaveopt": "not promised yet", "xgetbv1": "not promised yet", "xsavec": "not promised yet",
-    "clflushopt": "not promised yet", "clwb": "not promised yet", "rdpid": "not promised yet",
-    "wbnoinvd": "not promised yet", "xsaveerptr": "AMD's", "vaes": "not promised yet", "tsc_adjust": "not promised yet",
-    "arat": "not promised yet", "ibs": "AMD's", "acpi": "thermal control by MSR: there is none", "ht": "of one thread",
+    "3dnow": "AMD's, dropped by every CPU of today", "3dnowext": "as 3dnow", "cr8_legacy": "AMD's",
+    "acpi": "thermal control by MSR: there is none", "ss": "self-snoop: says nothing to a guest",
+    "monitor": "MWAIT is not offered to a guest", "mpx": "withdrawn by Intel", "la57": "no 5-level paging",
+    "pku": "no protection keys", "ospke": "as pku", "vaes": "beyond level v3", "svm": "no nested guests",
+    "npt": "of svm", "vgif": "of svm",
 }
 ONLY_BANYAN = {
-    "hypervisor": "QEMU's TCG with -cpu max shows it too; kept for the case that it does not",
-    "tsc_deadline_timer": "TCG has none", "tsc_known_freq": "from kvmclock, which TCG does not offer",
-    "constant_tsc": "from kvmclock, or the invariant counter", "nonstop_tsc": "the invariant counter",
-    "pcid": "TCG has none", "x2apic": "TCG of QEMU 7.2 has none", "sha_ni": "TCG of QEMU 7.2 has none",
-    "f16c": "TCG of QEMU 7.2 has it; older ones do not", "fma": "as f16c", "avx": "as f16c", "avx2": "as f16c",
-    "umip": "not in every TCG", "invpcid": "TCG has none", "kvmclock": "paravirtual", "pti": "depends on the CPU's vendor",
-    "xtopology": "by the CPU's leaf 0xB", "arch_perfmon": "TCG has none",
+    "pcid": "TCG has none", "invpcid": "TCG has none", "invpcid_single": "the kernel's word for pcid with invpcid",
+    "x2apic": "TCG of QEMU 7.2 has none", "tsc_deadline_timer": "as x2apic", "sha_ni": "as x2apic", "rdseed": "as x2apic",
+    "rdpid": "as x2apic", "xsavec": "as x2apic", "tsc_adjust": "as x2apic", "topoext": "as x2apic",
+    "constant_tsc": "the invariant counter", "nonstop_tsc": "the invariant counter",
+    "tsc_known_freq": "told by the paravirtual leaves, which TCG does not offer",
+    "ibrs_enhanced": "an interpreter does not speculate; TCG says nothing of it",
 }
 
 

@@ -25,7 +25,8 @@ def notes(guest, word):
 def build(guest, out):
     out.mkdir(parents=True, exist_ok=True)
     item, image = out / f"{guest.stem}.o", out / guest.stem
-    subprocess.run(["nasm", "-f", "elf32", "-w+error", f"-I{SOURCE}/", str(guest), "-o", str(item)], check=True)
+    subprocess.run(["nasm", "-f", "elf32", "-w+error", "-w-zext-reloc", f"-I{SOURCE}/", str(guest), "-o", str(item)],
+                   check=True)
     subprocess.run(["ld", "-m", "elf_i386", "--no-warn-rwx-segments", "-z", "noexecstack", "-T", str(SOURCE / "link.ld"),
                     "-o", str(image), str(item)], check=True)
     return image
@@ -78,7 +79,10 @@ def main():
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         args.out = args.out or pathlib.Path(scratch)
-        return 0 if all([run(args, guest) for guest in args.guests]) else 1
+        try:
+            return 0 if all([run(args, guest) for guest in args.guests]) else 1
+        except subprocess.CalledProcessError as error:
+            return f"run.py: {error.cmd[0]} failed"
 
 
 if __name__ == "__main__":

@@ -24,8 +24,8 @@ int report(const Error& error) {
 }
 
 // Before the guest runs, a signal ends the process at once; nohup's choice is respected.
-constexpr SignalEnd kEndedEarly{"banyan: the VM was ended: a signal came before the guest ran\n",
-                                kStatusStopped};
+constexpr SignalEnd kEndedEarly{
+    "banyan: the VM was ended: a signal came before the guest ran; run it again\n", kStatusStopped};
 constexpr SignalEnd kStuck{"banyan: the VM was ended: it did not stop in time; please report it\n",
                            kStatusStopped};
 constexpr unsigned kStopSeconds = 10;

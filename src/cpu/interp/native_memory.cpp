@@ -6,8 +6,9 @@
 
 namespace banyan::interp {
 
-CodeMemory::CodeMemory(size_t size) : size_(size) {
-    if (!map_twice() && !map_once()) size_ = 0;
+CodeMemory::CodeMemory(size_t size, Mapping mapping) : size_(size) {
+    const bool mapped = (mapping == Mapping::twice_if_possible && map_twice()) || map_once();
+    if (!mapped) size_ = 0;
 }
 
 CodeMemory::~CodeMemory() {

@@ -10,8 +10,13 @@ namespace banyan::interp {
 
 class CodeMemory {
 public:
+    enum class Mapping {
+        twice_if_possible,
+        once,  // what hosts get that forbid executable memfds
+    };
+
     // Nothing is mapped if the host refuses both ways; then add() always fails.
-    explicit CodeMemory(size_t size);
+    explicit CodeMemory(size_t size, Mapping mapping = Mapping::twice_if_possible);
     ~CodeMemory();
     CodeMemory(const CodeMemory&) = delete;
     CodeMemory& operator=(const CodeMemory&) = delete;

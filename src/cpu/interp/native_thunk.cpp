@@ -312,11 +312,11 @@ void spill(Assembler& a, const uint8_t* constants) {
 }  // namespace
 
 ThunkCache& ThunkCache::instance() {
-    static ThunkCache cache;
+    static ThunkCache cache(kSharedSize);
     return cache;
 }
 
-ThunkCache::ThunkCache() : memory_(kSize) {
+ThunkCache::ThunkCache(size_t size) : memory_(size) {
     make_common();
 }
 

@@ -47,7 +47,10 @@ inline constexpr uint16_t kX87Chain = 1U << 15;
 
 class ThunkCache {
 public:
+    // The one that all vCPUs share.
     static ThunkCache& instance();
+
+    explicit ThunkCache(size_t size);
 
     // Makes the thunk if need be. Null: the cache is full.
     const Thunk* find(const Recipe& recipe);
@@ -62,9 +65,8 @@ public:
     void spill_x87(Cpu& cpu) const { spill_x87_(cpu); }
 
 private:
-    static constexpr size_t kSize = 64U << 20;
+    static constexpr size_t kSharedSize = 64U << 20;
 
-    ThunkCache();
     // Places in the code that all thunks share.
     struct Common {
         const uint8_t* constants = nullptr;  // host MXCSR, host FCW
