@@ -105,6 +105,18 @@ TEST_F(LifecycleTest, AStopEndsWith4AlthoughTheGuestSpins) {
               "lose nothing");
 }
 
+TEST_F(LifecycleTest, ALostConsoleEndsWith1) {
+    const VmOutcome outcome = run({{[this](ScriptedVcpu& vcpu) {
+        lifecycle->lose_console("Broken pipe");
+        return vcpu.spin();
+    }}});
+
+    EXPECT_EQ(exit_status(outcome), 1);
+    EXPECT_EQ(outcome.message,
+              "write the console to standard output: Broken pipe; keep its reader, or use "
+              "--console file:PATH or none");
+}
+
 TEST_F(LifecycleTest, AStopWakesAHaltedVcpu) {
     const VmOutcome outcome = run({{}, {[this](ScriptedVcpu&) {
                                        lifecycle->stop("SIGINT");

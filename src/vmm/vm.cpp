@@ -91,8 +91,12 @@ Result<void> Vm::create_back_ends(EventLoop& loop) {
         TRY_ASSIGN(file, CharFile::create(config_.debugcon, "write the debug console to"));
         debugcon_ = std::move(file);
     }
-    TRY_ASSIGN(console,
-               Console::create(config_.console, loop, [this] { stop("Ctrl-] was typed"); }));
+    TRY_ASSIGN(
+        console,
+        Console::create(
+            config_.console, loop,
+            {.leave = [this] { stop("Ctrl-] was typed"); },
+             .output_lost = [this](const std::string& why) { lifecycle_->lose_console(why); }}));
     console_ = std::move(console);
     return {};
 }
