@@ -230,6 +230,7 @@ TestCase Generator::make(uint64_t number) {
                                         picked.instruction.operand_count_visible, text,
                                         sizeof(text), kCodePage + test.code.size(), nullptr);
         test.listing += std::string("    ") + text + "\n";
+        test.simd_flags_ignored |= simd_flags_ignored(picked.instruction.mnemonic);
         test.code.insert(test.code.end(), picked.bytes.begin(), picked.bytes.end());
         ++made;
     }
