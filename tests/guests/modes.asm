@@ -1,5 +1,5 @@
 ; From mode to mode: protected, 16-bit protected, real-address (Intel SDM vol. 3 sections 10.9 and 21.1), 64-bit and
-; qemu: TCG does not check the limits of code segments
+; qemu: TCG checks the limits of neither code nor real-mode segments
 ; compatibility mode (10.8.5), and all the way back.
 %include "common.inc"
 %include "long.inc"
