@@ -149,11 +149,15 @@ Result<void> Vm::boot() {
                                            .memory_map = board_->memory_map().e820(),
                                            .rsdp = rsdp},
                                           memory_));
-    Vcpu& boot_processor = lifecycle_->vcpus().vcpu(0);
-    x86::RegisterState state;
-    boot_processor.get_state(state);
-    loader::apply(entry, state);
-    return boot_processor.set_state(state);
+    VcpuGroup& vcpus = lifecycle_->vcpus();
+    for (unsigned i = 0; i < vcpus.size(); ++i) {
+        x86::RegisterState state;
+        vcpus.vcpu(i).get_state(state);
+        loader::apply_firmware_state(state);
+        if (i == 0) loader::apply(entry, state);
+        TRY(vcpus.vcpu(i).set_state(state));
+    }
+    return {};
 }
 
 Result<void> Vm::restart() {
