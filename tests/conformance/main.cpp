@@ -140,10 +140,12 @@ int run(const Options& options) {
                     report.empty() ? "agrees" : "differs:", test.listing.c_str(), report.c_str());
         print_before(test);
     }
-    std::printf("conformance: seed %llu, %llu cases, %llu differ; native vectors:",
-                static_cast<unsigned long long>(options.seed),
-                static_cast<unsigned long long>(last - first),
-                static_cast<unsigned long long>(failed));
+    std::printf(
+        "conformance: seed %llu, %llu cases of %zu instructions in %zu forms, "
+        "%llu differ; native vectors:",
+        static_cast<unsigned long long>(options.seed),
+        static_cast<unsigned long long>(last - first), generator.instructions(), generator.forms(),
+        static_cast<unsigned long long>(failed));
     for (const auto& [vector, count] : vectors)
         std::printf(" %u:%llu", vector, static_cast<unsigned long long>(count));
     std::printf("\n");

@@ -41,8 +41,9 @@ x86::Segment source_segment(const Op* op) {
     return static_cast<x86::Segment>(op->segment);
 }
 
-// One element each. False: a fault is pending and nothing has changed. `more` is what REPE and
-// REPNE decide on.
+// One element each by element(); false: a fault is pending and nothing has changed. Several at once
+// by run(), which gives how many it did.
+
 // Where no host instruction does several elements at once.
 struct OneByOne {
     template <class T>
