@@ -17,7 +17,8 @@ CharStreamConfig stdio_config(Console::Events events) {
         config.leave_key = Console::kLeaveKey;
         config.on_leave = std::move(events.leave);
     }
-    config.on_output_lost = std::move(events.output_lost);
+    // A terminal that is lost sends SIGHUP, which ends the run by itself.
+    if (::isatty(STDOUT_FILENO) == 0) config.on_output_lost = std::move(events.output_lost);
     return config;
 }
 

@@ -19,7 +19,7 @@ public:
 
     struct Events {
         std::function<void()> leave;  // the leave key was typed at a terminal; the poller's thread
-        // Standard output cannot be written any more; any thread.
+        // Standard output, no terminal, cannot be written any more; any thread.
         std::function<void(const std::string& why)> output_lost;
     };
     static Result<std::unique_ptr<Console>> create(const ConsoleChoice& choice, Poller& poller,

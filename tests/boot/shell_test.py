@@ -31,7 +31,7 @@ ONLY_QEMU = {
 ONLY_BANYAN = {
     "pcid": "TCG has none", "invpcid": "TCG has none", "invpcid_single": "the kernel's word for pcid with invpcid",
     "x2apic": "TCG of QEMU 7.2 has none", "tsc_deadline_timer": "as x2apic", "sha_ni": "as x2apic", "rdseed": "as x2apic",
-    "rdpid": "as x2apic", "xsavec": "as x2apic", "tsc_adjust": "as x2apic", "topoext": "as x2apic",
+    "rdpid": "as x2apic", "xsaveerptr": "as x2apic", "xsavec": "as x2apic", "tsc_adjust": "as x2apic", "topoext": "as x2apic",
     "constant_tsc": "the invariant counter", "nonstop_tsc": "the invariant counter",
     "tsc_known_freq": "told by the paravirtual leaves, which TCG does not offer",
     "ibrs_enhanced": "an interpreter does not speculate; TCG says nothing of it",

@@ -6,8 +6,6 @@
 
 namespace banyan::interp {
 
-using x86::Activity;
-
 void Cpu::get_state(x86::RegisterState& state) const {
     std::copy_n(gpr.begin(), state.gpr.size(), state.gpr.begin());
     state.rip = rip;
