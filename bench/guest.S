@@ -207,13 +207,13 @@ loop_\name:
     END_WORKLOAD vector             /* 8 and 2 */
 
     /* Exceptions' cheapest relative: instructions that leave the fast path. Reads of the serial port's scratch register. */
-    WORKLOAD port, 300000, 4
+    WORKLOAD port, 1000000, 4
     movl $COM1 + 7, %edx
     inb %dx, %al
     END_WORKLOAD port               /* 2 and 2 */
 
     /* rep movsb and movsq: bytes moved, not instructions. */
-    WORKLOAD copy, 2000, 131072
+    WORKLOAD copy, 4000, 131072
     leaq source(%rip), %rsi
     leaq target(%rip), %rdi
     movl $65536, %ecx

@@ -8,15 +8,16 @@ namespace banyan {
 
 namespace {
 
-CharStreamConfig stdio_config(std::function<void()> on_leave) {
+CharStreamConfig stdio_config(Console::Events events) {
     CharStreamConfig config;
     config.name = "standard output";
     config.in = StreamFd::borrow(STDIN_FILENO, StreamFd::Direction::in);
     config.out = StreamFd::borrow(STDOUT_FILENO, StreamFd::Direction::out);
     if (::isatty(STDIN_FILENO) != 0) {
         config.leave_key = Console::kLeaveKey;
-        config.on_leave = std::move(on_leave);
+        config.on_leave = std::move(events.leave);
     }
+    config.on_output_lost = std::move(events.output_lost);
     return config;
 }
 
@@ -32,13 +33,13 @@ CharStreamConfig pty_config(Pty& pty) {
 }  // namespace
 
 Result<std::unique_ptr<Console>> Console::create(const ConsoleChoice& choice, Poller& poller,
-                                                 std::function<void()> on_leave) {
+                                                 Events events) {
     auto console = std::make_unique<Console>();
     switch (choice.kind) {
         case ConsoleKind::none: break;
         case ConsoleKind::stdio:
             console->stream_ =
-                std::make_unique<CharStream>(poller, stdio_config(std::move(on_leave)));
+                std::make_unique<CharStream>(poller, stdio_config(std::move(events)));
             break;
         case ConsoleKind::pty: {
             TRY_ASSIGN(pty, open_pty());

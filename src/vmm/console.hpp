@@ -17,9 +17,13 @@ class Console {
 public:
     static constexpr uint8_t kLeaveKey = 0x1D;  // Ctrl-]
 
-    // `on_leave`: the leave key was typed at a terminal. On the poller's thread.
+    struct Events {
+        std::function<void()> leave;  // the leave key was typed at a terminal; the poller's thread
+        // Standard output cannot be written any more; any thread.
+        std::function<void(const std::string& why)> output_lost;
+    };
     static Result<std::unique_ptr<Console>> create(const ConsoleChoice& choice, Poller& poller,
-                                                   std::function<void()> on_leave);
+                                                   Events events);
 
     CharPortConfig port();
     // The name of a pseudo-terminal; else empty.

@@ -80,14 +80,24 @@ void Lifecycle::ask(VmOutcome outcome) {
 }
 
 void Lifecycle::stop(std::string_view why) {
+    end_from_outside({.end = VmEnd::stopped,
+                      .message = fmt::format("the VM was ended: {}; the guest was not shut down, "
+                                             "power it off from inside to lose nothing",
+                                             why)});
+}
+
+void Lifecycle::lose_console(std::string_view why) {
+    end_from_outside({.end = VmEnd::failed,
+                      .message = fmt::format("write the console to standard output: {}; keep its "
+                                             "reader, or use --console file:PATH or none",
+                                             why)});
+}
+
+void Lifecycle::end_from_outside(VmOutcome outcome) {
     {
         const std::lock_guard lock(mutex_);
         if (stop_) return;
-        stop_ =
-            VmOutcome{.end = VmEnd::stopped,
-                      .message = fmt::format("the VM was ended: {}; the guest was not shut down, "
-                                             "power it off from inside to lose nothing",
-                                             why)};
+        stop_ = std::move(outcome);
     }
     asked_->notify();
 }

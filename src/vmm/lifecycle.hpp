@@ -40,8 +40,11 @@ public:
 
     void request(MachineEvent event, uint32_t value) override;
     void stop(std::string_view why);
+    // The console that the VM was started for is gone: ends the run as failed. From any thread.
+    void lose_console(std::string_view why);
 
 private:
+    void end_from_outside(VmOutcome outcome);
     Lifecycle(EventLoop& loop, LifecycleConfig config);
 
     void on_vcpu_exit(unsigned index, const Vcpu& vcpu, const Exit& exit) override;

@@ -1,55 +1,12 @@
 #include "vmm/lifecycle.hpp"
 
-#include <atomic>
 #include <gtest/gtest.h>
 #include <vector>
 
-#include "arch/x86/register_state.hpp"
+#include "vmm/testing/scripted_vcpu.hpp"
 
 namespace banyan {
 namespace {
-
-// A vCPU that does what a list of steps says; when the list is at its end it halts for good.
-class ScriptedVcpu final : public Vcpu {
-public:
-    using Step = std::function<Exit(ScriptedVcpu&)>;
-
-    ScriptedVcpu(VcpuWaker& waker, std::vector<Step> steps)
-        : waker_(waker), steps_(std::move(steps)) {}
-
-    Exit run() override {
-        if (kicked_.exchange(false)) return {ExitReason::interrupted};
-        work_ = false;
-        if (next_ == steps_.size()) return {ExitReason::halted};
-        return steps_[next_++](*this);
-    }
-    void kick() override { kicked_ = true; }
-    bool has_work() const override { return work_; }
-    VcpuSignals& signals() override { std::abort(); }
-    void get_state(x86::RegisterState& state) const override { state.rip = 0x1234; }
-    Result<void> set_state(const x86::RegisterState&) override { return {}; }
-    void reset() override { next_ = 0; }
-    uint64_t instructions() const override { return next_; }
-
-    // What an interrupt does.
-    void give_work() {
-        work_ = true;
-        waker_.wake();
-    }
-    // Stays in the guest until it is kicked.
-    Exit spin() {
-        while (!kicked_.exchange(false))
-            std::this_thread::yield();
-        return {ExitReason::interrupted};
-    }
-
-private:
-    VcpuWaker& waker_;
-    const std::vector<Step> steps_;
-    std::atomic<size_t> next_{0};
-    std::atomic<bool> kicked_{false};
-    std::atomic<bool> work_{false};
-};
 
 class LifecycleTest : public testing::Test {
 protected:
@@ -146,6 +103,18 @@ TEST_F(LifecycleTest, AStopEndsWith4AlthoughTheGuestSpins) {
     EXPECT_EQ(outcome.message,
               "the VM was ended: SIGTERM; the guest was not shut down, power it off from inside to "
               "lose nothing");
+}
+
+TEST_F(LifecycleTest, ALostConsoleEndsWith1) {
+    const VmOutcome outcome = run({{[this](ScriptedVcpu& vcpu) {
+        lifecycle->lose_console("Broken pipe");
+        return vcpu.spin();
+    }}});
+
+    EXPECT_EQ(exit_status(outcome), 1);
+    EXPECT_EQ(outcome.message,
+              "write the console to standard output: Broken pipe; keep its reader, or use "
+              "--console file:PATH or none");
 }
 
 TEST_F(LifecycleTest, AStopWakesAHaltedVcpu) {

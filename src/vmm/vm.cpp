@@ -91,8 +91,12 @@ Result<void> Vm::create_back_ends(EventLoop& loop) {
         TRY_ASSIGN(file, CharFile::create(config_.debugcon, "write the debug console to"));
         debugcon_ = std::move(file);
     }
-    TRY_ASSIGN(console,
-               Console::create(config_.console, loop, [this] { stop("Ctrl-] was typed"); }));
+    TRY_ASSIGN(
+        console,
+        Console::create(
+            config_.console, loop,
+            {.leave = [this] { stop("Ctrl-] was typed"); },
+             .output_lost = [this](const std::string& why) { lifecycle_->lose_console(why); }}));
     console_ = std::move(console);
     return {};
 }
@@ -145,11 +149,15 @@ Result<void> Vm::boot() {
                                            .memory_map = board_->memory_map().e820(),
                                            .rsdp = rsdp},
                                           memory_));
-    Vcpu& boot_processor = lifecycle_->vcpus().vcpu(0);
-    x86::RegisterState state;
-    boot_processor.get_state(state);
-    loader::apply(entry, state);
-    return boot_processor.set_state(state);
+    VcpuGroup& vcpus = lifecycle_->vcpus();
+    for (unsigned i = 0; i < vcpus.size(); ++i) {
+        x86::RegisterState state;
+        vcpus.vcpu(i).get_state(state);
+        loader::apply_firmware_state(state);
+        if (i == 0) loader::apply(entry, state);
+        TRY(vcpus.vcpu(i).set_state(state));
+    }
+    return {};
 }
 
 Result<void> Vm::restart() {

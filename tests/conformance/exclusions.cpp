@@ -144,9 +144,22 @@ bool touches_segments(const ZydisDecodedInstruction& instruction,
 
 }  // namespace
 
+uint32_t simd_flags_ignored(ZydisMnemonic mnemonic) {
+    constexpr uint32_t kAll = 0x3F;
+    constexpr uint32_t kPrecision = 0x20;
+    switch (mnemonic) {
+        case ZYDIS_MNEMONIC_DPPS:
+        case ZYDIS_MNEMONIC_DPPD:
+        case ZYDIS_MNEMONIC_VDPPS:
+        case ZYDIS_MNEMONIC_VDPPD: return kAll;
+        default: return kPrecision;
+    }
+}
+
 bool is_allowed(const ZydisDecodedInstruction& instruction, const ZydisDecodedOperand* operands) {
     return is_offered(instruction.meta.isa_set) && !leaves_the_case(instruction) &&
-           !shows_the_environment(instruction.mnemonic) && !differs_by_vendor(instruction) && !touches_segments(instruction, operands);
+           !shows_the_environment(instruction.mnemonic) && !differs_by_vendor(instruction) &&
+           !touches_segments(instruction, operands);
 }
 
 }  // namespace banyan::conformance

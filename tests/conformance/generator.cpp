@@ -201,6 +201,16 @@ bool Generator::aim_memory(const Picked& picked, Registers& registers, uint16_t&
     return true;
 }
 
+void Generator::note_coverage(const ZydisDecodedInstruction& instruction) {
+    const bool in_register = instruction.raw.modrm.mod == 3;
+    mnemonics_.insert(instruction.mnemonic);
+    forms_.insert((uint64_t{instruction.mnemonic} << 32) | (uint64_t{instruction.opcode} << 24) |
+                  (uint64_t{instruction.operand_width} << 12) |
+                  (static_cast<uint64_t>(instruction.encoding) << 8) |
+                  (static_cast<uint64_t>(instruction.avx.vector_length) / 128 << 4) |
+                  (in_register ? 1U : 0U));
+}
+
 TestCase Generator::make(uint64_t number) {
     random_.seed(seed_ * 0x9E3779B97F4A7C15 + number);
     TestCase test;
@@ -230,6 +240,8 @@ TestCase Generator::make(uint64_t number) {
                                         picked.instruction.operand_count_visible, text,
                                         sizeof(text), kCodePage + test.code.size(), nullptr);
         test.listing += std::string("    ") + text + "\n";
+        note_coverage(picked.instruction);
+        test.simd_flags_ignored |= simd_flags_ignored(picked.instruction.mnemonic);
         test.code.insert(test.code.end(), picked.bytes.begin(), picked.bytes.end());
         ++made;
     }

@@ -5,6 +5,7 @@
 #include <Zydis/Zydis.h>
 #include <cstdint>
 #include <random>
+#include <set>
 
 #include "conformance/test_case.hpp"
 
@@ -16,6 +17,11 @@ public:
 
     // Case `number` of this seed: the same whatever was made before.
     TestCase make(uint64_t number);
+
+    // What the cases so far held: instructions, and their forms (encoding, operand width, register
+    // or memory).
+    size_t instructions() const { return mnemonics_.size(); }
+    size_t forms() const { return forms_.size(); }
 
 private:
     struct Picked {
@@ -37,7 +43,11 @@ private:
     void put_float_patterns(std::byte* to, size_t size);
     bool aim_memory(const Picked& picked, Registers& registers, uint16_t& pinned);
 
+    void note_coverage(const ZydisDecodedInstruction& instruction);
+
     uint64_t seed_;
+    std::set<ZydisMnemonic> mnemonics_;
+    std::set<uint64_t> forms_;
     std::mt19937_64 random_;
     ZydisDecoder decoder_{};
 };

@@ -29,10 +29,9 @@ struct Registers {
 struct TestCase {
     std::vector<uint8_t> code;
     Registers before;
-    std::vector<std::byte> data;  // kDataSize bytes
-    std::string listing;          // the instructions, for people
-    uint32_t flags_ignored =
-        0;  // left undefined by some instruction of the case, see exclusions.hpp
+    std::vector<std::byte> data;      // kDataSize bytes
+    std::string listing;              // the instructions, for people
+    uint32_t simd_flags_ignored = 0;  // of MXCSR, where #XM ends the case: exclusions.hpp
 };
 
 // INT3 at the end of the code gives vector 3: the case ran through.

@@ -1,4 +1,5 @@
 ; 4-level paging with 4 KiB, 2 MiB and 1 GiB pages, NX and PCIDs: Intel SDM vol. 3 sections 4.5 and 4.10.
+; qemu: TCG reports RSVD without P, and read-modify-write as a read
 %include "common.inc"
 %include "long.inc"
 

@@ -116,7 +116,7 @@ Result<DiskFile> parse_disk(const std::string& text) {
         const std::string option = "--disk " + key;
         if (key == "format" || key == "bus") {
             if (value == (key == "format" ? "raw" : "virtio")) continue;
-            return not_yet(option + "=" + value);
+            return not_yet(fmt::format("{}={}", option, value));
         }
         if (key == "readonly") {
             TRY_ASSIGN(read_only, parse_switch(option, value));

@@ -38,7 +38,8 @@ struct MsrState {
     uint64_t tsc_aux = 0;
     uint64_t misc_enable = 1;  // fast strings
     uint64_t spec_ctrl = 0;
-    uint64_t mtrr_def_type = 0;
+    // On, write-back: as firmware leaves it, for guests that are started without one.
+    uint64_t mtrr_def_type = 0x806;
     std::array<uint64_t, 16> mtrr_variable{};  // base and mask of eight ranges
     std::array<uint64_t, 11> mtrr_fixed{};
     uint64_t kvm_wall_clock = 0;

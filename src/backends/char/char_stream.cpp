@@ -63,6 +63,10 @@ void CharStream::want_writable(bool wanted) {
 
 void CharStream::lose_output(int error_number) {
     if (output_lost_.exchange(true)) return;
+    if (config_.on_output_lost) {
+        config_.on_output_lost(errno_text(error_number));
+        return;
+    }
     LOG_WARNING("console", "%s cannot be written: %s; its output is dropped from now on",
                 config_.name.c_str(), errno_text(error_number).c_str());
 }

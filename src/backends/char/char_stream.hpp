@@ -27,6 +27,9 @@ struct CharStreamConfig {
     // This key is not passed on; it calls on_leave, on the poller's thread.
     std::optional<uint8_t> leave_key = std::nullopt;
     std::function<void()> on_leave = {};
+    // The output cannot be written any more, for this reason. Called once, on the thread that
+    // wrote. Without it a warning is logged.
+    std::function<void(const std::string& why)> on_output_lost = {};
 };
 
 // Input is read ahead of the guest, up to kTypeAhead bytes, so that the leave key is seen although

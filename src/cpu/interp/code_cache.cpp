@@ -59,6 +59,8 @@ Block* CodeCache::find(uint64_t gpa, Mode mode, uint64_t linear) {
     if (found == blocks_.end()) return nullptr;
     for (Block* b = found->second; b != nullptr; b = b->next_in_hash) {
         if (b->gpa != gpa || b->rip != cpu_.rip || !(b->mode == mode)) continue;
+        // Decoded by a code segment that goes further than this one.
+        if (!cpu_.within_code_limit(b->rip + b->length - 1)) continue;
         if (b->second_gpa == Block::kNoPage) return b;
         // The second page is looked up each time: it may be another one in this address space.
         Translation second;

@@ -47,6 +47,13 @@ public:
 
     // Linear addresses mean something else now.
     void forget_linear() { ++epoch_; }
+    // Blocks were checked against the base and the limit of their code segment.
+    void use_code_segment(uint64_t base, uint32_t limit) {
+        if (base == segment_base_ && limit == segment_limit_) return;
+        segment_base_ = base;
+        segment_limit_ = limit;
+        forget_linear();
+    }
     // Guest-physical bytes changed: drops the blocks that hold any of them.
     void invalidate(uint64_t gpa, uint64_t length);
     // Do this vCPU's blocks hold code of this page?
@@ -102,6 +109,8 @@ private:
     Block scratch_block_;
     std::vector<Op> ops_;  // being decoded
     Statistics statistics_;
+    uint64_t segment_base_ = 0;
+    uint32_t segment_limit_ = 0;
 };
 
 // Decodes the instruction at `bytes` (at most 15 of `available`). Returns its length and fills op;

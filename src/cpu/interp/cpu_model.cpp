@@ -105,6 +105,7 @@ constexpr FeatureBit kFeatureBits[] = {
     {Feature::pdpe1gb, 0x80000001, 0, Output::edx, 26, Level::system, false},
     {Feature::rdtscp, 0x80000001, 0, Output::edx, 27, Level::system, false},
     {Feature::long_mode, 0x80000001, 0, Output::edx, 29, Level::system, false},
+    {Feature::xsaveerptr, 0x80000008, 0, Output::ebx, 2, Level::max, true},
 };
 
 bool host_has(const FeatureBit& f) {

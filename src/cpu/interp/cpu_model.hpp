@@ -57,6 +57,7 @@ enum class Feature : uint8_t {
     pdpe1gb,
     rdtscp,
     long_mode,
+    xsaveerptr,
     count
 };
 

@@ -196,7 +196,7 @@ CpuidResult CpuModel::address_sizes() const {
     CpuidResult r;
     r.eax = physical_address_bits() | kLinearBits << 8;
     if (is_amd()) {
-        r.ebx = kAmdSsbNo | kAmdBtcNo;
+        r.ebx = feature_word(0x80000008, 0, Output::ebx) | kAmdSsbNo | kAmdBtcNo;
         r.ecx = ((cpu_count_ - 1) & 0xFF) | core_id_bits() << 12;
     }
     return r;

@@ -41,8 +41,17 @@ x86::Segment source_segment(const Op* op) {
     return static_cast<x86::Segment>(op->segment);
 }
 
-// One element each. False: a fault is pending and nothing has changed. `more` is what REPE and
-// REPNE decide on.
+// One element each by element(); false: a fault is pending and nothing has changed. Several at once
+// by run(), which gives how many it did.
+
+// Where no host instruction does several elements at once.
+struct OneByOne {
+    template <class T>
+    static uint64_t run(Cpu&, const Op*, uint64_t) {
+        return 0;
+    }
+};
+
 struct Movs {
     static constexpr bool kCompares = false;
     template <class T>
@@ -72,7 +81,7 @@ struct Stos {
     static uint64_t run(Cpu& cpu, const Op* op, uint64_t count);
 };
 
-struct Lods {
+struct Lods : OneByOne {
     static constexpr bool kCompares = false;
     template <class T>
     static bool element(Cpu& cpu, const Op* op) {
@@ -83,13 +92,9 @@ struct Lods {
         step_index<T>(cpu, op, x86::kRsi);
         return true;
     }
-    template <class T>
-    static uint64_t run(Cpu&, const Op*, uint64_t) {
-        return 0;
-    }
 };
 
-struct Cmps {
+struct Cmps : OneByOne {
     static constexpr bool kCompares = true;
     template <class T>
     static bool element(Cpu& cpu, const Op* op) {
@@ -105,13 +110,9 @@ struct Cmps {
         step_index<T>(cpu, op, x86::kRdi);
         return true;
     }
-    template <class T>
-    static uint64_t run(Cpu&, const Op*, uint64_t) {
-        return 0;
-    }
 };
 
-struct Scas {
+struct Scas : OneByOne {
     static constexpr bool kCompares = true;
     template <class T>
     static bool element(Cpu& cpu, const Op* op) {
@@ -120,10 +121,6 @@ struct Scas {
         sub<T>(cpu.get<T>(0), b, cpu.arith);
         step_index<T>(cpu, op, x86::kRdi);
         return true;
-    }
-    template <class T>
-    static uint64_t run(Cpu&, const Op*, uint64_t) {
-        return 0;
     }
 };
 

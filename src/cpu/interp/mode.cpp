@@ -80,7 +80,6 @@ void Cpu::set_rflags(uint64_t value) {
 
 void Cpu::mode_changed() {
     mode.bits = code_bits(*this) | vector_bits(*this) | debug_bits(*this);
-    const uint64_t old_code_base = base[x86::kCs];
     for (unsigned i = 0; i < x86::kSegmentCount; ++i)
         base[i] = seg[i].base;
     if (code64()) {
@@ -89,7 +88,7 @@ void Cpu::mode_changed() {
     } else {
         stack_mask = mode.has(Mode::kStack32) ? 0xFFFFFFFF : 0xFFFF;
     }
-    if (base[x86::kCs] != old_code_base) code->forget_linear();
+    code->use_code_segment(base[x86::kCs], seg[x86::kCs].limit);
 
     if (cpl == 3) {
         view = View::user;

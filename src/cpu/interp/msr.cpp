@@ -17,7 +17,7 @@ uint64_t guest_tsc(const Cpu& cpu) {
 namespace {
 
 bool is_apic(uint32_t index) {
-    return index == x86::kMsrApicBase || index == x86::kMsrTscDeadline ||
+    return index == x86::kMsrApicBase ||
            (index >= x86::kMsrX2ApicFirst && index <= x86::kMsrX2ApicLast);
 }
 
@@ -83,11 +83,35 @@ bool write_efer(Cpu& cpu, uint64_t value) {
     return true;
 }
 
+bool read_apic(Cpu& cpu, uint32_t index, uint64_t& value) {
+    return cpu.wiring.interrupts != nullptr && cpu.wiring.interrupts->read_apic_msr(index, value);
+}
+bool write_apic(Cpu& cpu, uint32_t index, uint64_t value) {
+    return cpu.wiring.interrupts != nullptr && cpu.wiring.interrupts->write_apic_msr(index, value);
+}
+
+// The APIC compares the deadline with the machine's counter; 0 stands for "none".
+bool read_deadline(Cpu& cpu, uint64_t& value) {
+    if (!read_apic(cpu, x86::kMsrTscDeadline, value)) return false;
+    if (value != 0) value += cpu.msr.tsc_offset;
+    return true;
+}
+bool write_deadline(Cpu& cpu, uint64_t value) {
+    const uint64_t machine = value - cpu.msr.tsc_offset;
+    if (value == 0) return write_apic(cpu, x86::kMsrTscDeadline, 0);
+    return write_apic(cpu, x86::kMsrTscDeadline, machine != 0 ? machine : 1);
+}
+
 // A write to the counter moves TSC_ADJUST along, and the other way round: Intel SDM vol. 3
-// section 18.17.3.
+// section 18.17.3. An armed deadline stays at its value of the guest's counter.
 void move_tsc(Cpu& cpu, uint64_t by) {
+    uint64_t deadline = 0;
+    const bool armed = read_deadline(cpu, deadline) && deadline != 0;
     cpu.msr.tsc_offset += by;
     cpu.msr.tsc_adjust += by;
+    if (armed && !write_deadline(cpu, deadline)) {
+        LOG_LIMITED(LogLevel::warning, "cpu", "the APIC refuses the deadline it had");
+    }
     update_kvm_clock(cpu);
 }
 
@@ -118,15 +142,14 @@ bool unknown(const char* what, uint32_t index) {
 }  // namespace
 
 bool read_msr(Cpu& cpu, uint32_t index, uint64_t& value) {
-    if (is_apic(index))
-        return cpu.wiring.interrupts != nullptr &&
-               cpu.wiring.interrupts->read_apic_msr(index, value);
+    if (is_apic(index)) return read_apic(cpu, index, value);
     if (const uint64_t* const plain = plain_register(cpu, index)) {
         value = *plain;
         return true;
     }
     switch (index) {
         case x86::kMsrTsc: value = guest_tsc(cpu); return true;
+        case x86::kMsrTscDeadline: return read_deadline(cpu, value);
         case x86::kMsrMcgCap: value = 0; return true;  // no banks
         case x86::kMsrMcgStatus: value = 0; return true;
         case x86::kMsrMicrocodeRevision: value = microcode_revision(cpu); return true;
@@ -140,11 +163,10 @@ bool read_msr(Cpu& cpu, uint32_t index, uint64_t& value) {
 }
 
 bool write_msr(Cpu& cpu, uint32_t index, uint64_t value) {
-    if (is_apic(index))
-        return cpu.wiring.interrupts != nullptr &&
-               cpu.wiring.interrupts->write_apic_msr(index, value);
+    if (is_apic(index)) return write_apic(cpu, index, value);
     switch (index) {
         case x86::kMsrTsc: move_tsc(cpu, value - guest_tsc(cpu)); return true;
+        case x86::kMsrTscDeadline: return write_deadline(cpu, value);
         case x86::kMsrTscAdjust: move_tsc(cpu, value - cpu.msr.tsc_adjust); return true;
         case x86::kMsrTscAux: return value >> 32 == 0 && write_plain(cpu, index, value);
         case x86::kMsrEfer: return write_efer(cpu, value);

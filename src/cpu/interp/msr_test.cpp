@@ -128,6 +128,29 @@ TEST_F(Msr, ApicRegistersGoToApic) {
     EXPECT_FALSE(write(x86::kMsrX2ApicFirst, 0));  // the fake knows none
 }
 
+TEST_F(Msr, DeadlineIsOfTheGuestsCounter) {
+    ASSERT_TRUE(write(x86::kMsrTsc, 1'000'000));  // the machine's counter is 0
+    ASSERT_TRUE(write(x86::kMsrTscDeadline, 1'000'500));
+    EXPECT_EQ(m_.interrupts.deadline(), 500U);
+
+    ASSERT_TRUE(write(x86::kMsrTscAdjust, 0));
+
+    EXPECT_EQ(m_.interrupts.deadline(), 1'000'500U);
+    EXPECT_EQ(read(x86::kMsrTscDeadline), 1'000'500U);
+    ASSERT_TRUE(write(x86::kMsrTscDeadline, 0));
+    EXPECT_EQ(m_.interrupts.deadline(), 0U);
+}
+
+TEST_F(Msr, DisabledApicVanishesFromCpuid) {
+    m_.code({0xB8, 1, 0, 0, 0, 0x0F, 0xA2, 0x89, 0xD6,  // mov eax, 1; cpuid; mov esi, edx
+             0xF4});
+    ASSERT_TRUE(write(x86::kMsrApicBase, 0xFEE00100));
+
+    m_.run();
+
+    EXPECT_EQ(m_.cpu().gpr[x86::kRsi] >> 9 & 1, 0U);
+}
+
 TEST_F(Msr, PvEoiGoesToApic) {
     EXPECT_TRUE(write(x86::kMsrKvmPvEoiEn, 0x5001));
 

@@ -25,9 +25,21 @@ void op_hlt(Cpu& cpu, const Op* op) {
     cpu.finish(op);
 }
 
+// The feature bit of the APIC is off while IA32_APIC_BASE disables it: Intel SDM vol. 3 section
+// 11.4.3.
+bool apic_disabled(const Cpu& cpu) {
+    constexpr uint64_t kEnabled = 1U << 11;
+    uint64_t base = kEnabled;
+    return cpu.wiring.interrupts != nullptr &&
+           cpu.wiring.interrupts->read_apic_msr(x86::kMsrApicBase, base) && (base & kEnabled) == 0;
+}
+
 void op_cpuid(Cpu& cpu, const Op* op) {
-    const CpuidResult result = cpu.model.cpuid(low(cpu.gpr[x86::kRax]), low(cpu.gpr[x86::kRcx]),
-                                               cpu.wiring.index, cpu.cr4, cpu.xcr0);
+    constexpr uint32_t kApic = 1U << 9;
+    const uint32_t leaf = low(cpu.gpr[x86::kRax]);
+    CpuidResult result =
+        cpu.model.cpuid(leaf, low(cpu.gpr[x86::kRcx]), cpu.wiring.index, cpu.cr4, cpu.xcr0);
+    if (leaf == 1 && apic_disabled(cpu)) result.edx &= ~kApic;
     cpu.gpr[x86::kRax] = result.eax;
     cpu.gpr[x86::kRbx] = result.ebx;
     cpu.gpr[x86::kRcx] = result.ecx;

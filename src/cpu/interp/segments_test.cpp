@@ -143,11 +143,12 @@ TEST(Shadow, InterruptWaitsForInstructionAfterMovSs) {
     m.cpu().seg[x86::kDs].base = 0x200000;  // beyond memory
     m.cpu().system_flags |= x86::kIf;
     m.cpu().mode_changed();
+    m.io.mmio_value = 0x3000;
     m.io.on_mmio_read = [&] {
         m.interrupts.request(0x40);
         m.cpu().post(kEventInterrupt);
     };
-    m.code({0x8E, 0x16, 0, 0,  // mov ss, [0]: FFFF
+    m.code({0x8E, 0x16, 0, 0,  // mov ss, [0]
             0xBC, 0x00, 0x04,  // mov sp, 0x400
             0x43, 0xF4});      // inc bx
 

@@ -3,11 +3,13 @@
 // after run() RIP tells which one was entered.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <functional>
 #include <initializer_list>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "cpu/interp/code_cache.hpp"
@@ -35,12 +37,17 @@ public:
     }
     uint64_t mmio_read(Gpa, unsigned) override {
         if (on_mmio_read) on_mmio_read();
-        return ~uint64_t{0};
+        return mmio_value;
     }
     void mmio_write(Gpa, unsigned, uint64_t) override {}
 
     std::function<void()> on_mmio_read;
+    uint64_t mmio_value = ~uint64_t{0};
 
+    void forget() {
+        reads_ = 0;
+        writes_.clear();
+    }
     unsigned reads() const { return reads_; }
     const std::vector<Write>& writes() const { return writes_; }
 
@@ -61,12 +68,12 @@ public:
     uint8_t read_cr8() const override { return cr8_; }
     void write_cr8(uint8_t priority) override { cr8_ = priority; }
     bool read_apic_msr(uint32_t index, uint64_t& value) override {
-        value = apic_base_;
-        return index == x86::kMsrApicBase;
+        value = index == x86::kMsrTscDeadline ? deadline_ : apic_base_;
+        return index == x86::kMsrTscDeadline || index == x86::kMsrApicBase;
     }
     bool write_apic_msr(uint32_t index, uint64_t value) override {
-        apic_base_ = value;
-        return index == x86::kMsrApicBase;
+        (index == x86::kMsrTscDeadline ? deadline_ : apic_base_) = value;
+        return index == x86::kMsrTscDeadline || index == x86::kMsrApicBase;
     }
     bool set_pv_eoi(uint64_t msr) override {
         pv_eoi_ = msr;
@@ -75,11 +82,13 @@ public:
     uint64_t pv_eoi() const override { return pv_eoi_; }
 
     void request(uint8_t vector) { vector_ = vector; }
+    uint64_t deadline() const { return deadline_; }
 
 private:
     std::optional<uint8_t> vector_;
     uint8_t cr8_ = 0;
     uint64_t apic_base_ = 0xFEE00900;
+    uint64_t deadline_ = 0;
     uint64_t pv_eoi_ = 0;
 };
 
@@ -109,13 +118,21 @@ public:
         void* start = bytes_.data();
         size_t space = bytes_.size();
         auto* aligned = static_cast<std::byte*>(std::align(kPageSize, kMemorySize, start, space));
-        BANYAN_ASSERT(
-            memory.add_region(Gpa{0}, {aligned, kMemorySize}, MemoryKind::ram).has_value());
+        ram_ = {aligned, kMemorySize};
+        BANYAN_ASSERT(memory.add_region(Gpa{0}, ram_, MemoryKind::ram).has_value());
         coherence_ = std::make_unique<CodeCoherence>(memory);
         const VcpuWiring wiring{.index = 0, .io = &io, .interrupts = &interrupts};
         cpu_ = std::make_unique<Cpu>(wiring, memory, clock, model_, *coherence_);
+        clear();
+    }
+
+    // All as new, but for the devices.
+    void clear() {
+        std::fill(ram_.begin(), ram_.end(), std::byte{0});
         for (uint64_t vector = 0; vector < 256; ++vector)
             put<uint8_t>(kHandlers + vector * 16, kHlt);
+        cpu_->reset(false);
+        io.forget();
     }
 
     Cpu& cpu() { return *cpu_; }
@@ -263,6 +280,7 @@ private:
     void start(const x86::RegisterState& state) { cpu_->set_state(state); }
 
     std::vector<std::byte> bytes_;
+    std::span<std::byte> ram_;
     CpuModel model_;
     std::unique_ptr<CodeCoherence> coherence_;
     std::unique_ptr<Cpu> cpu_;

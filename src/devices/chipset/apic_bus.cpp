@@ -1,6 +1,5 @@
 #include "devices/chipset/apic_bus.hpp"
 
-#include <algorithm>
 #include <limits>
 
 #include "devices/chipset/local_apic.hpp"

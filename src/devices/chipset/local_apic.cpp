@@ -2,8 +2,9 @@
 // local_apic_registers.cpp, saved state in local_apic_state.cpp.
 #include "devices/chipset/local_apic.hpp"
 
-#include <algorithm>
 #include <cstdio>
+
+#include "support/assert.hpp"
 
 namespace banyan {
 
@@ -17,6 +18,7 @@ LocalApic::LocalApic(const Wiring& wiring)
       host_timer_(wiring.timers.create_timer(*this, 0)),
       timer_(wiring.clock),
       pv_eoi_(wiring.memory) {
+    BANYAN_ASSERT(wiring.physical_address_bits <= 52);
     const int length = std::snprintf(name_.data(), name_.size(), "local_apic%u", id_);
     name_length_ = static_cast<size_t>(length);
     {
@@ -146,24 +148,31 @@ bool LocalApic::ext_int_pending() const {
 // An ExtINT interrupt is not subject to the processor priority (Intel SDM 11.8.4) and comes first.
 std::optional<uint8_t> LocalApic::acknowledge_interrupt() {
     Outbox out;
+    std::optional<uint8_t> vector;
     bool ext_int = false;
     {
         MutexLock lock(mutex_);
         catch_up(out);
         ext_int = ext_int_pending();
         state_.ext_int_message = false;
+        if (!ext_int) vector = take_vector();
         publish(out);
     }
-    std::optional<uint8_t> vector;
-    if (ext_int && ext_int_->pending()) vector = ext_int_->acknowledge();
-    if (!vector) {
-        MutexLock lock(mutex_);
-        vector = take_vector();
-        publish(out);
-        // A vCPU that gets nothing asks again only when it is told to.
-        out.interrupt |= !vector && interrupt_pending();
-    }
+    if (ext_int) vector = acknowledge_ext_int(out);
     send(out);
+    return vector;
+}
+
+// The 8259s' request may have gone away: then the APIC's own interrupts have their turn.
+std::optional<uint8_t> LocalApic::acknowledge_ext_int(Outbox& out) {
+    if (ext_int_->pending()) {
+        if (const auto vector = ext_int_->acknowledge()) return vector;
+    }
+    MutexLock lock(mutex_);
+    const auto vector = take_vector();
+    publish(out);
+    // A vCPU that gets nothing asks again only when it is told to.
+    out.interrupt |= !vector && interrupt_pending();
     return vector;
 }
 
@@ -190,7 +199,8 @@ void LocalApic::accept(const ApicInterrupt& interrupt) {
 }
 
 // Intel SDM 11.8.2. While disabled by software, only what does not go through the IRR
-// (11.4.7.2).
+// (11.4.7.2). INIT resets the registers here, on the sender's thread: a vCPU that has not seen the
+// signal yet runs on for a moment with an APIC that is as after INIT.
 void LocalApic::receive(const ApicInterrupt& interrupt, Outbox& out) {
     switch (interrupt.mode) {
         case DeliveryMode::fixed:

@@ -170,6 +170,7 @@ private:
     int deliverable_vector() const REQUIRES(mutex_);
     bool ext_int_pending() const REQUIRES(mutex_);
     std::optional<uint8_t> take_vector() REQUIRES(mutex_);
+    std::optional<uint8_t> acknowledge_ext_int(Outbox& out) EXCLUDES(mutex_);
 
     // Interrupts.
     void receive(const ApicInterrupt& interrupt, Outbox& out) REQUIRES(mutex_);

@@ -31,7 +31,7 @@ private:
 
 // `name` is what ps and top show; the kernel keeps 15 characters of it.
 template <class Body>
-std::thread start_thread(std::string name, Body body) {
+std::thread start_thread(const std::string& name, Body body) {
     const OutsideSignalsBlocked blocked;
     return std::thread([name = name.substr(0, 15), body = std::move(body)]() mutable {
         pthread_setname_np(pthread_self(), name.c_str());

@@ -136,8 +136,7 @@ Fadt make_fadt(const BoardDescription& board, Gpa facs, Gpa dsdt) {
     if (board.legacy_irq_chips) boot |= kLegacyDevices;
     if (board.keyboard) boot |= kKeyboardController;
     fadt.iapc_boot_arch = static_cast<uint16_t>(boot);
-    fadt.flags =
-        kWbinvd | kProcC1 | kNoFixedSleepButton | kRtcWakeNotFixed | kTimer32Bit | kResetRegister;
+    fadt.flags = kWbinvd | kProcC1 | kNoFixedSleepButton | kRtcWakeNotFixed | kResetRegister;
     fadt.minor_version = 4;
     return fadt;
 }

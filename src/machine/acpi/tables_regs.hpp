@@ -118,7 +118,6 @@ enum FadtFlag : uint32_t {
     kProcC1 = 1U << 2,
     kNoFixedSleepButton = 1U << 5,
     kRtcWakeNotFixed = 1U << 6,
-    kTimer32Bit = 1U << 8,
     kResetRegister = 1U << 10,
 };
 // Table 5-11 "Fixed ACPI Description Table Boot IA-PC Boot Architecture Flags".

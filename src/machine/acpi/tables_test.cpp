@@ -132,6 +132,7 @@ TEST(AcpiTables, FadtNamesThePortsOfTheChip) {
     EXPECT_EQ(fadt.reset_value, 6);
     EXPECT_EQ(fadt.sci_int, 9U);
     EXPECT_EQ(fadt.flags & (1U << 4), 0U) << "the power button is a fixed one";
+    EXPECT_EQ(fadt.flags & (1U << 8), 0U) << "the chip's timer has 24 bits";
     EXPECT_EQ(fadt.flags & (1U << 20), 0U) << "not hardware-reduced";
 }
 

@@ -1,6 +1,7 @@
 #include "machine/boards/board.hpp"
 
 #include <gtest/gtest.h>
+#include <thread>
 
 #include "machine/boards/board_testing.hpp"
 #include "snapshot/device_state_test.hpp"
@@ -263,6 +264,32 @@ TEST_P(BoardOfKind, DrainsItsDisksWhenItGoes) {
 
     EXPECT_EQ(machine.disk.in_flight(), 0U);
     EXPECT_EQ(driver.used(), 1);
+}
+
+// Two vCPUs at once, one of which moves a BAR that the other uses. The sanitizer looks for races;
+// here, that nobody waits for anybody for ever and that the machine still answers.
+TEST(BoardThreads, MayUseTheSameChips) {
+    TestMachine machine(BoardKind::pc, 2);
+    ASSERT_TRUE(machine.build());
+    ASSERT_TRUE(machine.board->prepare_direct_boot());
+    const uint64_t bar = machine.config_read(2, 0x10) & kBarMask;
+    const auto run = [&](unsigned cpu) {
+        CpuIo& io = machine.board->cpu_io(cpu);
+        for (unsigned i = 0; i < 500; ++i) {
+            io.port_write(0x3F9, 1, i & 2);  // the transmitter's interrupt on and off
+            io.mmio_write({MemoryMap::kEcam.start.value + (2 << 15) + 0x10}, 4,
+                          bar + (i % 2) * 0x100000);
+            (void)io.mmio_read({bar + 0x12}, 2);
+            io.mmio_write({0xFEE000F0}, 4, 0x1FF);
+            io.mmio_write({0xFEE00300}, 4, 0xC0040 + cpu);  // an IPI to the other
+            (void)machine.board->cpu_interrupts(cpu).acknowledge_interrupt();
+            io.mmio_write({0xFEE000B0}, 4, 0);
+        }
+    };
+    std::thread other(run, 1);
+    run(0);
+    other.join();
+    EXPECT_EQ(machine.config_read(2, 0), 0x10441AF4U);
 }
 
 TEST_P(BoardOfKind, PutsTablesWhereKernelsLook) {
