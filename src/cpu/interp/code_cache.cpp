@@ -98,6 +98,7 @@ Block* CodeCache::decode_block(uint64_t gpa, Mode mode, uint64_t linear) {
         const unsigned size = decode(code + length, static_cast<unsigned>(room - length), rip, mode,
                                      cpu_.model, arena_, op);
         if (size == 0 || !cpu_.within_code_limit(rip + size - 1)) break;
+        if (op.has(Op::kStartsBlock) && !ops_.empty()) break;
         op.offset = static_cast<uint16_t>(length);
         length += size;
         ops_.push_back(op);

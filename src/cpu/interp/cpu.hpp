@@ -127,6 +127,9 @@ public:
         std::array<std::byte, 512> fxsave{};  // x87 part only; XMM and MXCSR live below
         std::array<std::array<std::byte, 32>, 16> ymm{};
         uint32_t mxcsr = 0x1F80;
+        // What is in the host's registers instead while native code runs: see settle().
+        enum Live : uint32_t { kMxcsrLive = 1, kX87Live = 2 };
+        uint32_t live = 0;
     } vectors;
 
     // --- derived from it by mode_changed()
@@ -200,6 +203,16 @@ public:
     }
     // How many instructions of the running block are left, from op on.
     uint64_t unfinished(const Op* op) const;
+    // Native code leaves MXCSR and the x87's registers in the host's, for the next instruction that
+    // wants them. Whoever looks at cpu.vectors, or calls code that may compute with floating-point
+    // numbers, calls this first. It is done at the end of each block and by each memory access that
+    // misses the TLB, and no instruction of the system family follows another in a block.
+    void settle() {
+        if (vectors.live != 0) [[unlikely]]
+            settle_vectors();
+    }
+    void settle_vectors();  // native_live.cpp
+
     // Ends the block after this instruction.
     void finish(const Op* op) { rip = next_rip(op); }
 

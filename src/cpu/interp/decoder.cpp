@@ -177,7 +177,9 @@ unsigned decode(const uint8_t* bytes, unsigned available, uint64_t rip, Mode mod
     const Decoded decoded{insn, operands, bytes, rip, mode, model, arena};
     for (const auto select : {select_integer, select_control, select_native, select_system}) {
         op.handler = select(decoded, op);
-        if (op.handler != nullptr) return op.length;
+        if (op.handler == nullptr) continue;
+        if (select == select_system) op.bits |= Op::kStartsBlock;
+        return op.length;
     }
     make_undefined(op, insn.length);
     return op.length;

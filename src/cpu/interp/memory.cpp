@@ -119,6 +119,7 @@ bool Cpu::operand_address_slow(const Op* op, uint64_t ea, unsigned size, Access 
 
 bool Cpu::resolve(const Op* op, uint64_t linear, unsigned size, Access access, View as,
                   Target& target) {
+    settle();
     if (long_mode()) {
         if (!check_canonical(op, linear, size)) return false;
     } else {

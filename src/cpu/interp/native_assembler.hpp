@@ -54,6 +54,10 @@ public:
         opcode({0xF6}, 0, at);
         byte(mask);
     }
+    void or8(int32_t at, uint8_t mask) {
+        opcode({0x80}, 1, at);
+        byte(mask);
+    }
     void set8(int32_t at, uint8_t value) {
         opcode({0xC6}, 0, at);
         byte(value);

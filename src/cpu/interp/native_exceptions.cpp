@@ -81,6 +81,7 @@ private:
     uint32_t attempt(uint32_t mxcsr) {
         cpu_.vectors.mxcsr = mxcsr;
         call_thunk(cpu_, op_, thunk_, thunk_.stores ? bounce_.data() : memory_);
+        cpu_.settle();
         return cpu_.vectors.mxcsr & kAllExceptions;
     }
     void undo() {
@@ -102,6 +103,7 @@ private:
 }  // namespace
 
 void thunk_unmasked(Cpu& cpu, const Op* op, void* memory) {
+    cpu.settle();
     if (!UnmaskedRun(cpu, op, thunk_of(op), memory).run()) return;
     NEXT(cpu, op);
 }
@@ -113,17 +115,23 @@ void thunk_x87_error(Cpu& cpu, const Op* op, void*) {
 }
 
 void thunk_enter_mmx(Cpu& cpu, const Op* op, void* memory) {
+    cpu.settle();
     X87State(cpu.vectors).rotate_to(0);
     return thunk_of(op).code(cpu, op, memory);
 }
 
 bool run_thunk(Cpu& cpu, const Op* op, const Thunk& thunk, void* memory) {
-    if ((thunk.uses_mmx || thunk.is_x87) && X87State(cpu.vectors).error_pending())
+    cpu.settle();
+    X87State x87(cpu.vectors);
+    if ((thunk.uses_mmx || thunk.is_x87) && x87.error_pending()) {
         return cpu.raise(op, Vector::mf);
-    if (thunk.uses_mmx) X87State(cpu.vectors).rotate_to(0);
-    if (thunk.uses_mxcsr && (~cpu.vectors.mxcsr & kMxcsrMasks) != 0)
+    }
+    if (thunk.uses_mmx) x87.rotate_to(0);
+    if (thunk.uses_mxcsr && (~cpu.vectors.mxcsr & kMxcsrMasks) != 0) {
         return UnmaskedRun(cpu, op, thunk, memory).run();
+    }
     call_thunk(cpu, op, thunk, memory);
+    cpu.settle();
     return true;
 }
 

@@ -19,6 +19,8 @@ inline constexpr int32_t kFxsaveAt = offsetof(Cpu, vectors) + offsetof(Cpu::Vect
 inline constexpr int32_t kYmmAt = offsetof(Cpu, vectors) + offsetof(Cpu::Vectors, ymm);
 inline constexpr int32_t kMxcsrAt = offsetof(Cpu, vectors) + offsetof(Cpu::Vectors, mxcsr);
 
+inline constexpr int32_t kLiveAt = offsetof(Cpu, vectors) + offsetof(Cpu::Vectors, live);
+
 #pragma GCC diagnostic pop
 
 static_assert(offsetof(Op, handler) == 0, "thunks go on by jmp [rsi]");

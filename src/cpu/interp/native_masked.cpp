@@ -107,6 +107,7 @@ void op_maskmovdqu(Cpu& cpu, const Op* op) {
 }
 
 void op_maskmovq(Cpu& cpu, const Op* op) {
+    cpu.settle();
     X87State x87(cpu.vectors);
     if (x87.error_pending()) {
         cpu.raise(op, x86::Vector::mf);

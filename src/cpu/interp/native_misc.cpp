@@ -12,6 +12,7 @@ namespace banyan::interp {
 namespace {
 
 void op_ldmxcsr(Cpu& cpu, const Op* op) {
+    cpu.settle();
     uint32_t value;
     if (!cpu.read(op, value)) return;
     if ((value & ~kMxcsrMask) != 0) {
@@ -23,11 +24,13 @@ void op_ldmxcsr(Cpu& cpu, const Op* op) {
 }
 
 void op_stmxcsr(Cpu& cpu, const Op* op) {
+    cpu.settle();
     if (!cpu.write(op, cpu.vectors.mxcsr)) return;
     NEXT(cpu, op);
 }
 
 void op_emms(Cpu& cpu, const Op* op) {
+    cpu.settle();
     X87State x87(cpu.vectors);
     if (x87.error_pending()) {
         cpu.raise(op, x86::Vector::mf);

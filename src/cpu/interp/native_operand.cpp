@@ -113,6 +113,7 @@ bool run_x87_store(Cpu& cpu, const Op* op, const Thunk& thunk, Bounce& bounce, b
     uint64_t linear;
     if (!operand_linear(cpu, op, thunk.memory_size, Access::write, linear)) return;
     if (!cpu.probe(op, linear, thunk.memory_size, Access::write, cpu.view)) return;
+    cpu.settle();
     Bounce bounce;
     bool stored = false;
     const X87Image before = cpu.vectors.fxsave;
@@ -125,30 +126,25 @@ bool run_x87_store(Cpu& cpu, const Op* op, const Thunk& thunk, Bounce& bounce, b
     NEXT(cpu, op);
 }
 
-template <unsigned kSize, Access kAccess, bool kLive>
+template <unsigned kSize, Access kAccess>
 void op_x87_operand(Cpu& cpu, const Op* op) {
-    if (!kLive && X87State(cpu.vectors).error_pending()) [[unlikely]]
+    if (X87State(cpu.vectors).error_pending()) [[unlikely]]
         return thunk_x87_error(cpu, op, nullptr);
     const uint64_t offset = cpu.effective_address(op);
     const bool checked = (op->bits & (Op::kCheckSegment | Op::kCheckAlignment)) != 0;
     std::byte* host =
         checked ? nullptr : host_address(cpu, offset + cpu.base[op->segment], kSize, kAccess);
     if (host == nullptr) [[unlikely]] {
-        if constexpr (kLive) ThunkCache::instance().spill_x87(cpu);
         if constexpr (kAccess == Access::write) return x87_store_slowly(cpu, op);
         return x87_load_slowly(cpu, op);
     }
     note_data_pointer(cpu, offset);
-    return kLive ? thunk_of(op).live_code(cpu, op, host) : thunk_of(op).code(cpu, op, host);
+    return thunk_of(op).code(cpu, op, host);
 }
 
 template <unsigned kSize>
-X87Handlers x87_of_size(bool stores) {
-    if (stores) {
-        return {op_x87_operand<kSize, Access::write, false>,
-                op_x87_operand<kSize, Access::write, true>};
-    }
-    return {op_x87_operand<kSize, Access::read, false>, op_x87_operand<kSize, Access::read, true>};
+Handler x87_of_size(bool stores) {
+    return stores ? op_x87_operand<kSize, Access::write> : op_x87_operand<kSize, Access::read>;
 }
 
 }  // namespace
@@ -165,13 +161,13 @@ Handler operand_handler(unsigned size, bool stores, Alignment alignment) {
     }
 }
 
-X87Handlers x87_operand_handlers(unsigned size, bool stores) {
+Handler x87_operand_handler(unsigned size, bool stores) {
     switch (size) {
         case 2: return x87_of_size<2>(stores);
         case 4: return x87_of_size<4>(stores);
         case 8: return x87_of_size<8>(stores);
         case 10: return x87_of_size<10>(stores);
-        default: return {};
+        default: return nullptr;
     }
 }
 

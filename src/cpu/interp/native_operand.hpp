@@ -16,12 +16,7 @@ enum class Alignment {
 // The handler for a memory operand of this size.
 Handler operand_handler(unsigned size, bool stores, Alignment alignment);
 
-// The same for x87 instructions: the first is for entry with the x87 state in the Cpu, the second
-// with it in the host's registers.
-struct X87Handlers {
-    Handler cold = nullptr;
-    Handler live = nullptr;
-};
-X87Handlers x87_operand_handlers(unsigned size, bool stores);
+// The same for x87 instructions, which have 10-byte operands, too.
+Handler x87_operand_handler(unsigned size, bool stores);
 
 }  // namespace banyan::interp

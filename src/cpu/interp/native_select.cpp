@@ -208,7 +208,7 @@ Handler select_uncached(const Decoded& decoded, Op& op, const Recipe& recipe) {
     op.extra = own;
     const Thunk& thunk = own->x87.thunk;
     if (thunk.memory_size == 0) return op_uncached;
-    if (thunk.is_x87) return x87_operand_handlers(thunk.memory_size, thunk.stores).cold;
+    if (thunk.is_x87) return x87_operand_handler(thunk.memory_size, thunk.stores);
     return operand_handler(thunk.memory_size, thunk.stores, alignment_of(decoded));
 }
 
@@ -219,12 +219,8 @@ Handler select_x87_thunk(const Decoded& decoded, Op& op, const Thunk& thunk) {
     const auto modrm = decoded.bytes[decoded.instruction.raw.modrm.offset];
     own->opcode = static_cast<uint16_t>(((decoded.instruction.opcode & 7U) << 8) | modrm);
     op.extra = own;
-    op.bits |= kX87Chain;
-    X87Handlers handlers{std::bit_cast<Handler>(thunk.code),
-                         std::bit_cast<Handler>(thunk.live_code)};
-    if (thunk.memory_size != 0) handlers = x87_operand_handlers(thunk.memory_size, thunk.stores);
-    own->live_handler = handlers.live;
-    return handlers.cold;
+    if (thunk.memory_size == 0) return std::bit_cast<Handler>(thunk.code);
+    return x87_operand_handler(thunk.memory_size, thunk.stores);
 }
 
 }  // namespace

@@ -25,10 +25,12 @@ unsigned registers(const Cpu& cpu) {
 // A state area in guest memory: pieces of it are listed first, and move only when all of them can.
 class Area {
 public:
-    Area(Cpu& cpu, const Op* op) : cpu_(cpu), op_(op) {}
+    Area(Cpu& cpu, const Op* op) : cpu_(cpu), op_(op) { cpu.settle(); }
 
     bool locate(unsigned size, unsigned alignment, Access access) {
-        return aligned_area(cpu_, op_, size, alignment, access, linear_);
+        if (!aligned_area(cpu_, op_, size, alignment, access, linear_)) return false;
+        host_ = host_address(cpu_, linear_, size, access);
+        return true;
     }
     void add(unsigned offset, unsigned size) { pieces_[count_++] = {offset, size}; }
     std::byte* at(unsigned offset) { return &image_[offset]; }
@@ -36,20 +38,17 @@ public:
     // The pieces added so far, and no longer listed afterwards.
     bool read() {
         for (const Piece& p : std::span(pieces_).first(count_)) {
-            if (!cpu_.read_slow(op_, linear_ + p.offset, &image_[p.offset], p.size, cpu_.view))
-                return false;
+            if (!read(p)) return false;
         }
         count_ = 0;
         return true;
     }
     bool write() {
         for (const Piece& p : std::span(pieces_).first(count_)) {
-            if (!cpu_.probe(op_, linear_ + p.offset, p.size, Access::write, cpu_.view))
-                return false;
+            if (!probe(p)) return false;
         }
         for (const Piece& p : std::span(pieces_).first(count_)) {
-            if (!cpu_.write_slow(op_, linear_ + p.offset, &image_[p.offset], p.size, cpu_.view))
-                return false;
+            if (!write(p)) return false;
         }
         return true;
     }
@@ -69,9 +68,27 @@ private:
         unsigned size = 0;
     };
 
+    bool read(const Piece& p) {
+        if (host_ == nullptr)
+            return cpu_.read_slow(op_, linear_ + p.offset, &image_[p.offset], p.size, cpu_.view);
+        std::memcpy(&image_[p.offset], host_ + p.offset, p.size);
+        return true;
+    }
+    bool probe(const Piece& p) {
+        return host_ != nullptr ||
+               cpu_.probe(op_, linear_ + p.offset, p.size, Access::write, cpu_.view);
+    }
+    bool write(const Piece& p) {
+        if (host_ == nullptr)
+            return cpu_.write_slow(op_, linear_ + p.offset, &image_[p.offset], p.size, cpu_.view);
+        std::memcpy(host_ + p.offset, &image_[p.offset], p.size);
+        return true;
+    }
+
     Cpu& cpu_;
     const Op* op_;
     uint64_t linear_ = 0;
+    std::byte* host_ = nullptr;  // if all of it is plain memory in one page
     std::array<Piece, 8> pieces_{};
     size_t count_ = 0;
     alignas(64) std::array<std::byte, x86::kXsaveSize> image_{};

@@ -10,9 +10,14 @@
 namespace banyan::interp {
 namespace {
 
-// Waiting instructions report what an earlier one left pending.
+// Waiting instructions report what an earlier one left pending. While the state is in the host's
+// registers nothing can be: all exceptions are masked then, and the saved status says so.
 bool wait(Cpu& cpu, const Op* op) {
     return !X87State(cpu.vectors).error_pending() || cpu.raise(op, x86::Vector::mf);
+}
+
+bool is_live(const Cpu& cpu) {
+    return (cpu.vectors.live & Cpu::Vectors::kX87Live) != 0;
 }
 
 void op_fwait(Cpu& cpu, const Op* op) {
@@ -21,11 +26,13 @@ void op_fwait(Cpu& cpu, const Op* op) {
 }
 
 void op_fninit(Cpu& cpu, const Op* op) {
+    cpu.settle();
     X87State(cpu.vectors).initialise();
     NEXT(cpu, op);
 }
 
 void op_fnclex(Cpu& cpu, const Op* op) {
+    cpu.settle();
     X87State x87(cpu.vectors);
     x87.set_control_and_status(x87.control(), x87.status() & 0x7F00U);
     NEXT(cpu, op);
@@ -36,12 +43,16 @@ void op_x87_nop(Cpu& cpu, const Op* op) {
     NEXT(cpu, op);
 }
 
+// Compilers change the rounding mode around each conversion: the state stays where it is, if it
+// may.
 void op_fldcw(Cpu& cpu, const Op* op) {
     if (!wait(cpu, op)) return;
     uint16_t control;
     if (!cpu.read(op, control)) return;
+    if ((~control & X87State::kExceptions) != 0) cpu.settle();
     X87State x87(cpu.vectors);
     x87.set_control_and_status(control, x87.status());
+    if (is_live(cpu)) __asm__ volatile("fldcw %0" : : "m"(cpu.vectors.fxsave));
     NEXT(cpu, op);
 }
 
@@ -50,13 +61,20 @@ void op_fnstcw(Cpu& cpu, const Op* op) {
     NEXT(cpu, op);
 }
 
+uint16_t current_status(Cpu& cpu) {
+    if (!is_live(cpu)) return X87State(cpu.vectors).status();
+    uint16_t status;
+    __asm__ volatile("fnstsw %0" : "=a"(status));
+    return status;
+}
+
 void op_fnstsw(Cpu& cpu, const Op* op) {
-    if (!cpu.write(op, X87State(cpu.vectors).status())) return;
+    if (!cpu.write(op, current_status(cpu))) return;
     NEXT(cpu, op);
 }
 
 void op_fnstsw_ax(Cpu& cpu, const Op* op) {
-    cpu.set<uint16_t>(x86::kRax * 8, X87State(cpu.vectors).status());
+    cpu.set<uint16_t>(x86::kRax * 8, current_status(cpu));
     NEXT(cpu, op);
 }
 
@@ -122,6 +140,7 @@ private:
 
 template <class T>
 void op_fnstenv(Cpu& cpu, const Op* op) {
+    cpu.settle();
     std::array<std::byte, Environment<T>::kSize> image;
     X87State x87(cpu.vectors);
     Environment<T>::store(cpu, x87, image.data());
@@ -134,6 +153,7 @@ void op_fnstenv(Cpu& cpu, const Op* op) {
 
 template <class T>
 void op_fldenv(Cpu& cpu, const Op* op) {
+    cpu.settle();
     if (!wait(cpu, op)) return;
     std::array<std::byte, Environment<T>::kSize> image;
     uint64_t linear;
@@ -145,6 +165,7 @@ void op_fldenv(Cpu& cpu, const Op* op) {
 
 template <class T>
 void op_fnsave(Cpu& cpu, const Op* op) {
+    cpu.settle();
     constexpr unsigned kEnvironment = Environment<T>::kSize;
     std::array<std::byte, kEnvironment + 80> image;
     X87State x87(cpu.vectors);
@@ -160,6 +181,7 @@ void op_fnsave(Cpu& cpu, const Op* op) {
 
 template <class T>
 void op_frstor(Cpu& cpu, const Op* op) {
+    cpu.settle();
     if (!wait(cpu, op)) return;
     constexpr unsigned kEnvironment = Environment<T>::kSize;
     std::array<std::byte, kEnvironment + 80> image;

@@ -43,6 +43,7 @@ struct Op {
         kAddress32 = 1 << 6,       // the effective address is cut to 32 bits
         kAddress16 = 1 << 7,       // ... to 16 bits
         kCheckAlignment = 1 << 8,  // CR0.AM and EFLAGS.AC and CPL 3
+        kStartsBlock = 1 << 9,     // of the system family: see Cpu::settle()
     };
 
     Handler handler = nullptr;

@@ -67,6 +67,7 @@ Exit Cpu::run() {
 void Cpu::execute(Block* b) {
     block = b;
     b->ops->handler(*this, b->ops);
+    settle();
     if (fault.active) [[unlikely]] {
         retired += fault_op != nullptr ? static_cast<uint64_t>(fault_op - b->ops) : b->count;
         settle_fault();
@@ -113,6 +114,7 @@ void Cpu::step() {
     }
     block = next;
     next->ops->handler(*this, next->ops);
+    settle();
     if (fault.active) {
         settle_fault();
         deliver_fault();
