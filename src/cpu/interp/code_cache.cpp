@@ -55,7 +55,7 @@ Block* CodeCache::lookup_slow(Mode mode, uint64_t linear) {
 }
 
 Block* CodeCache::find(uint64_t gpa, Mode mode, uint64_t linear) {
-    const auto found = blocks_.find(block_key(gpa, mode));
+    const auto found = blocks_.find(block_key(gpa, mode, cpu_.rip));
     if (found == blocks_.end()) return nullptr;
     for (Block* b = found->second; b != nullptr; b = b->next_in_hash) {
         if (b->gpa != gpa || b->rip != cpu_.rip || !(b->mode == mode)) continue;
@@ -179,7 +179,7 @@ Block* CodeCache::add_block(uint64_t gpa, uint64_t second_gpa, Mode mode, unsign
     block->length = static_cast<uint16_t>(length);
     block->count = static_cast<uint16_t>(ops.size());
     block->ops = stored;
-    Block*& head = blocks_[block_key(gpa, mode)];
+    Block*& head = blocks_[block_key(gpa, mode, cpu_.rip)];
     block->next_in_hash = head;
     head = block;
     const uint64_t room = kPageSize - offset_of(gpa);
@@ -225,7 +225,7 @@ void CodeCache::drop(Block* block) {
     // The block may be running: what is left of it ends at once.
     for (unsigned i = 0; i < block->count; ++i)
         block->ops[i].handler = op_stale;
-    Block** link = &blocks_[block_key(block->gpa, block->mode)];
+    Block** link = &blocks_[block_key(block->gpa, block->mode, block->rip)];
     while (*link != nullptr && *link != block)
         link = &(*link)->next_in_hash;
     if (*link == block) *link = block->next_in_hash;

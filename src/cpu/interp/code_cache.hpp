@@ -97,7 +97,10 @@ private:
     void prepare_page(uint64_t gpa);
     void drop(Block* block);
 
-    static uint64_t block_key(uint64_t gpa, Mode mode) { return gpa ^ (uint64_t{mode.bits} << 44); }
+    // With the rip: programs that share a library have it at addresses of their own.
+    static uint64_t block_key(uint64_t gpa, Mode mode, uint64_t rip) {
+        return gpa ^ (uint64_t{mode.bits} << 44) ^ (rip * 0x9E3779B97F4A7C15);
+    }
 
     Cpu& cpu_;
     uint64_t epoch_ = 1;
