@@ -163,7 +163,7 @@ void Pit8254::on_timer(unsigned /*cookie*/) {
 void Pit8254::save(StateWriter& writer) const {
     Pit8254StateV1 saved;
     for (size_t i = 0; i < state_.counters.size(); ++i)
-        state_.counters[i].save(saved.counters[i]);
+        state_.counters[i].save(saved.counters[i], now());
     saved.port61 = state_.port61;
     saved.edge_awaited = state_.edge_tick.has_value();
     saved.edge_tick = static_cast<uint64_t>(state_.edge_tick.value_or(0));

@@ -230,7 +230,14 @@ void PitCounter::latch_status(int64_t now) {
     state_.status_latch = status;
 }
 
-void PitCounter::save(PitCounterStateV1& saved) const {
+// A count that is due is saved as taken over: what is loaded again is then what was saved.
+void PitCounter::save(PitCounterStateV1& saved, int64_t now) const {
+    PitCounter settled = *this;
+    settled.settle(now);
+    settled.write_to(saved);
+}
+
+void PitCounter::write_to(PitCounterStateV1& saved) const {
     saved.mode = static_cast<uint8_t>(state_.mode);
     saved.access = static_cast<uint8_t>(state_.access);
     saved.bcd = state_.bcd;

@@ -17,7 +17,7 @@ public:
 
     explicit PitCounter(bool gate = true) { state_.gate = gate; }
 
-    void save(PitCounterStateV1& saved) const;
+    void save(PitCounterStateV1& saved, int64_t now) const;
     bool restore(const PitCounterStateV1& saved);
 
     // `control` is the control word, its RW field not 0 (latch_count() is that command).
@@ -89,6 +89,7 @@ private:
     uint8_t pick_byte(uint16_t value);
 
     void settle(int64_t now);
+    void write_to(PitCounterStateV1& saved) const;
     void load(uint32_t count, int64_t now);
     void stop(int64_t now);
     void count_written(uint32_t count, int64_t now);

@@ -408,6 +408,24 @@ TEST(Pit8254, SavesItsState) {
     check_saved_state(make, use);
 }
 
+// Loading must not be the moment at which an overdue count takes over: what was loaded would differ
+// from what was saved.
+TEST(Pit8254, SavesAnOverdueCountAsTakenOver) {
+    Board before;
+    before.program(0, 2, 1000);
+    before.tick(10);
+    before.out(0x40, 0x10);
+    before.out(0x40, 0x27);
+    before.clock.advance(25'000'000);  // past the end of the cycle; nobody looks
+    const auto saved = saved_bytes(before.pit);
+
+    Board after;
+    after.clock.set_now(25'000'000);
+    StateReader reader(saved);
+    ASSERT_TRUE(after.pit.restore(reader));
+    EXPECT_EQ(saved_bytes(after.pit), saved);
+}
+
 TEST(Pit8254, OverdueInterruptComesAfterRestore) {
     Board before;
     before.program(0, 2, 11932);
