@@ -42,12 +42,14 @@ private:
     Mutex& mutex_;
 };
 
-// Any lock, by reference: for who must take a lock whose type it need not know. Made from what has lock() and unlock().
+// Any lock, by reference: for who must take a lock whose type it need not know. Made from what has
+// lock() and unlock().
 class LockRef {
 public:
     template <class L>
-        requires(!std::same_as<std::remove_cv_t<L>, LockRef>)  // a copy refers to the lock, not to its origin
-    LockRef(L& object)  // NOLINT: converts as a reference does
+    requires(!std::same_as<std::remove_cv_t<L>,
+                           LockRef>)  // a copy refers to the lock, not to its origin
+        LockRef(L& object)            // NOLINT: converts as a reference does
         : object_(&object),
           lock_([](void* o) { static_cast<L*>(o)->lock(); }),
           unlock_([](void* o) { static_cast<L*>(o)->unlock(); }) {}

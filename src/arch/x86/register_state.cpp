@@ -30,7 +30,7 @@ RegisterState power_on_state(bool boot_processor, uint32_t signature) {
     state.rip = 0xFFF0;
     state.gpr[kRdx] = signature;
     state.activity = boot_processor ? Activity::running : Activity::wait_for_sipi;
-    put16(state, 0, 0x40);  // FCW after reset, not after FNINIT
+    put16(state, 0, 0x40);                     // FCW after reset, not after FNINIT
     put16(state, kXsaveLegacySize, kXcr0X87);  // XSTATE_BV: which makes that count
     const uint32_t mxcsr = 0x1F80;
     std::memcpy(state.xsave.data() + 24, &mxcsr, sizeof(mxcsr));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cpu/interp/accelerator.hpp"
 #include "cpu/interp/code_coherence.hpp"
 #include "support/assert.hpp"
 #include "support/bits.hpp"
@@ -39,18 +40,21 @@ CodeCache::~CodeCache() {
     clear();
 }
 
-Block* CodeCache::lookup_slow(Mode mode, uint64_t linear) {
+Block* CodeCache::lookup_slow(Mode mode, uint64_t linear, bool remember) {
     const View view = cpu_.cpl == 3 ? View::user : View::supervisor;
     if (!cpu_.check_fetch(linear)) return nullptr;
     Translation at;
     if (!cpu_.translate(nullptr, linear, Access::fetch, view, at)) return nullptr;
+    code_pages_.set(page_bit(linear));
+    if (cpu_.cpl != 3 && !at.global) cpu_.spaces.note_local_kernel_code();
     Block* block = find(at.gpa, mode, linear);
     if (block == nullptr) {
         if (arena_.used() > kArenaLimit) clear();
         block = decode_block(at.gpa, mode, linear);
         if (block == nullptr) return nullptr;
     }
-    if (block != &scratch_block_) jumps_[jump_index(linear)] = {linear, epoch_, block};
+    if (block != &scratch_block_ && remember)
+        jumps_[jump_index(linear)] = {linear ^ cpu_.context, block->host, block};
     return block;
 }
 
@@ -70,7 +74,9 @@ Block* CodeCache::find(uint64_t gpa, Mode mode, uint64_t linear) {
             cpu_.fault.active = false;  // decode_crossing() finds out again, if it matters
             return nullptr;
         }
-        if (second.gpa == b->second_gpa) return b;
+        if (second.gpa != b->second_gpa) continue;
+        code_pages_.set(page_bit(next_page));
+        return b;
     }
     return nullptr;
 }
@@ -127,6 +133,7 @@ Block* CodeCache::decode_crossing(uint64_t gpa, Mode mode, uint64_t linear) {
         if (!cpu_.translate(nullptr, align_up(linear + 1, kPageSize), Access::fetch, view, second))
             return nullptr;
         prepare_page(second.gpa);
+        code_pages_.set(page_bit(linear + kPageSize));
         const auto rest = std::as_writable_bytes(std::span(bytes + first, kMaxInstruction - first));
         if (!cpu_.memory.read(Gpa{second.gpa}, rest))
             std::memset(bytes + first, 0xFF, kMaxInstruction - first);
@@ -213,8 +220,8 @@ void CodeCache::invalidate(uint64_t gpa, uint64_t length) {
         pages_.erase(found);
         for (Block* block : code.blocks)
             drop(block);
+        forget_jumps_to(code.blocks);
         cpu_.coherence.release_page(page << kPageShift);
-        forget_linear();
     }
 }
 
@@ -225,10 +232,34 @@ void CodeCache::drop(Block* block) {
     // The block may be running: what is left of it ends at once.
     for (unsigned i = 0; i < block->count; ++i)
         block->ops[i].handler = op_stale;
+    if (block->host != nullptr) cpu_.accelerator->drop(*block);
     Block** link = &blocks_[block_key(block->gpa, block->mode, block->rip)];
     while (*link != nullptr && *link != block)
         link = &(*link)->next_in_hash;
     if (*link == block) *link = block->next_in_hash;
+}
+
+// A block begins at one linear address in all contexts, so one entry of the table may hold it;
+// unless its segment has a base.
+void CodeCache::forget_jumps_to(const std::vector<Block*>& blocks) {
+    for (const Block* block : blocks) {
+        if (!block->mode.has(Mode::kCode64)) return forget_jumps();
+        Jump& jump = jumps_[jump_index(block->rip)];
+        if (jump.block == block) jump = {};
+    }
+}
+
+void CodeCache::forget_jumps() {
+    jumps_.fill({});
+}
+
+Block* CodeCache::find_decoded(uint64_t gpa, Mode mode, uint64_t rip) const {
+    const auto found = blocks_.find(block_key(gpa, mode, rip));
+    if (found == blocks_.end()) return nullptr;
+    for (Block* b = found->second; b != nullptr; b = b->next_in_hash) {
+        if (b->gpa == gpa && b->rip == rip && b->mode == mode) return b;
+    }
+    return nullptr;
 }
 
 void CodeCache::clear() {
@@ -237,7 +268,8 @@ void CodeCache::clear() {
     pages_.clear();
     blocks_.clear();
     arena_.clear();
-    forget_linear();
+    if (cpu_.accelerator != nullptr) cpu_.accelerator->clear();
+    forget_jumps();
     ++statistics_.clears;
 }
 

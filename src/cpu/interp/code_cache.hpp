@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <bitset>
 #include <cstdint>
 #include <unordered_map>
 #include <vector>
@@ -24,6 +25,8 @@ struct Block {
     bool valid = true;
     Op* ops = nullptr;  // count of them, then one that ends the block
     Block* next_in_hash = nullptr;
+    uint32_t heat = 0;              // times that it was run by the interpreter
+    const uint8_t* host = nullptr;  // the accelerator's code for it
 
     static constexpr uint64_t kNoPage = ~uint64_t{0};
 };
@@ -33,27 +36,30 @@ public:
     explicit CodeCache(Cpu& cpu);
     ~CodeCache();
 
-    // The block at CS:RIP in the current mode (`mode` may add kOneInstruction), decoded if need be.
-    // Null: the fetch faulted, pending in cpu.fault.
-    Block* lookup(Mode mode) {
+    // The block at CS:RIP in the current mode, decoded if need be. Null: the fetch faulted, pending
+    // in cpu.fault.
+    Block* lookup() {
         const uint64_t linear = cpu_.base[x86::kCs] + cpu_.rip;
         const Jump& jump = jumps_[jump_index(linear)];
-        if (jump.linear == linear && jump.epoch == epoch_ && jump.block->mode == mode &&
-            jump.block->rip == cpu_.rip) [[likely]] {
+        if (jump.tag == (linear ^ cpu_.context)) [[likely]]
             return jump.block;
-        }
-        return lookup_slow(mode, linear);
+        return lookup_slow(cpu_.mode, linear, true);
     }
+    // The same for a block of one instruction, which is not remembered by its linear address.
+    Block* lookup_one(Mode mode) {
+        return lookup_slow(mode, cpu_.base[x86::kCs] + cpu_.rip, false);
+    }
+    // A block that has been decoded already. Null: there is none.
+    Block* find_decoded(uint64_t gpa, Mode mode, uint64_t rip) const;
 
-    // Linear addresses mean something else now.
-    void forget_linear() { ++epoch_; }
-    // Blocks were checked against the base and the limit of their code segment.
-    void use_code_segment(uint64_t base, uint32_t limit) {
-        if (base == segment_base_ && limit == segment_limit_) return;
-        segment_base_ = base;
-        segment_limit_ = limit;
-        forget_linear();
-    }
+    // Linear addresses: their table, for code that looks in it by itself.
+    static constexpr unsigned kJumps = 32768;
+    static unsigned jump_index(uint64_t linear) { return linear & (kJumps - 1); }
+    Jump* jumps() { return jumps_.data(); }
+    void forget_jumps();
+    // Was code fetched from this linear page since forget_code_pages()? Sometimes says yes wrongly.
+    bool may_hold_page(uint64_t linear) const { return code_pages_[page_bit(linear)]; }
+    void forget_code_pages() { code_pages_.reset(); }
     // Guest-physical bytes changed: drops the blocks that hold any of them.
     void invalidate(uint64_t gpa, uint64_t length);
     // Do this vCPU's blocks hold code of this page?
@@ -69,24 +75,19 @@ public:
     const Statistics& statistics() const { return statistics_; }
 
 private:
-    static constexpr unsigned kJumps = 8192;
     static constexpr size_t kArenaLimit = 128U << 20;
     static constexpr unsigned kGranule =
         64;  // bytes of a page that one bit of PageCode::granules stands for
 
-    struct Jump {
-        uint64_t linear = 0;
-        uint64_t epoch = 0;
-        Block* block = nullptr;
-    };
     struct PageCode {
         uint64_t granules = 0;  // which parts hold code
         std::vector<Block*> blocks;
     };
 
-    static unsigned jump_index(uint64_t linear) { return (linear ^ (linear >> 13)) & (kJumps - 1); }
+    static constexpr unsigned kPageBits = 1U << 15;
+    static unsigned page_bit(uint64_t linear) { return (linear >> kPageShift) & (kPageBits - 1); }
 
-    Block* lookup_slow(Mode mode, uint64_t linear);
+    Block* lookup_slow(Mode mode, uint64_t linear, bool remember);
     Block* find(uint64_t gpa, Mode mode, uint64_t linear);
     Block* decode_block(uint64_t gpa, Mode mode, uint64_t linear);
     Block* decode_crossing(uint64_t gpa, Mode mode, uint64_t linear);
@@ -96,6 +97,7 @@ private:
     void add_to_page(uint64_t gpa, unsigned length, Block* block);
     void prepare_page(uint64_t gpa);
     void drop(Block* block);
+    void forget_jumps_to(const std::vector<Block*>& blocks);
 
     // With the rip: programs that share a library have it at addresses of their own.
     static uint64_t block_key(uint64_t gpa, Mode mode, uint64_t rip) {
@@ -103,8 +105,8 @@ private:
     }
 
     Cpu& cpu_;
-    uint64_t epoch_ = 1;
     std::array<Jump, kJumps> jumps_{};
+    std::bitset<kPageBits> code_pages_;
     std::unordered_map<uint64_t, Block*> blocks_;
     std::unordered_map<uint64_t, PageCode> pages_;
     Arena arena_;
@@ -112,8 +114,6 @@ private:
     Block scratch_block_;
     std::vector<Op> ops_;  // being decoded
     Statistics statistics_;
-    uint64_t segment_base_ = 0;
-    uint32_t segment_limit_ = 0;
 };
 
 // Decodes the instruction at `bytes` (at most 15 of `available`). Returns its length and fills op;

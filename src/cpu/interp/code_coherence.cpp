@@ -60,8 +60,8 @@ void CodeCoherence::acquire_page(Cpu& cpu, uint64_t gpa) {
         if ((memory_.page_flags(Gpa{gpa}) & kPageHasCode) != 0) return;
         memory_.set_page_flag(Gpa{page_start(gpa)}, kPageHasCode);
     }
-    for (const auto& tlb : cpu.tlbs)
-        tlb->drop_write_tags();
+    for (Tlb& tlb : cpu.tlbs)
+        tlb.drop_write_tags();
     std::vector<std::pair<Member*, uint64_t>> waiting;
     for (const auto& other : members_) {
         if (other == nullptr || other->cpu == nullptr || other->cpu == &cpu) continue;
@@ -101,8 +101,8 @@ void CodeCoherence::service(Cpu& cpu) {
     Member& self = member(cpu);
     const uint64_t asked = self.asked.load(std::memory_order_seq_cst);
     if (asked != self.answered.load()) {
-        for (const auto& tlb : cpu.tlbs)
-            tlb->drop_write_tags();
+        for (Tlb& tlb : cpu.tlbs)
+            tlb.drop_write_tags();
         self.answered.store(asked, std::memory_order_seq_cst);
     }
     if (!self.has_written.load()) return;

@@ -67,17 +67,21 @@ bool write_cr0(Cpu& cpu, const Op* op, uint64_t value) {
     return true;
 }
 
-// Without a tag for each PCID in the TLB, every write flushes, which bit 63 allows: Intel SDM vol.
-// 3 section 4.10.4.1.
+// The TLB keeps no PCIDs apart and forgets all but global pages, which bit 63 allows (Intel SDM
+// vol. 3 section 4.10.4.1); what is known of code is kept for each PCID.
 bool write_cr3(Cpu& cpu, const Op* op, uint64_t value) {
+    bool keep = false;
     if (cpu.long_mode()) {
-        if ((cpu.cr4 & x86::kCr4Pcide) != 0) value &= ~kNoFlush;
+        if ((cpu.cr4 & x86::kCr4Pcide) != 0) {
+            keep = (value & kNoFlush) != 0;
+            value &= ~kNoFlush;
+        }
         if ((value & mask(63, cpu.model.physical_address_bits())) != 0) return cpu.raise_gp(op);
     } else if (is_pae(cpu, cpu.cr0, cpu.cr4) && !cpu.load_pdptes(value)) {
         return cpu.raise_gp(op);
     }
     cpu.cr3 = value;
-    cpu.flush_tlb();
+    cpu.switch_address_space(keep);
     return true;
 }
 

@@ -15,12 +15,14 @@
 
 #include "arch/x86/register_state.hpp"
 #include "cpu/interp/arithmetic.hpp"
+#include "cpu/interp/code_context.hpp"
 #include "cpu/interp/op.hpp"
 #include "cpu/interp/tlb.hpp"
 #include "vm/engine.hpp"
 
 namespace banyan::interp {
 
+class Accelerator;
 class CodeCache;
 class CpuModel;
 class CodeCoherence;
@@ -53,7 +55,7 @@ struct Interruption {
     uint8_t vector = 0;
     bool has_error = false;
     uint32_t error = 0;
-    bool external = true;  // not INT n, INT3, INTO: sets EXT, skips the gate's DPL check
+    bool external = true;       // not INT n, INT3, INTO: sets EXT, skips the gate's DPL check
     bool int3_or_into = false;  // INT3 and INTO ignore VM86 redirection
 };
 
@@ -92,13 +94,21 @@ struct Translation {
     uint64_t gpa = 0;
     bool writable = false;  // may be written without another walk: permitted and dirty bit set
     bool large = false;
+    bool global = false;
+};
+
+// An entry of the table from linear addresses to blocks.
+struct alignas(32) Jump {
+    uint64_t tag = 0;               // linear address ^ name of the context; 0: none
+    const uint8_t* host = nullptr;  // the accelerator's code
+    Block* block = nullptr;
 };
 
 class Cpu {
 public:
     Cpu(const VcpuWiring& wiring, GuestMemory& memory, const Clock& clock, const CpuModel& model,
         CodeCoherence& coherence);
-    ~Cpu();
+    virtual ~Cpu();
     Cpu(const Cpu&) = delete;
     Cpu& operator=(const Cpu&) = delete;
 
@@ -150,7 +160,7 @@ public:
     bool shadow_next = false;  // interrupts stay off for one more instruction (STI, MOV SS)
     uint64_t retired = 0;      // instructions
     DebugTraps debug;
-    Exit stop{};               // with kEventStop
+    Exit stop{};  // with kEventStop
 
     // --- wiring
     VcpuWiring wiring;
@@ -159,7 +169,13 @@ public:
     const CpuModel& model;  // cpu_model.hpp: CPUID
     CodeCoherence& coherence;
     std::unique_ptr<CodeCache> code;
-    std::array<std::unique_ptr<Tlb>, kViewCount> tlbs;
+    Accelerator* accelerator = nullptr;
+
+    // --- what linear addresses mean
+    std::array<Tlb, kViewCount> tlbs;
+    CodeContexts contexts;
+    AddressSpaces spaces;
+    uint64_t context = 0;  // name of the current one
 
     // --- registers
     template <class T>
@@ -224,6 +240,11 @@ public:
     // Forgets translations: all, all that are not global, one page.
     void flush_tlb();
     void flush_tlb_page(uint64_t linear);
+    // After CR3 was written; `keep`: what is known of this PCID's code may stay.
+    void switch_address_space(bool keep);
+    // Linear addresses mean other code now.
+    void forget_linear();
+    void context_changed();
 
     // --- faults
     // Each notes the fault and returns false, so that callers can `return raise(...)`. For

@@ -49,8 +49,8 @@ void op_write_dr(Cpu& cpu, const Op* op) {
     if (!write_debug_register(cpu, op, number, value)) return;
     cpu.finish(op);
     if (number == 4 || number == 6) return;
-    for (const auto& tlb : cpu.tlbs)
-        tlb->flush();
+    for (Tlb& tlb : cpu.tlbs)
+        tlb.flush();
     cpu.mode_changed();
 }
 

@@ -77,7 +77,8 @@ uint8_t address_register(ZydisRegister r) {
     return r == ZYDIS_REGISTER_NONE ? kZeroRegister : static_cast<uint8_t>(ZydisRegisterGetId(r));
 }
 
-// SIB without a base register. Zydis 4.0 names R13D as the base where REX.B is set and the address size is 32 bits.
+// SIB without a base register. Zydis 4.0 names R13D as the base where REX.B is set and the address
+// size is 32 bits.
 bool lacks_base(const ZydisDecodedInstruction& insn) {
     return insn.address_width != 16 && (insn.attributes & ZYDIS_ATTRIB_HAS_SIB) != 0 &&
            insn.raw.modrm.mod == 0 && insn.raw.sib.base == 5;

@@ -63,7 +63,8 @@ Handler select_xadd(Op& op) {
     BANYAN_BY_SIZE(op.operand_size, op_xadd_memory, false)
 }
 
-// One of the two registers is written, never both: a 32-bit write clears the upper half of its register.
+// One of the two registers is written, never both: a 32-bit write clears the upper half of its
+// register.
 template <class T>
 void op_cmpxchg_register(Cpu& cpu, const Op* op) {
     const T accumulator = cpu.get<T>(0);

@@ -154,8 +154,9 @@ void Cpu::fill_tlb(uint64_t linear, const Translation& translation, View as) {
     const bool plain =
         region->page_flags[offset >> kPageShift].load(std::memory_order_seq_cst) == 0;
     const bool writable = translation.writable && region->kind == MemoryKind::ram && plain;
-    tlbs[static_cast<unsigned>(as)]->insert(linear, region->host + offset, writable,
-                                            translation.large);
+    tlbs[static_cast<unsigned>(as)].insert(
+        linear, region->host + offset,
+        {.writable = writable, .large = translation.large, .global = translation.global});
 }
 
 bool Cpu::read_slow(const Op* op, uint64_t linear, void* to, unsigned size, View as) {

@@ -88,27 +88,52 @@ void Cpu::mode_changed() {
     } else {
         stack_mask = mode.has(Mode::kStack32) ? 0xFFFFFFFF : 0xFFFF;
     }
-    code->use_code_segment(base[x86::kCs], seg[x86::kCs].limit);
-
     if (cpl == 3) {
         view = View::user;
     } else {
         view = flag(x86::kAc) ? View::supervisor : system_view();
     }
-    tlb = tlbs[static_cast<unsigned>(view)].get();
+    if (view == View::supervisor_smap) mode.bits |= Mode::kUserHidden;
+    tlb = &tlbs[static_cast<unsigned>(view)];
     event_mask = flag(x86::kIf) ? ~0U : ~uint32_t{kEventInterrupt};
+    context_changed();
+}
+
+void Cpu::context_changed() {
+    CodeContexts::Key key{.mode = mode, .space = cpl == 3 ? spaces.user() : spaces.kernel()};
+    if (!code64()) {
+        key.segment_base = base[x86::kCs];
+        key.segment_limit = seg[x86::kCs].limit;
+    }
+    bool wrapped;
+    context = contexts.name_of(key, wrapped);
+    if (wrapped) code->forget_jumps();
+}
+
+void Cpu::forget_linear() {
+    spaces.forget_all();
+    code->forget_code_pages();
+    context_changed();
 }
 
 void Cpu::flush_tlb() {
-    for (const auto& t : tlbs)
-        t->flush();
-    code->forget_linear();
+    for (Tlb& t : tlbs)
+        t.flush();
+    forget_linear();
 }
 
 void Cpu::flush_tlb_page(uint64_t linear) {
-    for (const auto& t : tlbs)
-        t->flush_page(linear);
-    code->forget_linear();
+    for (Tlb& t : tlbs)
+        t.flush_page(linear);
+    if (code->may_hold_page(linear)) forget_linear();
+}
+
+void Cpu::switch_address_space(bool keep) {
+    for (Tlb& t : tlbs)
+        t.flush_local();
+    const bool pcids = (cr4 & x86::kCr4Pcide) != 0;
+    spaces.switch_to(pcids ? static_cast<uint16_t>(cr3 & 0xFFF) : uint16_t{0}, keep);
+    context_changed();
 }
 
 }  // namespace banyan::interp

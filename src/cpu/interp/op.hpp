@@ -44,6 +44,7 @@ struct Op {
         kAddress16 = 1 << 7,       // ... to 16 bits
         kCheckAlignment = 1 << 8,  // CR0.AM and EFLAGS.AC and CPL 3
         kStartsBlock = 1 << 9,     // of the system family: see Cpu::settle()
+        kNative = 1 << 10,         // runs on the host as it is (a thunk that is not x87)
     };
 
     Handler handler = nullptr;
@@ -88,6 +89,7 @@ struct Mode {
                                 // mode: VEX raises #UD
         kMonitorFpu = 1 << 14,  // CR0.MP and TS: WAIT raises #NM
         kFpuError = 1 << 15,    // CR0.NE
+        kUserHidden = 1 << 16,  // SMAP is in force: explicit accesses do not see user pages
     };
     uint32_t bits = 0;
 

@@ -18,6 +18,7 @@ enum Entry : uint64_t {
     kAccessed = 1 << 5,
     kDirty = 1 << 6,
     kLarge = 1 << 7,
+    kGlobal = 1 << 8,
     kNoExecute = uint64_t{1} << 63,
 };
 
@@ -177,6 +178,7 @@ private:
         result_.gpa = (large ? large_base(entry, level) : leaf_base(entry)) |
                       (linear_ & mask(level.shift - 1, 0));
         result_.large = large;
+        result_.global = (entry & kGlobal) != 0 && (cpu_.cr4 & x86::kCr4Pge) != 0;
         const bool may_write = writable_ || (as_ != View::user && (cpu_.cr0 & x86::kCr0Wp) == 0);
         result_.writable = may_write && (dirty || (entry & kDirty) != 0);
         return Outcome::mapped;

@@ -1,4 +1,5 @@
 // The loop: blocks, then events, then blocks.
+#include "cpu/interp/accelerator.hpp"
 #include "cpu/interp/code_cache.hpp"
 #include "cpu/interp/code_coherence.hpp"
 #include "cpu/interp/cpu.hpp"
@@ -19,8 +20,6 @@ Cpu::Cpu(const VcpuWiring& vcpu_wiring, GuestMemory& guest_memory, const Clock& 
       model(cpu_model),
       coherence(code_coherence),
       code(std::make_unique<CodeCache>(*this)) {
-    for (auto& t : tlbs)
-        t = std::make_unique<Tlb>();
     coherence.join(*this);
     reset(false);
 }
@@ -54,7 +53,7 @@ Exit Cpu::run() {
             step();
             continue;
         }
-        if (Block* next = code->lookup(mode)) [[likely]] {
+        if (Block* next = code->lookup()) [[likely]] {
             execute(next);
         } else {
             deliver_fault();
@@ -86,7 +85,7 @@ void Cpu::run_shadowed() {
     } else {
         Mode one = mode;
         one.bits |= Mode::kOneInstruction;
-        if (Block* next = code->lookup(one)) {
+        if (Block* next = code->lookup_one(one)) {
             execute(next);
         } else {
             deliver_fault();
@@ -107,7 +106,7 @@ void Cpu::step() {
         deliver_fault();
         return;
     }
-    Block* next = code->lookup(mode);
+    Block* next = code->lookup_one(mode);
     if (next == nullptr) {
         deliver_fault();
         return;

@@ -107,7 +107,7 @@ class ScopedView {
 public:
     ScopedView(Cpu& cpu, View view) : cpu_(cpu), tlb_(cpu.tlb), view_(cpu.view) {
         cpu.view = view;
-        cpu.tlb = cpu.tlbs[static_cast<unsigned>(view)].get();
+        cpu.tlb = &cpu.tlbs[static_cast<unsigned>(view)];
     }
     ~ScopedView() {
         cpu_.view = view_;

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "vm/address.hpp"
 
@@ -18,63 +19,70 @@ namespace banyan::interp {
 enum class View : uint8_t { user, supervisor, supervisor_smap };
 inline constexpr unsigned kViewCount = 3;
 
+// One line of a host's cache holds two.
 struct TlbEntry {
-    uint64_t read_tag;
-    uint64_t write_tag;
-    uint64_t addend;  // host address = linear + addend
-    uint64_t large;   // not 0: part of a large page
+    uint64_t read_tag = 0;
+    uint64_t write_tag = 0;
+    std::byte* host = nullptr;  // where the page is
+    uint64_t bits = 0;          // Bits
+
+    enum Bits : uint64_t { kLarge = 1, kInGlobalLog = 2, kInLocalLog = 4 };
 };
 
 class Tlb {
 public:
-    static constexpr unsigned kEntries = 1024;
+    static constexpr unsigned kEntries = 4096;
 
-    Tlb() { flush(); }
+    Tlb() { clear(0); }
 
     static unsigned index(uint64_t linear) { return (linear >> kPageShift) & (kEntries - 1); }
 
     // A tag that no address which selects entry `i` can match: a page of another index.
-    static uint64_t absent(unsigned i) { return uint64_t{i ^ 1U} << kPageShift; }
+    static uint64_t absent(unsigned i) { return i == 0 ? kPageSize : 0; }
 
     const TlbEntry& entry(uint64_t linear) const { return entries_[index(linear)]; }
 
     std::byte* readable(uint64_t linear, unsigned size) const {
         const TlbEntry& e = entry(linear);
-        return linear - e.read_tag <= kPageSize - size ? host(e, linear) : nullptr;
+        const uint64_t offset = linear - e.read_tag;
+        return offset <= kPageSize - size ? e.host + offset : nullptr;
     }
     std::byte* writable(uint64_t linear, unsigned size) const {
         const TlbEntry& e = entry(linear);
-        return linear - e.write_tag <= kPageSize - size ? host(e, linear) : nullptr;
+        const uint64_t offset = linear - e.write_tag;
+        return offset <= kPageSize - size ? e.host + offset : nullptr;
     }
 
-    void insert(uint64_t linear, std::byte* host_page, bool writable, bool large) {
-        TlbEntry& e = entries_[index(linear)];
-        const uint64_t page = linear & ~(kPageSize - 1);
-        const bool same =
-            e.read_tag == page && e.addend == reinterpret_cast<uint64_t>(host_page) - page;
-        e.read_tag = page;
-        if (writable) {
-            e.write_tag = page;
-        } else if (!same) {
-            e.write_tag = absent(index(linear));
-        }
-        e.addend = reinterpret_cast<uint64_t>(host_page) - page;
-        e.large = large;
-        used_ = true;
-    }
+    struct Kind {
+        bool writable = false;
+        bool large = false;
+        bool global = false;
+    };
+    void insert(uint64_t linear, std::byte* host_page, Kind kind);
 
     void flush();
+    // Global pages stay.
+    void flush_local();
     // Drops the page, and what is cached of a large page around it.
     void flush_page(uint64_t linear);
     void drop_write_tags();
 
 private:
-    static std::byte* host(const TlbEntry& e, uint64_t linear) {
-        return reinterpret_cast<std::byte*>(linear + e.addend);
-    }
+    // Which entries have been filled since they were last emptied; each is there once.
+    using Log = std::vector<uint16_t>;
 
-    std::array<TlbEntry, kEntries> entries_;
-    bool used_ = true;
+    void clear(unsigned i) {
+        entries_[i].read_tag = entries_[i].write_tag = absent(i);
+        entries_[i].bits &= ~uint64_t{TlbEntry::kLarge};
+    }
+    void empty(Log& log, TlbEntry::Bits bit);
+    void drop_large_around(Log& log, uint64_t linear);
+    static uint64_t large_bit(uint64_t linear) { return uint64_t{1} << ((linear >> 30) & 63U); }
+
+    std::array<TlbEntry, kEntries> entries_{};
+    Log global_;
+    Log local_;
+    uint64_t large_ = 0;  // large_bit() of every large page that may have entries
 };
 
 }  // namespace banyan::interp

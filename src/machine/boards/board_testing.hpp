@@ -115,7 +115,6 @@ private:
             BANYAN_ASSERT(memory.add_region(range.start, bytes, MemoryKind::ram).has_value());
         }
     }
-
 };
 
 }  // namespace banyan::testing

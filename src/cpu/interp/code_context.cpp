@@ -1,0 +1,42 @@
+#include "cpu/interp/code_context.hpp"
+
+namespace banyan::interp {
+
+unsigned CodeContexts::index(const Key& key) {
+    constexpr uint64_t kMix = 0x9E3779B97F4A7C15;
+    const uint64_t all = (key.mode.bits + (key.space << 24)) ^ key.segment_base ^
+                         (uint64_t{key.segment_limit} << 32);
+    return static_cast<unsigned>((all * kMix) >> 58);
+}
+
+uint64_t CodeContexts::name_of(const Key& key, bool& wrapped) {
+    Known& known = known_[index(key)];
+    wrapped = false;
+    if (known.name != 0 && known.key == key) [[likely]]
+        return known.name;
+    if (next_ == kNames) {
+        known_ = {};
+        next_ = 1;
+        wrapped = true;
+    }
+    known = {key, next_++ << kShift};
+    return known.name;
+}
+
+void AddressSpaces::switch_to(uint16_t pcid, bool keep) {
+    saved_[pcid_ % kPcids] = {pcid_, user_};
+    Saved& next = saved_[pcid % kPcids];
+    if (!keep || next.space == 0 || next.pcid != pcid) next = {pcid, ++last_};
+    pcid_ = pcid;
+    user_ = next.space;
+    if (local_kernel_code_) kernel_ = ++last_;
+    local_kernel_code_ = false;
+}
+
+void AddressSpaces::forget_all() {
+    saved_ = {};
+    user_ = kernel_ = ++last_;
+    local_kernel_code_ = false;
+}
+
+}  // namespace banyan::interp
