@@ -1,24 +1,30 @@
 #include "vmm/engine_choice.hpp"
 
 #include "cpu/interp/interp_engine.hpp"
+#include "cpu/jit/jit_engine.hpp"
 
 namespace banyan {
 
 namespace {
 
 constexpr std::string_view kNoKvm = "KVM support is not in this build";
-constexpr std::string_view kNoJit = "the JIT is not in this build";
 
 EngineChoice interpreter(std::string_view why) {
     return {interp::create_engine, "engine interp: " + std::string(why)};
+}
+
+EngineChoice soft(std::string_view why) {
+    return {[](const EngineConfig& config, std::string_view cpu_model) {
+                return jit::create_engine(config, cpu_model);
+            },
+            "engine soft: " + std::string(why)};
 }
 
 }  // namespace
 
 std::vector<EngineReport> report_engines() {
     return {{"kvm", false, kNoKvm},
-            {"soft", true,
-             "runs everywhere; as the JIT is not in this build, its interpreter does all the work"},
+            {"soft", true, "runs everywhere; a JIT for 64-bit code, an interpreter for the rest"},
             {"interp", true, "runs everywhere; an interpreter, the slowest engine"}};
 }
 
@@ -28,9 +34,8 @@ Result<EngineChoice> choose_engine(EngineKind kind) {
             return fail(ErrorCode::unsupported,
                         "use the engine kvm: " + std::string(kNoKvm) + "; use --engine auto");
         case EngineKind::automatic:
-            return interpreter(std::string(kNoKvm) + ", and neither is the JIT");
-        case EngineKind::soft:
-            return interpreter(std::string(kNoJit) + ", its interpreter does all the work");
+            return interpreter(std::string(kNoKvm) + "; --engine soft is still being tried");
+        case EngineKind::soft: return soft("asked for by --engine");
         case EngineKind::interp: return interpreter("asked for by --engine");
     }
     return fail(ErrorCode::invalid_argument, "choose an engine: no such kind; use --engine auto");

@@ -211,6 +211,18 @@ void Generator::note_coverage(const ZydisDecodedInstruction& instruction) {
                   (in_register ? 1U : 0U));
 }
 
+namespace {
+
+// Which flags are undefined after one more instruction.
+void note_flags(const ZydisDecodedInstruction& instruction, uint32_t& undefined) {
+    const ZydisAccessedFlags* flags = instruction.cpu_flags;
+    if (flags == nullptr) return;
+    undefined &= ~(flags->modified | flags->set_0 | flags->set_1);
+    undefined |= flags->undefined & x86::kArithmeticFlags;
+}
+
+}  // namespace
+
 TestCase Generator::make(uint64_t number) {
     random_.seed(seed_ * 0x9E3779B97F4A7C15 + number);
     TestCase test;
@@ -241,6 +253,7 @@ TestCase Generator::make(uint64_t number) {
                                         sizeof(text), kCodePage + test.code.size(), nullptr);
         test.listing += std::string("    ") + text + "\n";
         note_coverage(picked.instruction);
+        note_flags(picked.instruction, test.undefined_flags);
         test.simd_flags_ignored |= simd_flags_ignored(picked.instruction.mnemonic);
         test.code.insert(test.code.end(), picked.bytes.begin(), picked.bytes.end());
         ++made;

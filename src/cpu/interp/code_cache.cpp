@@ -54,7 +54,8 @@ Block* CodeCache::lookup_slow(Mode mode, uint64_t linear, bool remember) {
         if (block == nullptr) return nullptr;
     }
     if (block != &scratch_block_ && remember)
-        jumps_[jump_index(linear)] = {linear ^ cpu_.context, block->host, block};
+        cpu_.jumps[jump_index(linear)] = {
+            linear ^ cpu_.context, block->host != nullptr ? block->host : cpu_.no_host, block};
     return block;
 }
 
@@ -244,13 +245,13 @@ void CodeCache::drop(Block* block) {
 void CodeCache::forget_jumps_to(const std::vector<Block*>& blocks) {
     for (const Block* block : blocks) {
         if (!block->mode.has(Mode::kCode64)) return forget_jumps();
-        Jump& jump = jumps_[jump_index(block->rip)];
+        Jump& jump = cpu_.jumps[jump_index(block->rip)];
         if (jump.block == block) jump = {};
     }
 }
 
 void CodeCache::forget_jumps() {
-    jumps_.fill({});
+    cpu_.jumps.fill({});
 }
 
 Block* CodeCache::find_decoded(uint64_t gpa, Mode mode, uint64_t rip) const {

@@ -40,7 +40,7 @@ public:
     // in cpu.fault.
     Block* lookup() {
         const uint64_t linear = cpu_.base[x86::kCs] + cpu_.rip;
-        const Jump& jump = jumps_[jump_index(linear)];
+        const Jump& jump = cpu_.jumps[jump_index(linear)];
         if (jump.tag == (linear ^ cpu_.context)) [[likely]]
             return jump.block;
         return lookup_slow(cpu_.mode, linear, true);
@@ -52,10 +52,6 @@ public:
     // A block that has been decoded already. Null: there is none.
     Block* find_decoded(uint64_t gpa, Mode mode, uint64_t rip) const;
 
-    // Linear addresses: their table, for code that looks in it by itself.
-    static constexpr unsigned kJumps = 32768;
-    static unsigned jump_index(uint64_t linear) { return linear & (kJumps - 1); }
-    Jump* jumps() { return jumps_.data(); }
     void forget_jumps();
     // Was code fetched from this linear page since forget_code_pages()? Sometimes says yes wrongly.
     bool may_hold_page(uint64_t linear) const { return code_pages_[page_bit(linear)]; }
@@ -105,7 +101,6 @@ private:
     }
 
     Cpu& cpu_;
-    std::array<Jump, kJumps> jumps_{};
     std::bitset<kPageBits> code_pages_;
     std::unordered_map<uint64_t, Block*> blocks_;
     std::unordered_map<uint64_t, PageCode> pages_;

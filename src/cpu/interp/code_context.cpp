@@ -2,6 +2,12 @@
 
 namespace banyan::interp {
 
+CodeContexts::CodeContexts() {
+    std::random_device source;
+    secret_ = source();
+    random_.seed(source());
+}
+
 unsigned CodeContexts::index(const Key& key) {
     constexpr uint64_t kMix = 0x9E3779B97F4A7C15;
     const uint64_t all = (key.mode.bits + (key.space << 24)) ^ key.segment_base ^
@@ -9,17 +15,11 @@ unsigned CodeContexts::index(const Key& key) {
     return static_cast<unsigned>((all * kMix) >> 58);
 }
 
-uint64_t CodeContexts::name_of(const Key& key, bool& wrapped) {
+uint64_t CodeContexts::new_name(const Key& key) {
+    constexpr uint32_t kOdd = 0x9E3779B1;  // times an odd number: one to one
+    const uint64_t number = (++count_ * kOdd) ^ secret_;
     Known& known = known_[index(key)];
-    wrapped = false;
-    if (known.name != 0 && known.key == key) [[likely]]
-        return known.name;
-    if (next_ == kNames) {
-        known_ = {};
-        next_ = 1;
-        wrapped = true;
-    }
-    known = {key, next_++ << kShift};
+    known = {key, number << 32 | (random_() & 0xFFFFFFFF)};
     return known.name;
 }
 

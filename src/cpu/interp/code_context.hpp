@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <random>
 
 #include "cpu/interp/op.hpp"
 
@@ -13,8 +14,7 @@ namespace banyan::interp {
 
 class CodeContexts {
 public:
-    // A name is XORed into linear addresses: it lies in the bits that are copies of bit 47.
-    static constexpr unsigned kShift = 48;
+    CodeContexts();
 
     struct Key {
         Mode mode{};
@@ -24,21 +24,28 @@ public:
         friend bool operator==(const Key&, const Key&) = default;
     };
 
-    // The name of `key`. `wrapped`: all names were given away; whoever keeps tags must forget them.
-    uint64_t name_of(const Key& key, bool& wrapped);
+    // The name of `key`, to be XORed into linear addresses. Names are random, so that no guest can
+    // find an address that means in one context what another means in another; the upper 32 bits
+    // are a number that no other name has.
+    uint64_t name_of(const Key& key) {
+        const Known& known = known_[index(key)];
+        return known.key == key ? known.name : new_name(key);
+    }
 
 private:
     static constexpr unsigned kKnown = 64;
-    static constexpr uint64_t kNames = uint64_t{1} << (64 - kShift);
 
     struct Known {
         Key key;
         uint64_t name = 0;
     };
     static unsigned index(const Key& key);
+    uint64_t new_name(const Key& key);
 
     std::array<Known, kKnown> known_{};
-    uint64_t next_ = 1;  // 0 names nothing
+    uint32_t count_ = 0;
+    uint32_t secret_;
+    std::mt19937_64 random_;
 };
 
 // Generations of address spaces: a new number means that nothing is known of what is mapped where.

@@ -100,15 +100,19 @@ struct Translation {
 // An entry of the table from linear addresses to blocks.
 struct alignas(32) Jump {
     uint64_t tag = 0;               // linear address ^ name of the context; 0: none
-    const uint8_t* host = nullptr;  // the accelerator's code
+    const uint8_t* host = nullptr;  // the accelerator's code, or Cpu::no_host
     Block* block = nullptr;
 };
+inline constexpr unsigned kJumps = 32768;
+inline unsigned jump_index(uint64_t linear) {
+    return linear & (kJumps - 1);
+}
 
 class Cpu {
 public:
     Cpu(const VcpuWiring& wiring, GuestMemory& memory, const Clock& clock, const CpuModel& model,
         CodeCoherence& coherence);
-    virtual ~Cpu();
+    ~Cpu();
     Cpu(const Cpu&) = delete;
     Cpu& operator=(const Cpu&) = delete;
 
@@ -176,6 +180,8 @@ public:
     CodeContexts contexts;
     AddressSpaces spaces;
     uint64_t context = 0;  // name of the current one
+    const uint8_t* no_host = nullptr;  // where generated code goes for a block without any
+    std::array<Jump, kJumps> jumps{};
 
     // --- registers
     template <class T>

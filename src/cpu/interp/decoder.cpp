@@ -4,6 +4,7 @@
 
 #include "cpu/interp/code_cache.hpp"
 #include "cpu/interp/cpu_model.hpp"
+#include "cpu/interp/zydis_registers.hpp"
 
 namespace banyan::interp {
 
@@ -44,33 +45,6 @@ private:
 const Decoders& decoders() {
     static const Decoders all;
     return all;
-}
-
-uint8_t register_offset(ZydisRegister r) {
-    if (r >= ZYDIS_REGISTER_AH && r <= ZYDIS_REGISTER_BH)
-        return static_cast<uint8_t>((r - ZYDIS_REGISTER_AH) * 8 + 1);
-    return static_cast<uint8_t>(ZydisRegisterGetId(r) * 8);
-}
-
-// AL..R15B are numbered with AH..BH between them in Zydis: ids of 8-bit registers need their own
-// mapping.
-uint8_t byte_register_offset(ZydisRegister r) {
-    if (r >= ZYDIS_REGISTER_AH && r <= ZYDIS_REGISTER_BH)
-        return static_cast<uint8_t>((r - ZYDIS_REGISTER_AH) * 8 + 1);
-    if (r <= ZYDIS_REGISTER_BL) return static_cast<uint8_t>((r - ZYDIS_REGISTER_AL) * 8);
-    return static_cast<uint8_t>((r - ZYDIS_REGISTER_SPL + 4) * 8);
-}
-
-uint8_t gpr_offset(ZydisRegister r) {
-    return ZydisRegisterGetClass(r) == ZYDIS_REGCLASS_GPR8 ? byte_register_offset(r)
-                                                           : register_offset(r);
-}
-
-bool is_gpr(const ZydisDecodedOperand& operand) {
-    if (operand.type != ZYDIS_OPERAND_TYPE_REGISTER) return false;
-    const ZydisRegisterClass c = ZydisRegisterGetClass(operand.reg.value);
-    return c == ZYDIS_REGCLASS_GPR8 || c == ZYDIS_REGCLASS_GPR16 || c == ZYDIS_REGCLASS_GPR32 ||
-           c == ZYDIS_REGCLASS_GPR64;
 }
 
 uint8_t address_register(ZydisRegister r) {

@@ -2,47 +2,20 @@
 
 #include "cpu/interp/code_cache.hpp"
 #include "cpu/interp/code_coherence.hpp"
-#include "cpu/interp/cpu.hpp"
 #include "cpu/interp/cpu_model.hpp"
+#include "cpu/interp/cpu_vcpu.hpp"
 
 namespace banyan::interp {
 
 namespace {
 
-class InterpVcpu final : public Vcpu, public VcpuSignals {
+class InterpVcpu final : public CpuVcpu {
 public:
     InterpVcpu(const VcpuWiring& wiring, GuestMemory& memory, const Clock& clock,
                const CpuModel& model, CodeCoherence& coherence)
-        : waker_(wiring.waker), cpu_(wiring, memory, clock, model, coherence) {}
-
-    Exit run() override { return cpu_.run(); }
-    void kick() override { signal(kEventKick); }
-    bool has_work() const override { return cpu_.has_work(); }
-    VcpuSignals& signals() override { return *this; }
-    void get_state(x86::RegisterState& state) const override { cpu_.get_state(state); }
-    Result<void> set_state(const x86::RegisterState& state) override {
-        cpu_.set_state(state);
-        return {};
-    }
-    void reset() override { cpu_.reset(false); }
-    uint64_t instructions() const override { return cpu_.retired; }
-
-    void raise_interrupt() override { signal(kEventInterrupt); }
-    void raise_nmi() override { signal(kEventNmi); }
-    void raise_smi() override {}
-    void raise_init() override { signal(kEventInit); }
-    void raise_sipi(uint8_t vector) override {
-        cpu_.sipi_vector = vector;
-        signal(kEventSipi);
-    }
+        : CpuVcpu(cpu_), cpu_(wiring, memory, clock, model, coherence) {}
 
 private:
-    void signal(uint32_t event) {
-        cpu_.post(event);
-        if (waker_ != nullptr) waker_->wake();
-    }
-
-    VcpuWaker* waker_;
     Cpu cpu_;
 };
 

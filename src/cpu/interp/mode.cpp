@@ -105,9 +105,7 @@ void Cpu::context_changed() {
         key.segment_base = base[x86::kCs];
         key.segment_limit = seg[x86::kCs].limit;
     }
-    bool wrapped;
-    context = contexts.name_of(key, wrapped);
-    if (wrapped) code->forget_jumps();
+    context = contexts.name_of(key);
 }
 
 void Cpu::forget_linear() {

@@ -23,6 +23,10 @@ public:
 
     // Where the next piece of code will run, for code that depends on its place.
     const uint8_t* next() const { return execute_ + used_; }
+    size_t used() const { return used_; }
+    size_t left() const { return size_ - used_; }
+    // Forgets what was added after the first `used` bytes.
+    void truncate(size_t used) { used_ = used; }
     // Appends code. Null: full.
     const uint8_t* add(std::span<const uint8_t> code);
     // Replaces what is at `at` (an address that add() returned). Nobody may be executing it.

@@ -54,6 +54,13 @@ Exit Cpu::run() {
             continue;
         }
         if (Block* next = code->lookup()) [[likely]] {
+            if (accelerator != nullptr && accelerator->run(*next)) {
+                if (fault.active) {
+                    settle_fault();
+                    deliver_fault();
+                }
+                continue;
+            }
             execute(next);
         } else {
             deliver_fault();
@@ -199,9 +206,9 @@ bool Cpu::handle_events() {
 
 // An event that cannot be taken now keeps its bit; event_mask hides it while interrupts are off.
 void Cpu::take_interrupt() {
-    if (!flag(x86::kIf) || wiring.interrupts == nullptr) return;
+    if (!flag(x86::kIf)) return;
     events.fetch_and(~uint32_t{kEventInterrupt});  // before the question: a later one sets it again
-    if (!wiring.interrupts->interrupt_pending()) return;
+    if (wiring.interrupts == nullptr || !wiring.interrupts->interrupt_pending()) return;
     const auto vector = wiring.interrupts->acknowledge_interrupt();
     if (!vector) return;
     post(kEventInterrupt);  // there may be another behind it

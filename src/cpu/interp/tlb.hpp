@@ -67,6 +67,9 @@ public:
     void flush_page(uint64_t linear);
     void drop_write_tags();
 
+    // Of the entries in a Tlb, for generated code.
+    static constexpr size_t entries_offset();
+
 private:
     // Which entries have been filled since they were last emptied; each is there once.
     using Log = std::vector<uint16_t>;
@@ -84,5 +87,10 @@ private:
     Log local_;
     uint64_t large_ = 0;  // large_bit() of every large page that may have entries
 };
+
+constexpr size_t Tlb::entries_offset() {
+    return offsetof(Tlb, entries_);
+}
+inline constexpr size_t kTlbEntriesAt = Tlb::entries_offset();
 
 }  // namespace banyan::interp

@@ -1,10 +1,11 @@
-#include "conformance/interp_cpu.hpp"
+#include "conformance/engine_cpu.hpp"
 
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
 #include "cpu/interp/interp_engine.hpp"
+#include "cpu/jit/jit_engine.hpp"
 #include "vm/engine.hpp"
 #include "vm/testing/fakes.hpp"
 
@@ -61,7 +62,7 @@ T must(Result<T> result) {
 
 }  // namespace
 
-struct InterpCpu::Guest {
+struct EngineCpu::Guest {
     alignas(4096) std::array<std::byte, kMemorySize> bytes{};
     GuestMemory memory;
     FakeClock clock;
@@ -105,17 +106,19 @@ struct InterpCpu::Guest {
     }
 };
 
-InterpCpu::InterpCpu() : guest_(std::make_unique<Guest>()) {
+EngineCpu::EngineCpu(Kind kind) : guest_(std::make_unique<Guest>()) {
     Guest& g = *guest_;
     if (!g.memory.add_region(Gpa{0}, g.bytes, MemoryKind::ram)) std::abort();
     g.build_page_tables();
     g.build_tables();
     const EngineConfig config{.memory = &g.memory, .clock = &g.clock, .cpu_count = 1};
-    g.engine = must(interp::create_engine(config, "max"));
+    // Everything is translated at once: each case runs but one time.
+    g.engine = must(kind == Kind::jit ? jit::create_engine(config, "max", {.hot = 0})
+                                      : interp::create_engine(config, "max"));
     g.vcpu = must(g.engine->create_vcpu(VcpuWiring{.index = 0, .io = &g.io}));
 }
 
-InterpCpu::~InterpCpu() = default;
+EngineCpu::~EngineCpu() = default;
 
 namespace {
 
@@ -152,7 +155,7 @@ void forget_header(Registers& registers) {
 
 }  // namespace
 
-Outcome InterpCpu::run(const TestCase& test) {
+Outcome EngineCpu::run(const TestCase& test) {
     Guest& g = *guest_;
     std::array<std::byte, 4096> code{};
     std::memcpy(code.data(), test.code.data(), test.code.size());
@@ -160,7 +163,7 @@ Outcome InterpCpu::run(const TestCase& test) {
     must(g.vcpu->set_state(user_mode(test.before)).map([] { return 0; }));
     const Exit exit = g.vcpu->run();
     if (exit.reason != ExitReason::halted) {
-        std::fprintf(stderr, "the interpreter did not end in a handler: exit %u %s\n%s\n",
+        std::fprintf(stderr, "the engine did not end in a handler: exit %u %s\n%s\n",
                      static_cast<unsigned>(exit.reason), std::string(exit.text).c_str(),
                      test.listing.c_str());
         std::abort();

@@ -1,4 +1,4 @@
-// Runs a case in the interpreter: 64-bit user mode, with the pages of the native run and an IDT
+// Runs a case in one of our engines: 64-bit user mode, with the pages of the native run and an IDT
 // that tells faults.
 #pragma once
 
@@ -8,10 +8,11 @@
 
 namespace banyan::conformance {
 
-class InterpCpu {
+class EngineCpu {
 public:
-    InterpCpu();
-    ~InterpCpu();
+    enum class Kind { interpreter, jit };
+    explicit EngineCpu(Kind kind);
+    ~EngineCpu();
 
     Outcome run(const TestCase& test);
 

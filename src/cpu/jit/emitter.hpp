@@ -1,0 +1,115 @@
+// Emitter: host code for one region.
+//
+// The guest's arithmetic flags are in the host's between instructions, wherever they matter; in
+// cpu.arith at the borders of regions and whenever the interpreter is called. T0 and T1 are free
+// between instructions.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "cpu/jit/code_buffer.hpp"
+#include "cpu/jit/host_encoder.hpp"
+#include "cpu/jit/layout.hpp"
+#include "cpu/jit/region.hpp"
+#include "cpu/jit/stubs.hpp"
+#include "cpu/jit/translation.hpp"
+
+namespace banyan::jit {
+
+class Emitter {
+public:
+    // `window`: stack accesses go through the stack window. `view`: how code of this mode accesses
+    // memory.
+    Emitter(const Region& region, const Stubs& stubs, Translations& translations, interp::View view,
+            bool window, const uint8_t* place);
+
+    // Appends the code. Null: `memory` is full.
+    const uint8_t* finish(interp::CodeMemory& memory);
+    size_t size() const { return buffer_.size(); }
+
+private:
+    using Label = asmjit::Label;
+
+    // --- emitter.cpp
+    void emit_entry();
+    void emit_block(size_t index);
+    void emit_instruction(const Instruction& instruction);
+    void emit_native(const Instruction& instruction);
+    void emit_lea(const Instruction& instruction);
+    void emit_interpreted(const Instruction& instruction);
+    void call_interpreter(const Instruction& instruction);
+    void poll(const BasicBlock& block);
+    void count_instructions(const BasicBlock& block);
+    void set_rip(uint64_t rip);
+    Label new_label() { return a_.newLabel(); }
+    // Written after everything else.
+    void later(std::function<void()> write) { cold_.push_back(std::move(write)); }
+    uint32_t add_site(const Instruction& instruction);
+
+    // --- emitter_flags.cpp
+    void save_flags();
+    void load_flags();
+    // Around host code that changes flags in the midst of an instruction.
+    void keep_flags(const Instruction& instruction);
+    void bring_flags(const Instruction& instruction);
+
+    // --- emitter_memory.cpp
+    // The linear address to T0; changes flags only where a segment has a base.
+    void load_address(const Instruction& instruction);
+    // From the linear address in T0 to the host's, or to `slow`. Uses T1.
+    void check(unsigned size, bool write, bool aligned, Label slow);
+    // The memory operand: where it is on the host. Its slow way interprets the instruction and goes
+    // on at `done`.
+    HostAddress memory_operand(const Instruction& instruction, Label done);
+    void slow_way(const Instruction& instruction, Label slow, Label done);
+    x86a::Gp read_gpr(unsigned number, const x86a::Gp& temporary);
+
+    // --- emitter_stack.cpp
+    void check_window(int32_t low, int32_t high, uint64_t rip);
+    void emit_push(const Instruction& instruction);
+    void emit_pop(const Instruction& instruction);
+    void emit_move_stack(const Instruction& instruction);
+    void linear_rsp(const x86a::Gp& to, int32_t displacement);
+    void push_value(const Instruction& instruction, const asmjit::Operand& value, Label done);
+    bool in_window(const Instruction& instruction) const {
+        return window_ && instruction.on_stack();
+    }
+
+    // --- emitter_control.cpp
+    void emit_end(const BasicBlock& block, size_t index);
+    void emit_branch(const BasicBlock& block, const Instruction& last);
+    void emit_call(const BasicBlock& block, const Instruction& last);
+    void emit_call_indirect(const Instruction& last);
+    void emit_jump_indirect(const Instruction& last);
+    void emit_ret(const Instruction& last);
+    void load_target(const Instruction& instruction, Label done);
+    // Jumps to the address in T0; `undo` bytes are added to RSP before the interpreter takes over.
+    void jump_to_target(const Instruction& instruction, int32_t undo);
+    void go(const BasicBlock::Successor& to, size_t from);
+    // A label that leads out of the region to `rip`; `jump_end`: bound after the jump to be
+    // patched.
+    Label link_to(uint64_t rip, Label jump_end);
+    bool leaves(const BasicBlock& block) const;
+    bool same_page(uint64_t rip) const;
+
+    const Region& region_;
+    const Stubs& stubs_;
+    Translations& translations_;
+    interp::View view_;
+    bool window_;
+    CodeBuffer buffer_;
+    x86a::Assembler& a_;
+    std::vector<Label> blocks_;
+    std::vector<std::function<void()>> cold_;
+    const BasicBlock* block_ = nullptr;  // being emitted
+    bool flags_dirty_ = false;           // cpu.arith is not what the host's flags are
+    struct PendingLink {
+        uint32_t number;
+        Label jump_end, unlinked, context_end, other_end, other;
+    };
+    std::vector<PendingLink> pending_links_;
+};
+
+}  // namespace banyan::jit

@@ -1,0 +1,200 @@
+// Where a basic block goes on: other blocks of its region, links to other regions, addresses that
+// are known only when it runs.
+#include "cpu/jit/emitter.hpp"
+
+namespace banyan::jit {
+
+namespace {
+
+x86a::CondCode condition_of(const Instruction& instruction) {
+    // The condition is in the low four bits of the opcode; asmjit has its own order.
+    constexpr x86a::CondCode kCodes[16] = {
+        x86a::CondCode::kO,  x86a::CondCode::kNO, x86a::CondCode::kB,  x86a::CondCode::kNB,
+        x86a::CondCode::kE,  x86a::CondCode::kNE, x86a::CondCode::kBE, x86a::CondCode::kA,
+        x86a::CondCode::kS,  x86a::CondCode::kNS, x86a::CondCode::kP,  x86a::CondCode::kNP,
+        x86a::CondCode::kL,  x86a::CondCode::kGE, x86a::CondCode::kLE, x86a::CondCode::kG};
+    return kCodes[instruction.zydis.opcode & 15U];
+}
+
+}  // namespace
+
+bool Emitter::same_page(uint64_t rip) const {
+    const interp::Block& entry = *region_.blocks.front().source;
+    return entry.second_gpa == interp::Block::kNoPage &&
+           rip >> kPageShift == entry.rip >> kPageShift;
+}
+
+bool Emitter::leaves(const BasicBlock& block) const {
+    return !block.next || !block.next->block || (block.taken && !block.taken->block);
+}
+
+Emitter::Label Emitter::link_to(uint64_t rip, Label jump_end) {
+    const auto number = static_cast<uint32_t>(translations_.links.size());
+    const interp::Block& source = *block_->source;
+    translations_.links.push_back(
+        {.target = rip, .page = source.gpa >> kPageShift, .mode = source.mode});
+    const bool here = same_page(rip);
+    const Label out = new_label();
+    PendingLink link{number, jump_end, out, {}, {}, {}};
+    if (!here) {
+        link.unlinked = new_label();
+        link.context_end = new_label();
+        link.other_end = new_label();
+        link.other = new_label();
+        link.jump_end = new_label();
+    }
+    pending_links_.push_back(link);
+    later([=, this] {
+        a_.bind(out);
+        if (!here) {
+            a_.cmp(state(kContextAt + 4, 4), 0x7FFFFFFF);
+            a_.bind(link.context_end);
+            a_.long_().jne(link.unlinked);
+            a_.bind(link.other_end);
+            a_.long_().jmp(link.unlinked);
+            a_.bind(link.jump_end);
+            a_.bind(link.other);
+            a_.mov(kT0, rip);
+            a_.jmp(std::bit_cast<uint64_t>(stubs_.lookup));
+            a_.bind(link.unlinked);
+        }
+        set_rip(rip);
+        a_.mov(kT1.r32(), number);
+        a_.jmp(std::bit_cast<uint64_t>(stubs_.exit_link));
+    });
+    return out;
+}
+
+// From the end of block `from`.
+void Emitter::go(const BasicBlock::Successor& to, size_t from) {
+    if (to.block) {
+        if (*to.block != from + 1) a_.jmp(blocks_[*to.block]);
+        return;
+    }
+    const Label jump_end = new_label();
+    const Label out = link_to(to.rip, jump_end);
+    a_.long_().jmp(out);
+    a_.bind(jump_end);
+}
+
+void Emitter::emit_end(const BasicBlock& block, size_t index) {
+    const Instruction& last = region_.of(block).back();
+    switch (last.kind) {
+        case Kind::branch:
+            emit_branch(block, last);
+            return go(*block.next, index);
+        case Kind::call:
+            emit_call(block, last);
+            return go(*block.next, index);
+        case Kind::call_indirect: return emit_call_indirect(last);
+        case Kind::jump_indirect: return emit_jump_indirect(last);
+        case Kind::ret: return emit_ret(last);
+        case Kind::interpret_end: return emit_interpreted(last);
+        case Kind::jump: break;
+        default: emit_instruction(last); break;
+    }
+    if (leaves(block)) save_flags();
+    go(*block.next, index);
+}
+
+void Emitter::emit_branch(const BasicBlock& block, const Instruction& last) {
+    // Ways that do not look at flags need none.
+    if (leaves(block) && last.flags_live_out != 0) save_flags();
+    if (block.taken->block) {
+        a_.j(condition_of(last), blocks_[*block.taken->block]);
+        return;
+    }
+    const Label jump_end = new_label();
+    const Label out = link_to(block.taken->rip, jump_end);
+    a_.long_().j(condition_of(last), out);
+    a_.bind(jump_end);
+}
+
+void Emitter::emit_call(const BasicBlock&, const Instruction& last) {
+    const Label never = new_label();  // the interpreter does the whole call
+    save_flags();
+    a_.mov(kT1, last.next_rip());
+    if (!window_) {
+        a_.mov(state(kScratchAt), kT1);
+        const Label slow = new_label();
+        linear_rsp(kT0, -8);
+        check(8, true, false, slow);
+        slow_way(last, slow, never);
+        a_.mov(kT1, state(kScratchAt));
+        a_.mov(x86a::ptr(kT0, 0, 8), kT1);
+        a_.lea(kStack, x86a::ptr(kStack, -8));
+    } else {
+        push_value(last, kT1, never);
+    }
+    a_.bind(never);
+}
+
+// The target of an indirect jump or call to T0.
+void Emitter::load_target(const Instruction& instruction, Label done) {
+    if (instruction.memory < 0) {
+        const unsigned number = instruction.op->destination / 8U;
+        const x86a::Gp from = read_gpr(number, kT0);
+        if (from != kT0) a_.mov(kT0, from);
+        return;
+    }
+    const HostAddress from = memory_operand(instruction, done);
+    a_.mov(kT0, x86a::ptr(host_gpr(from.base), from.displacement, 8));
+}
+
+void Emitter::jump_to_target(const Instruction& instruction, int32_t undo) {
+    const Label miss = new_label();
+    a_.mov(kT1.r32(), kT0.r32());
+    a_.and_(kT1.r32(), interp::kJumps - 1);
+    a_.shl(kT1.r32(), 5);
+    a_.xor_(kT0, state(kContextAt));
+    a_.cmp(kT0, table(kT1, kJumpsAt + static_cast<int32_t>(offsetof(interp::Jump, tag))));
+    a_.jne(miss);
+    a_.jmp(table(kT1, kJumpsAt + static_cast<int32_t>(offsetof(interp::Jump, host))));
+    const uint32_t site = add_site(instruction);
+    later([=, this] {
+        a_.bind(miss);
+        if (undo != 0) a_.lea(kStack, x86a::ptr(kStack, undo));
+        a_.mov(kT1.r32(), site);
+        a_.call(std::bit_cast<uint64_t>(stubs_.run_op));  // does not come back
+    });
+}
+
+void Emitter::emit_jump_indirect(const Instruction& last) {
+    const Label never = new_label();
+    save_flags();
+    load_target(last, never);
+    jump_to_target(last, 0);
+    a_.bind(never);
+}
+
+void Emitter::emit_call_indirect(const Instruction& last) {
+    if (!window_) return emit_interpreted(last);
+    const Label never = new_label();
+    save_flags();
+    load_target(last, never);
+    a_.mov(kT1, last.next_rip());
+    a_.mov(x86a::ptr(kStack, -8, 8), kT1);
+    a_.lea(kStack, x86a::ptr(kStack, -8));
+    jump_to_target(last, 8);
+    a_.bind(never);
+}
+
+void Emitter::emit_ret(const Instruction& last) {
+    const Label never = new_label();
+    const auto pops = static_cast<int32_t>(8 + (last.op->immediate & 0xFFFF));
+    save_flags();
+    x86a::Mem top = x86a::ptr(kStack, 0, 8);
+    if (!window_) {
+        const Label slow = new_label();
+        linear_rsp(kT0, 0);
+        check(8, false, false, slow);
+        slow_way(last, slow, never);
+        top = x86a::ptr(kT0, 0, 8);
+    }
+    a_.mov(kT0, top);
+    a_.lea(kStack, x86a::ptr(kStack, pops));
+    jump_to_target(last, -pops);
+    a_.bind(never);
+}
+
+}  // namespace banyan::jit

@@ -1,0 +1,103 @@
+// The stack: through the window, where RSP is a host address and nothing needs a check, or through
+// the TLB.
+#include "cpu/jit/emitter.hpp"
+
+namespace banyan::jit {
+
+// Leaves for exit_stack unless [RSP + low, RSP + high) lies in the window. Changes flags.
+void Emitter::check_window(int32_t low, int32_t high, uint64_t rip) {
+    const Label miss = new_label();
+    a_.lea(kT0, x86a::ptr(kStack, low));
+    a_.sub(kT0, state(kStackLowAt));
+    a_.cmp(kT0, static_cast<int32_t>(kPageSize) - (high - low));
+    a_.ja(miss);
+    later([=, this] {
+        a_.bind(miss);
+        set_rip(rip);
+        a_.jmp(std::bit_cast<uint64_t>(stubs_.exit_stack));
+    });
+}
+
+void Emitter::linear_rsp(const x86a::Gp& to, int32_t displacement) {
+    a_.mov(to, state(kStackSubtrahendAt));
+    a_.lea(to, x86a::ptr(to, kStack, 0, displacement));
+}
+
+// `value` is a register other than T0, or an immediate.
+void Emitter::push_value(const Instruction& instruction, const asmjit::Operand& value,
+                         Label done) {
+    x86a::Mem slot = x86a::ptr(kStack, -8, 8);
+    if (!window_) {
+        const Label slow = new_label();
+        keep_flags(instruction);
+        linear_rsp(kT0, -8);
+        check(8, true, false, slow);
+        bring_flags(instruction);
+        slow_way(instruction, slow, done);
+        slot = x86a::ptr(kT0, 0, 8);
+    }
+    a_.emit(x86a::Inst::kIdMov, slot, value);
+    a_.lea(kStack, x86a::ptr(kStack, -8));
+}
+
+void Emitter::emit_push(const Instruction& instruction) {
+    const ZydisDecodedOperand& operand = instruction.operands[0];
+    const Label done = new_label();
+    if (operand.type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
+        push_value(instruction, asmjit::Imm(static_cast<int32_t>(operand.imm.value.s)), done);
+    } else if (instruction.memory >= 0) {
+        if (!window_) return emit_interpreted(instruction);
+        const HostAddress from = memory_operand(instruction, done);
+        a_.mov(kT1, x86a::ptr(host_gpr(from.base), from.displacement, 8));
+        push_value(instruction, kT1, done);
+    } else {
+        const unsigned number = instruction.op->destination / 8U;
+        if (!window_ && !in_register(number)) return emit_interpreted(instruction);
+        push_value(instruction, read_gpr(number, kT1), done);
+    }
+    a_.bind(done);
+}
+
+void Emitter::emit_pop(const Instruction& instruction) {
+    const unsigned number = instruction.op->destination / 8U;
+    const Label done = new_label();
+    x86a::Mem top = x86a::ptr(kStack, 0, 8);
+    if (!window_) {
+        const Label slow = new_label();
+        keep_flags(instruction);
+        linear_rsp(kT0, 0);
+        check(8, false, false, slow);
+        bring_flags(instruction);
+        slow_way(instruction, slow, done);
+        top = x86a::ptr(kT0, 0, 8);
+    }
+    if (in_register(number)) {
+        a_.mov(host_gpr(number), top);
+    } else {
+        a_.mov(kT1, top);
+        a_.mov(guest_gpr(number), kT1);
+    }
+    a_.lea(kStack, x86a::ptr(kStack, 8));
+    a_.bind(done);
+}
+
+// The host's RSP differs from the guest's, and so would the flags.
+void Emitter::emit_move_stack(const Instruction& instruction) {
+    const bool lea = instruction.zydis.mnemonic == ZYDIS_MNEMONIC_LEA;
+    if (lea || instruction.flags_live_out == 0) {
+        a_.lea(kStack, x86a::ptr(kStack, instruction.stack_change));
+        return;
+    }
+    linear_rsp(kT1, 0);
+    const auto by = static_cast<int32_t>(instruction.operands[1].imm.value.s);
+    if (instruction.zydis.mnemonic == ZYDIS_MNEMONIC_ADD) {
+        a_.add(kT1, by);
+    } else {
+        a_.sub(kT1, by);
+    }
+    flags_dirty_ = true;
+    a_.mov(kStack, state(kStackAddendAt));
+    a_.lea(kStack, x86a::ptr(kStack, kT1));
+}
+
+}  // namespace banyan::jit

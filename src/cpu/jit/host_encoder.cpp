@@ -1,0 +1,114 @@
+#include "cpu/jit/host_encoder.hpp"
+
+#include <algorithm>
+
+#include "cpu/interp/zydis_registers.hpp"
+
+namespace banyan::jit {
+
+HostEncoder::HostEncoder(const Instruction& instruction, const std::array<uint8_t, 16>& host_of,
+                         HostAddress address)
+    : instruction_(instruction),
+      in_(instruction.zydis),
+      host_of_(host_of),
+      address_(address),
+      has_modrm_((instruction.zydis.attributes & ZYDIS_ATTRIB_HAS_MODRM) != 0) {
+    place_operands();
+    switch (in_.encoding) {
+        case ZYDIS_INSTRUCTION_ENCODING_LEGACY: emit_legacy(); break;
+        case ZYDIS_INSTRUCTION_ENCODING_VEX: emit_vex(); break;
+        default: fails_ = true; return;
+    }
+    const unsigned opcode =
+        opcode_register_ ? (in_.opcode & 0xF8U) | (*opcode_register_ & 7U) : in_.opcode;
+    byte(opcode);
+    if (has_modrm_) emit_modrm();
+    emit_tail();
+}
+
+void HostEncoder::place_operands() {
+    if (has_modrm_) {
+        reg_ = in_.raw.modrm.reg;  // what is no operand extends the opcode
+        rm_ = in_.raw.modrm.rm;
+    }
+    for (unsigned i = 0; i < in_.operand_count_visible; ++i)
+        place(instruction_.operands[i]);
+}
+
+void HostEncoder::place(const ZydisDecodedOperand& operand) {
+    if (operand.type == ZYDIS_OPERAND_TYPE_MEMORY) {
+        rm_ = address_.base;
+        return;
+    }
+    if (operand.type != ZYDIS_OPERAND_TYPE_REGISTER) return;
+    switch (operand.encoding) {
+        case ZYDIS_OPERAND_ENCODING_MODRM_REG: reg_ = number_of(operand); break;
+        case ZYDIS_OPERAND_ENCODING_MODRM_RM: rm_ = number_of(operand); break;
+        case ZYDIS_OPERAND_ENCODING_NDSNDD: vvvv_ = number_of(operand); break;
+        case ZYDIS_OPERAND_ENCODING_OPCODE: opcode_register_ = number_of(operand); break;
+        default: break;  // implied by the opcode: the same on the host; IS4 is a vector register
+    }
+}
+
+uint8_t HostEncoder::number_of(const ZydisDecodedOperand& operand) {
+    if (!interp::is_gpr(operand))
+        return static_cast<uint8_t>(std::max<int>(ZydisRegisterGetId(operand.reg.value), 0));
+    const uint8_t offset = interp::gpr_offset(operand.reg.value);
+    if ((offset & 1U) != 0) {  // AH to DH
+        forbids_rex_ = true;
+        return static_cast<uint8_t>(offset / 8 + 4);
+    }
+    const uint8_t host = host_of_[offset / 8];
+    needs_rex_ |= operand.size == 8 && host >= 4;
+    return host;
+}
+
+void HostEncoder::emit_legacy() {
+    for (unsigned i = 0; i < in_.raw.prefix_count; ++i) {
+        const uint8_t prefix = in_.raw.prefixes[i].value;
+        if (prefix == 0x66 || prefix == 0xF0 || prefix == 0xF2 || prefix == 0xF3) byte(prefix);
+    }
+    const unsigned b = opcode_register_ ? *opcode_register_ : rm_;
+    const bool wide = (in_.attributes & ZYDIS_ATTRIB_HAS_REX) != 0 && in_.raw.rex.W != 0;
+    const unsigned rex = (wide ? 8U : 0U) | ((reg_ >> 1) & 4U) | ((b >> 3) & 1U);
+    if (rex != 0 || needs_rex_) byte(0x40U | rex);
+    fails_ = forbids_rex_ && (rex != 0 || needs_rex_);
+    if (in_.opcode_map != ZYDIS_OPCODE_MAP_DEFAULT) byte(0x0F);
+    if (in_.opcode_map == ZYDIS_OPCODE_MAP_0F38) byte(0x38);
+    if (in_.opcode_map == ZYDIS_OPCODE_MAP_0F3A) byte(0x3A);
+}
+
+void HostEncoder::emit_vex() {
+    const auto& vex = in_.raw.vex;
+    byte(0xC4);
+    byte((reg_ < 8 ? 0x80U : 0U) | 0x40U | (rm_ < 8 ? 0x20U : 0U) |
+         static_cast<unsigned>(in_.opcode_map));
+    byte((vex.W != 0 ? 0x80U : 0U) | ((~vvvv_ & 15U) << 3) | (static_cast<unsigned>(vex.L) << 2) |
+         vex.pp);
+}
+
+void HostEncoder::emit_modrm() {
+    const unsigned fields = ((reg_ & 7U) << 3) | (rm_ & 7U);
+    if (instruction_.memory < 0) return byte(0xC0U | fields);
+    if (address_.displacement == 0) return byte(fields);
+    byte(0x80U | fields);
+    for (unsigned shift = 0; shift < 32; shift += 8)
+        byte(static_cast<uint32_t>(address_.displacement) >> shift & 0xFFU);
+}
+
+// Immediates: what comes after the opcode, or after the address.
+void HostEncoder::emit_tail() {
+    const auto& raw = in_.raw;
+    unsigned at = in_.length;
+    if (has_modrm_) {
+        at = raw.modrm.offset + 1U;
+        if (raw.sib.offset != 0) at = raw.sib.offset + 1U;
+        if (raw.disp.size != 0) at = raw.disp.offset + raw.disp.size / 8U;
+    } else if (raw.imm[0].size != 0) {
+        at = raw.imm[0].offset;
+    }
+    for (; at < in_.length; ++at)
+        byte(instruction_.bytes[at]);
+}
+
+}  // namespace banyan::jit

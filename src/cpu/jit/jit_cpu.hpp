@@ -1,0 +1,47 @@
+// JitCpu: a Cpu that generated code runs on. While such code runs, RSP points to it: what lies
+// below is the stack of that code and of what it calls.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "cpu/interp/cpu.hpp"
+
+namespace banyan::jit {
+
+// Why generated code came back.
+enum class HostExit : uint32_t {
+    dispatch,   // cpu.rip says where to go on
+    link,       // the same, and `link` says which jump led there
+    interpret,  // the block at cpu.rip is to be interpreted this time
+    stack,      // the block at cpu.rip does not find its stack in the stack window
+};
+
+struct JitCpu final : interp::Cpu {
+    using Cpu::Cpu;
+
+    // --- the stack window: one page of the guest's stack, whose RSP is kept as a host address.
+    uint64_t stack_low = ~uint64_t{0};  // where the page is on the host
+    uint64_t stack_addend = 0;          // host address = linear + addend
+    uint64_t stack_subtrahend = 0;      // -addend: added by LEA, which changes no flags
+
+    uint64_t host_rsp = 0;  // of the C++ code that entered
+    uint32_t vectors_live = 0;
+    HostExit exit = HostExit::dispatch;
+    uint32_t link = 0;
+    uint64_t scratch = 0;
+    bool op_finished = false;  // the instruction that was interpreted went on to the next one
+    uint32_t host_mxcsr = 0x1F80;
+};
+
+struct JitCpuDeleter {
+    void operator()(JitCpu* cpu) const;
+};
+using JitCpuPtr = std::unique_ptr<JitCpu, JitCpuDeleter>;
+
+// With a stack below it. Null: the host has no memory for it.
+JitCpuPtr make_jit_cpu(const VcpuWiring& wiring, GuestMemory& memory, const Clock& clock,
+                       const interp::CpuModel& model, interp::CodeCoherence& coherence);
+
+}  // namespace banyan::jit

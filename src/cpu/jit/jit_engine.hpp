@@ -1,0 +1,20 @@
+// The soft engine: the interpreter with the JIT.
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "vm/engine.hpp"
+
+namespace banyan::jit {
+
+struct JitOptions {
+    uint32_t hot = 16;  // how often a block is interpreted before it is translated
+};
+
+// `cpu_model`: as for interp::create_engine().
+Result<std::unique_ptr<Engine>> create_engine(const EngineConfig& config,
+                                              std::string_view cpu_model,
+                                              const JitOptions& options = {});
+
+}  // namespace banyan::jit

@@ -1,0 +1,75 @@
+// Where generated code finds things: registers of the guest, temporaries, and the Cpu's members as
+// displacements from RSP. The one place that knows how the state is addressed.
+#pragma once
+
+#include <array>
+#include <asmjit/x86.h>
+#include <cstddef>
+#include <cstdint>
+
+#include "cpu/jit/jit_cpu.hpp"
+
+namespace banyan::jit {
+
+namespace x86a = asmjit::x86;
+
+// --- registers: docs/jit.md says why these.
+inline constexpr unsigned kGuestRsp = 4;
+inline constexpr x86a::Gp kT0 = x86a::r10;     // addresses
+inline constexpr x86a::Gp kT1 = x86a::r11;
+inline constexpr x86a::Gp kStack = x86a::r9;   // the guest's RSP as a host address
+
+// Kept in the host register of the same number, or in memory; RSP is neither.
+constexpr bool in_register(unsigned gpr) {
+    return gpr != kGuestRsp && (gpr < 9 || gpr > 11);
+}
+inline x86a::Gp host_gpr(unsigned number) {
+    return x86a::gpq(number);
+}
+
+// --- memory
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Winvalid-offsetof"  // see interp/native_layout.hpp
+
+inline constexpr int32_t kGprAt = offsetof(JitCpu, gpr);
+inline constexpr int32_t kRipAt = offsetof(JitCpu, rip);
+inline constexpr int32_t kArithAt = offsetof(JitCpu, arith);
+inline constexpr int32_t kBaseAt = offsetof(JitCpu, base);
+inline constexpr int32_t kEventsAt = offsetof(JitCpu, events);
+inline constexpr int32_t kEventMaskAt = offsetof(JitCpu, event_mask);
+inline constexpr int32_t kRetiredAt = offsetof(JitCpu, retired);
+inline constexpr int32_t kContextAt = offsetof(JitCpu, context);
+inline constexpr int32_t kTlbsAt = offsetof(JitCpu, tlbs);
+inline constexpr int32_t kJumpsAt = offsetof(JitCpu, jumps);
+inline constexpr int32_t kYmmAt =
+    offsetof(JitCpu, vectors) + offsetof(interp::Cpu::Vectors, ymm);
+inline constexpr int32_t kMxcsrAt =
+    offsetof(JitCpu, vectors) + offsetof(interp::Cpu::Vectors, mxcsr);
+inline constexpr int32_t kStackLowAt = offsetof(JitCpu, stack_low);
+inline constexpr int32_t kStackAddendAt = offsetof(JitCpu, stack_addend);
+inline constexpr int32_t kStackSubtrahendAt = offsetof(JitCpu, stack_subtrahend);
+inline constexpr int32_t kHostRspAt = offsetof(JitCpu, host_rsp);
+inline constexpr int32_t kVectorsLiveAt = offsetof(JitCpu, vectors_live);
+inline constexpr int32_t kExitAt = offsetof(JitCpu, exit);
+inline constexpr int32_t kLinkAt = offsetof(JitCpu, link);
+inline constexpr int32_t kScratchAt = offsetof(JitCpu, scratch);
+inline constexpr int32_t kHostMxcsrAt = offsetof(JitCpu, host_mxcsr);
+
+#pragma GCC diagnostic pop
+
+static_assert(kGprAt == 0, "registers are reached with 8-bit displacements");
+static_assert(sizeof(interp::TlbEntry) == 32 && sizeof(interp::Jump) == 32);
+
+// A member of the Cpu; `pushed`: bytes that are on the stack above it.
+inline x86a::Mem state(int32_t at, unsigned size = 8, int32_t pushed = 0) {
+    return x86a::ptr(x86a::rsp, at + pushed, size);
+}
+inline x86a::Mem guest_gpr(unsigned number, int32_t pushed = 0) {
+    return state(kGprAt + static_cast<int32_t>(number) * 8, 8, pushed);
+}
+// A member of the entry at byte offset `index` of a table in the Cpu.
+inline x86a::Mem table(const x86a::Gp& index, int32_t at) {
+    return x86a::ptr(x86a::rsp, index, 0, at, 8);
+}
+
+}  // namespace banyan::jit

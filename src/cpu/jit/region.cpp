@@ -1,0 +1,282 @@
+#include "cpu/jit/region.hpp"
+
+#include <algorithm>
+
+#include "support/assert.hpp"
+
+namespace banyan::jit {
+
+using interp::Block;
+
+namespace {
+
+// The window is a page: a larger range would seldom fit.
+constexpr int32_t kMaxStackSpan = 1024;
+
+bool ends_block(Kind kind) {
+    switch (kind) {
+        case Kind::jump:
+        case Kind::branch:
+        case Kind::call:
+        case Kind::jump_indirect:
+        case Kind::call_indirect:
+        case Kind::ret:
+        case Kind::interpret_end: return true;
+        default: return false;
+    }
+}
+
+uint64_t page_of(uint64_t address) {
+    return address >> kPageShift;
+}
+
+}  // namespace
+
+void RegionBuilder::build(Block& entry, bool stack_window, Region& region) {
+    region_ = &region;
+    entry_ = &entry;
+    region.instructions.clear();
+    region.blocks.clear();
+    region.uses_vectors = region.checks_stack = false;
+    add_block(entry);
+    // Blocks are appended while this goes on; a block that continues the last one comes first.
+    for (size_t i = 0; i < region.blocks.size(); ++i) {
+        BasicBlock block = region.blocks[i];
+        find_successors(block);
+        region_->blocks[i] = block;
+    }
+    find_loops();
+    find_dirty_flags();
+    find_live_flags();
+    if (!stack_window) return;
+    for (BasicBlock& block : region.blocks)
+        measure_stack(block);
+    place_stack_checks();
+}
+
+void RegionBuilder::add_block(Block& source) {
+    BasicBlock block;
+    block.source = &source;
+    block.first = region_->instructions.size();
+    const auto bytes = cpu_.memory.readable_range(Gpa{source.gpa}, source.length);
+    const bool crosses = source.second_gpa != Block::kNoPage;
+    for (unsigned i = 0; i < source.count; ++i) {
+        const interp::Op& op = source.ops[i];
+        Instruction& instruction = region_->instructions.emplace_back();
+        uint8_t copy[16] = {};
+        if (!crosses) {
+            std::memcpy(copy, bytes.data() + op.offset, op.length);
+        } else {
+            read_crossing(source, copy);
+        }
+        analyse(op, source.rip + op.offset, copy, instruction);
+        region_->uses_vectors |= instruction.uses_vectors;
+        if (ends_block(instruction.kind) || instruction.changes_rsp) break;
+    }
+    block.count = region_->instructions.size() - block.first;
+    region_->blocks.push_back(block);
+}
+
+// One instruction on two pages.
+void RegionBuilder::read_crossing(const Block& source, uint8_t* to) const {
+    const uint64_t room = kPageSize - (source.gpa & (kPageSize - 1));
+    const auto first = std::min<uint64_t>(room, source.length);
+    const auto all = std::as_writable_bytes(std::span(to, 16));
+    if (!cpu_.memory.read(Gpa{source.gpa}, all.first(first))) return;
+    if (first == source.length) return;
+    (void)cpu_.memory.read(Gpa{source.second_gpa}, all.subspan(first, source.length - first));
+}
+
+bool RegionBuilder::in_page(uint64_t rip) const {
+    return entry_->second_gpa == Block::kNoPage && page_of(rip) == page_of(entry_->rip);
+}
+
+// Takes in code of this page that has run before.
+BasicBlock::Successor RegionBuilder::successor(uint64_t rip) {
+    BasicBlock::Successor result{.rip = rip, .block = std::nullopt};
+    if (!in_page(rip)) return result;
+    const uint64_t gpa = entry_->gpa + (rip - entry_->rip);
+    Block* source = cpu_.code->find_decoded(gpa, entry_->mode, rip);
+    if (source == nullptr || source->second_gpa != Block::kNoPage) return result;
+    const auto known = std::find_if(region_->blocks.begin(), region_->blocks.end(),
+                                    [&](const BasicBlock& b) { return b.source == source; });
+    if (known != region_->blocks.end()) {
+        result.block = static_cast<size_t>(known - region_->blocks.begin());
+        return result;
+    }
+    const bool room = region_->blocks.size() < kMaxBlocks &&
+                      region_->instructions.size() + source->count <= kMaxInstructions;
+    if (!room || source->heat == 0) return result;
+    result.block = region_->blocks.size();
+    add_block(*source);
+    return result;
+}
+
+void RegionBuilder::find_successors(BasicBlock& block) {
+    const Instruction last = region_->instructions[block.first + block.count - 1];
+    switch (last.kind) {
+        case Kind::jump: block.next = successor(last.op->immediate); break;
+        case Kind::branch:
+            block.next = successor(last.next_rip());
+            block.taken = successor(last.op->immediate);
+            break;
+        case Kind::call: block.next = BasicBlock::Successor{last.op->immediate, std::nullopt}; break;
+        case Kind::jump_indirect:
+        case Kind::call_indirect:
+        case Kind::ret:
+        case Kind::interpret_end: break;
+        default:
+            // RSP is unknown from here on: another region finds its stack anew.
+            block.next = last.changes_rsp
+                             ? BasicBlock::Successor{last.next_rip(), std::nullopt}
+                             : successor(last.next_rip());
+            break;
+    }
+}
+
+// Blocks are emitted in order, so a jump to the same or an earlier one goes backwards.
+void RegionBuilder::find_loops() {
+    for (size_t i = 0; i < region_->blocks.size(); ++i) {
+        for (const auto& way : {region_->blocks[i].next, region_->blocks[i].taken}) {
+            if (way && way->block && *way->block <= i) region_->blocks[*way->block].loop_head = true;
+        }
+    }
+}
+
+bool RegionBuilder::leaves_dirty(const BasicBlock& block) {
+    bool dirty = block.flags_dirty_in;
+    for (size_t n = 0; n < block.count; ++n) {
+        Instruction& i = region_->instructions[block.first + n];
+        i.flags_dirty = dirty;
+        if (i.is_interpreted()) {
+            dirty = false;
+        } else if (i.flags_killed != 0) {
+            dirty = true;
+        }
+    }
+    return dirty;
+}
+
+// Forwards, until nothing changes: where may the host's flags be newer than cpu.arith?
+void RegionBuilder::find_dirty_flags() {
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (BasicBlock& block : region_->blocks) {
+            block.flags_dirty_out = leaves_dirty(block);
+            if (!block.flags_dirty_out) continue;
+            for (const auto& way : {block.next, block.taken}) {
+                if (!way || !way->block || region_->blocks[*way->block].flags_dirty_in) continue;
+                region_->blocks[*way->block].flags_dirty_in = true;
+                changed = true;
+            }
+        }
+    }
+}
+
+// Outside the region cpu.arith counts: if it is true already, the host's flags are not needed.
+uint32_t RegionBuilder::flags_at(const BasicBlock::Successor& to, bool dirty) const {
+    if (to.block) return region_->blocks[*to.block].flags_live_in;
+    if (!dirty) return 0;
+    if (!in_page(to.rip)) return kAllFlags;
+    const uint64_t gpa = entry_->gpa + (to.rip - entry_->rip);
+    const uint64_t room = kPageSize - (gpa & (kPageSize - 1));
+    const auto bytes = cpu_.memory.readable_range(Gpa{gpa}, room);
+    if (bytes.empty()) return kAllFlags;
+    return flags_needed(reinterpret_cast<const uint8_t*>(bytes.data()),
+                        static_cast<unsigned>(room));
+}
+
+uint32_t RegionBuilder::flags_after(const BasicBlock& block) const {
+    const bool dirty = block.flags_dirty_out;
+    if (!block.next) return dirty ? kAllFlags : 0;
+    return flags_at(*block.next, dirty) | (block.taken ? flags_at(*block.taken, dirty) : 0);
+}
+
+// Backwards, until nothing changes: flags are live where some way leads to a reader before a
+// writer.
+void RegionBuilder::find_live_flags() {
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (size_t b = region_->blocks.size(); b-- > 0;) {
+            BasicBlock& block = region_->blocks[b];
+            uint32_t live = flags_after(block);
+            for (size_t i = block.count; i-- > 0;) {
+                Instruction& instruction = region_->instructions[block.first + i];
+                instruction.flags_live_out = live;
+                live = instruction.flags_live_in();
+            }
+            changed |= live != block.flags_live_in;
+            block.flags_live_in = live;
+        }
+    }
+}
+
+void RegionBuilder::measure_stack(BasicBlock& block) const {
+    int32_t rsp = 0;
+    const auto touch = [&](int64_t from, int64_t size) {
+        constexpr int64_t kFar = 1 << 20;
+        const auto low = static_cast<int32_t>(std::clamp(rsp + from, -kFar, kFar));
+        const auto high = static_cast<int32_t>(std::clamp(rsp + from + size, -kFar, kFar));
+        block.stack_low = block.uses_stack ? std::min(block.stack_low, low) : low;
+        block.stack_high = block.uses_stack ? std::max(block.stack_high, high) : high;
+        block.uses_stack = true;
+    };
+    for (const Instruction& i : region_->of(block)) {
+        if (i.accesses && i.on_stack() && !i.is_interpreted())
+            touch(i.op->displacement, i.memory_size);
+        switch (i.kind) {
+            case Kind::push:
+            case Kind::call:
+            case Kind::call_indirect: touch(-8, 8); break;
+            case Kind::pop:
+            case Kind::ret: touch(0, 8); break;
+            default: break;
+        }
+        rsp += i.stack_change;
+    }
+    block.stack_change = rsp;
+}
+
+// One check at the entry covers all blocks if RSP is the same on all ways to each of them. Else each
+// block checks for itself.
+void RegionBuilder::place_stack_checks() {
+    std::vector<std::optional<int32_t>> at(region_->blocks.size());
+    at[0] = 0;
+    bool same = true;
+    for (bool changed = true; changed && same;) {
+        changed = false;
+        for (size_t i = 0; i < region_->blocks.size(); ++i) {
+            const BasicBlock& block = region_->blocks[i];
+            if (!at[i]) continue;
+            for (const auto& way : {block.next, block.taken}) {
+                if (!way || !way->block) continue;
+                const int32_t rsp = *at[i] + block.stack_change;
+                std::optional<int32_t>& known = at[*way->block];
+                same &= !known || *known == rsp;
+                changed |= !known;
+                known = rsp;
+            }
+        }
+    }
+    int32_t low = 0;
+    int32_t high = 0;
+    bool any = false;
+    for (size_t i = 0; i < region_->blocks.size() && same; ++i) {
+        const BasicBlock& block = region_->blocks[i];
+        if (!block.uses_stack) continue;
+        const int32_t rsp = at[i].value_or(0);
+        low = any ? std::min(low, rsp + block.stack_low) : rsp + block.stack_low;
+        high = any ? std::max(high, rsp + block.stack_high) : rsp + block.stack_high;
+        any = true;
+    }
+    if (same && any && high - low <= kMaxStackSpan) {
+        region_->checks_stack = true;
+        region_->stack_low = low;
+        region_->stack_high = high;
+        return;
+    }
+    for (BasicBlock& block : region_->blocks)
+        block.checks_stack = block.uses_stack;
+}
+
+}  // namespace banyan::jit

@@ -1,0 +1,90 @@
+// Region: the unit of translation. Basic blocks of one page that direct jumps connect, found from
+// one entry; what leaves the region is a link to another.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "cpu/jit/instruction.hpp"
+#include "cpu/jit/jit_cpu.hpp"
+
+namespace banyan::jit {
+
+struct BasicBlock {
+    interp::Block* source = nullptr;
+    size_t first = 0;  // index of its first instruction in Region::instructions
+    size_t count = 0;
+    // Where it goes on: always `next` when nothing branches, `taken` when something does. The index
+    // of a block of this region, or none: then it leaves for the address.
+    struct Successor {
+        uint64_t rip = 0;
+        std::optional<size_t> block;
+    };
+    std::optional<Successor> next;
+    std::optional<Successor> taken;
+
+    uint32_t flags_live_in = 0;
+    bool flags_dirty_in = false;  // cpu.arith may not be what the flags are
+    bool flags_dirty_out = false;
+    bool loop_head = false;  // some jump goes backwards to it
+
+    // Bytes of the stack that it accesses, from RSP at its start; and how far it moves RSP.
+    bool uses_stack = false;
+    int32_t stack_low = 0;
+    int32_t stack_high = 0;
+    int32_t stack_change = 0;
+    bool checks_stack = false;  // by itself: the check at the region's entry does not cover it
+
+    uint64_t rip() const { return source->rip; }
+    uint64_t end_rip() const { return source->rip + source->length; }
+};
+
+struct Region {
+    std::vector<Instruction> instructions;
+    std::vector<BasicBlock> blocks;  // the first is the entry
+    bool uses_vectors = false;
+    // What the entry checks of the stack, from RSP there.
+    bool checks_stack = false;
+    int32_t stack_low = 0;
+    int32_t stack_high = 0;
+
+    std::span<const Instruction> of(const BasicBlock& block) const {
+        return {instructions.data() + block.first, block.count};
+    }
+};
+
+class RegionBuilder {
+public:
+    explicit RegionBuilder(JitCpu& cpu) : cpu_(cpu) {}
+
+    // The region that `entry` begins. `stack_window`: stack accesses go through the window, so
+    // that their range must be known.
+    void build(interp::Block& entry, bool stack_window, Region& region);
+
+private:
+    static constexpr size_t kMaxBlocks = 24;
+    static constexpr size_t kMaxInstructions = 240;
+
+    void add_block(interp::Block& source);
+    void read_crossing(const interp::Block& source, uint8_t* to) const;
+
+    void find_successors(BasicBlock& block);
+    BasicBlock::Successor successor(uint64_t rip);
+    void measure_stack(BasicBlock& block) const;
+    void place_stack_checks();
+    void find_loops();
+    void find_dirty_flags();
+    bool leaves_dirty(const BasicBlock& block);
+    void find_live_flags();
+    uint32_t flags_after(const BasicBlock& block) const;
+    uint32_t flags_at(const BasicBlock::Successor& successor, bool dirty) const;
+    bool in_page(uint64_t rip) const;
+
+    JitCpu& cpu_;
+    Region* region_ = nullptr;
+    interp::Block* entry_ = nullptr;
+};
+
+}  // namespace banyan::jit

@@ -1,0 +1,96 @@
+// Runtime: the JIT of one vCPU. Finds hot blocks, has them translated, runs their code, and links
+// translations to each other.
+#pragma once
+
+#include <memory>
+#include <random>
+#include <unordered_map>
+#include <vector>
+
+#include "cpu/interp/accelerator.hpp"
+#include "cpu/interp/native_memory.hpp"
+#include "cpu/jit/jit_cpu.hpp"
+#include "cpu/jit/region.hpp"
+#include "cpu/jit/stubs.hpp"
+#include "cpu/jit/translation.hpp"
+
+namespace banyan::jit {
+
+struct JitStatistics {
+    uint64_t regions = 0;       // translated
+    uint64_t instructions = 0;  // in them
+    uint64_t code_bytes = 0;
+    uint64_t dropped = 0;      // translations that were invalidated
+    uint64_t clears = 0;       // times that the code cache was full
+    uint64_t links = 0;        // made
+    uint64_t entries = 0;      // from the loop into generated code
+    uint64_t interpreted = 0;  // single instructions, called from generated code
+    uint64_t stack_moves = 0;
+};
+
+class Runtime final : public interp::Accelerator {
+public:
+    // `hot`: how often a block is interpreted before it is translated.
+    Runtime(JitCpu& cpu, uint32_t hot);
+    ~Runtime();
+    Runtime(const Runtime&) = delete;
+    Runtime& operator=(const Runtime&) = delete;
+
+    // False: this host does not let the process make code. The interpreter does it all then.
+    bool good() const { return stubs_.good(); }
+    const JitStatistics& statistics() const { return statistics_; }
+
+    bool run(interp::Block& block) override;
+    void drop(interp::Block& block) override;
+    void clear() override;
+
+private:
+    static constexpr size_t kCodeSize = size_t{128} << 20;
+    static constexpr size_t kMaxSites = 2'000'000;
+    static constexpr uint32_t kNever = ~uint32_t{0};
+
+    // What is known of a block with code.
+    struct Translated {
+        const uint8_t* without_window = nullptr;  // the variant for a stack at a page's border
+        int32_t stack_low = 0;                    // what the entry checks of the stack
+        int32_t stack_high = 0;
+        std::vector<uint32_t> incoming;  // links
+    };
+    struct Page {
+        alignas(kPageSize) std::array<std::byte, kPageSize> bytes{};
+    };
+
+    static uint32_t run_op(JitCpu* cpu, uint32_t site);
+    uint32_t interpret(Site& site);
+    uint32_t leave_before(const Site& site, uint32_t unfinished);
+
+    bool is_hot(interp::Block& block) const;
+    bool translate(interp::Block& block);
+    const uint8_t* emit(interp::Block& block, bool window);
+    void enter(const uint8_t* code);
+
+    void follow_link(interp::Block& target);
+    void unlink(Link& link);
+    void patch(const uint8_t* displacement, const uint8_t* target);
+
+    bool stack_window_holds() const;
+    void drop_stack_window();
+    // The code of `block` for where its stack is now; moves the window there if it fits. Null: the
+    // block must be interpreted.
+    const uint8_t* code_for_stack(interp::Block& block);
+
+    JitCpu& cpu_;
+    uint32_t hot_;
+    interp::CodeMemory memory_;
+    Stubs stubs_;
+    size_t stubs_size_;
+    Translations translations_;
+    std::unordered_map<const interp::Block*, Translated> translated_;
+    Region region_;  // being translated
+    HostExit last_exit_ = HostExit::dispatch;
+    std::unique_ptr<Page> no_stack_;  // what the window shows while it shows no stack
+    std::mt19937_64 random_;
+    JitStatistics statistics_;
+};
+
+}  // namespace banyan::jit

@@ -1,0 +1,173 @@
+#include "cpu/jit/stubs.hpp"
+
+#include <bit>
+
+#include "cpu/interp/native_layout.hpp"
+#include "cpu/jit/code_buffer.hpp"
+#include "cpu/jit/layout.hpp"
+
+namespace banyan::jit {
+
+namespace {
+
+constexpr x86a::Gp kCalleeSaved[] = {x86a::rbx, x86a::rbp, x86a::r12,
+                                     x86a::r13, x86a::r14, x86a::r15};
+
+class StubWriter {
+public:
+    StubWriter(interp::CodeMemory& memory, bool avx)
+        : memory_(memory), buffer_(memory.next()), a_(buffer_.assembler()), avx_(avx) {}
+
+    const uint8_t* finish() { return buffer_.finish(memory_); }
+    x86a::Assembler& a() { return a_; }
+
+    // `pushed`: bytes on the stack above the Cpu.
+    void load_guest(int32_t pushed) {
+        for (unsigned i = 0; i < 16; ++i) {
+            if (in_register(i)) a_.mov(host_gpr(i), guest_gpr(i, pushed));
+        }
+        a_.mov(kStack, guest_gpr(kGuestRsp, pushed));
+        a_.add(kStack, state(kStackAddendAt, 8, pushed));
+    }
+    void store_guest(int32_t pushed) {
+        for (unsigned i = 0; i < 16; ++i) {
+            if (in_register(i)) a_.mov(guest_gpr(i, pushed), host_gpr(i));
+        }
+        a_.sub(kStack, state(kStackAddendAt, 8, pushed));
+        a_.mov(guest_gpr(kGuestRsp, pushed), kStack);
+    }
+    void load_vectors(int32_t pushed) {
+        for (unsigned i = 0; i < 16; ++i) {
+            const auto at = kYmmAt + static_cast<int32_t>(i) * 32;
+            if (avx_) {
+                a_.vmovaps(x86a::ymm(i), state(at, 32, pushed));
+            } else {
+                a_.movaps(x86a::xmm(i), state(at, 16, pushed));
+            }
+        }
+        a_.ldmxcsr(state(kMxcsrAt, 4, pushed));
+    }
+    void store_vectors(int32_t pushed) {
+        for (unsigned i = 0; i < 16; ++i) {
+            const auto at = kYmmAt + static_cast<int32_t>(i) * 32;
+            if (avx_) {
+                a_.vmovaps(state(at, 32, pushed), x86a::ymm(i));
+            } else {
+                a_.movaps(state(at, 16, pushed), x86a::xmm(i));
+            }
+        }
+        a_.stmxcsr(state(kMxcsrAt, 4, pushed));
+        a_.ldmxcsr(state(kHostMxcsrAt, 4, pushed));
+        if (avx_) a_.vzeroupper();
+    }
+    // Vector registers to the Cpu if that is where they are not.
+    void settle_vectors(int32_t pushed) {
+        const auto done = a_.newLabel();
+        a_.cmp(state(kVectorsLiveAt, 4, pushed), 0);
+        a_.je(done);
+        store_vectors(pushed);
+        a_.bind(done);
+    }
+    // The rest of leaving; guest and vector registers are in the Cpu, `pushed` bytes above RSP.
+    void leave(int32_t pushed) {
+        a_.mov(state(kVectorsLiveAt, 4, pushed), 0);
+        a_.mov(x86a::rsp, state(kHostRspAt, 8, pushed));
+        for (size_t i = std::size(kCalleeSaved); i-- > 0;)
+            a_.pop(kCalleeSaved[i]);
+        a_.ret();
+    }
+    void exit(HostExit why) {
+        a_.mov(state(kExitAt, 4), static_cast<uint32_t>(why));
+        store_guest(0);
+        settle_vectors(0);
+        leave(0);
+    }
+    void look_up(const uint8_t* miss);
+
+private:
+    interp::CodeMemory& memory_;
+    CodeBuffer buffer_;
+    x86a::Assembler& a_;
+    bool avx_;
+};
+
+void StubWriter::look_up(const uint8_t* miss) {
+    a_.mov(state(kRipAt), kT0);
+    a_.mov(kT1.r32(), kT0.r32());
+    a_.and_(kT1.r32(), interp::kJumps - 1);
+    a_.shl(kT1.r32(), 5);
+    a_.xor_(kT0, state(kContextAt));
+    a_.cmp(kT0, table(kT1, kJumpsAt + static_cast<int32_t>(offsetof(interp::Jump, tag))));
+    a_.jne(std::bit_cast<uint64_t>(miss));
+    a_.jmp(table(kT1, kJumpsAt + static_cast<int32_t>(offsetof(interp::Jump, host))));
+}
+
+}  // namespace
+
+Stubs::Stubs(interp::CodeMemory& memory, OpHelper helper, bool avx) {
+    const auto add = [&](auto write) -> const uint8_t* {
+        StubWriter writer(memory, avx);
+        write(writer, writer.a());
+        return writer.finish();
+    };
+    exit_dispatch = add([](StubWriter& w, x86a::Assembler&) { w.exit(HostExit::dispatch); });
+    exit_interpret = add([](StubWriter& w, x86a::Assembler&) { w.exit(HostExit::interpret); });
+    exit_stack = add([](StubWriter& w, x86a::Assembler&) { w.exit(HostExit::stack); });
+    exit_link = add([](StubWriter& w, x86a::Assembler& a) {
+        a.mov(state(kLinkAt, 4), kT1.r32());
+        w.exit(HostExit::link);
+    });
+    exit_tag = add([this](StubWriter&, x86a::Assembler& a) {
+        a.xor_(kT0, state(kContextAt));
+        a.mov(state(kRipAt), kT0);
+        a.jmp(std::bit_cast<uint64_t>(exit_dispatch));
+    });
+    lookup = add([this](StubWriter& w, x86a::Assembler&) { w.look_up(exit_dispatch); });
+    load_vectors = add([this](StubWriter& w, x86a::Assembler& a) {
+        const auto unmasked = a.newLabel();
+        a.mov(kT0.r32(), state(kMxcsrAt, 4, 8));
+        a.not_(kT0.r32());
+        a.test(kT0.r32(), interp::kMxcsrMasks);
+        a.jnz(unmasked);
+        w.load_vectors(8);
+        a.mov(state(kVectorsLiveAt, 4, 8), 1);
+        a.ret();
+        a.bind(unmasked);
+        a.add(x86a::rsp, 8);
+        a.jmp(std::bit_cast<uint64_t>(exit_interpret));
+    });
+    run_op = add([helper](StubWriter& w, x86a::Assembler& a) {
+        const auto leave = a.newLabel();
+        const auto done = a.newLabel();
+        w.store_guest(8);
+        w.settle_vectors(8);
+        a.lea(x86a::rdi, x86a::ptr(x86a::rsp, 8));
+        a.mov(x86a::esi, kT1.r32());
+        a.mov(x86a::rax, std::bit_cast<uint64_t>(helper));
+        a.sub(x86a::rsp, 8);  // to a multiple of 16
+        a.call(x86a::rax);
+        a.add(x86a::rsp, 8);
+        a.test(x86a::eax, x86a::eax);
+        a.jnz(leave);
+        a.cmp(state(kVectorsLiveAt, 4, 8), 0);
+        a.je(done);
+        w.load_vectors(8);
+        a.bind(done);
+        w.load_guest(8);
+        a.ret();
+        a.bind(leave);
+        w.leave(8);
+    });
+    const uint8_t* entry = add([](StubWriter& w, x86a::Assembler& a) {
+        for (const auto& reg : kCalleeSaved)
+            a.push(reg);
+        a.mov(x86a::ptr(x86a::rdi, kHostRspAt), x86a::rsp);
+        a.mov(x86a::rsp, x86a::rdi);
+        a.mov(kT0, x86a::rsi);
+        w.load_guest(0);
+        a.jmp(kT0);
+    });
+    enter = std::bit_cast<void (*)(JitCpu*, const uint8_t*)>(entry);
+}
+
+}  // namespace banyan::jit

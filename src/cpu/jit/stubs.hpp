@@ -1,0 +1,42 @@
+// Stubs: the host code that all translations share: the way in, the ways out, and calls of C++.
+#pragma once
+
+#include <cstdint>
+
+#include "cpu/interp/native_memory.hpp"
+#include "cpu/jit/jit_cpu.hpp"
+
+namespace banyan::jit {
+
+// Interprets the instruction of a site; called by generated code with the guest's registers in the
+// Cpu. Not 0: generated code must be left, to where cpu.rip and cpu.fault say.
+using OpHelper = uint32_t (*)(JitCpu* cpu, uint32_t site);
+
+class Stubs {
+public:
+    // Writes them to the start of `memory`. `good` says whether there was room.
+    Stubs(interp::CodeMemory& memory, OpHelper helper, bool avx);
+
+    bool good() const { return enter != nullptr; }
+
+    // Runs code at `target` until it leaves.
+    void (*enter)(JitCpu* cpu, const uint8_t* target) = nullptr;
+
+    // Jumped to. cpu.rip is set, flags are saved if they matter.
+    const uint8_t* exit_dispatch = nullptr;
+    const uint8_t* exit_interpret = nullptr;
+    const uint8_t* exit_stack = nullptr;
+    // Jumped to with the number of the link in T1; cpu.rip is set.
+    const uint8_t* exit_link = nullptr;
+    // Jumped to with a tag of the jump table in T0: its block has no code.
+    const uint8_t* exit_tag = nullptr;
+    // Jumped to with an address in T0: looks it up in the jump table.
+    const uint8_t* lookup = nullptr;
+    // Called: brings the guest's vector registers into the host's. Leaves for exit_interpret
+    // (cpu.rip is set) while SIMD exceptions are unmasked.
+    const uint8_t* load_vectors = nullptr;
+    // Called with the number of the site in T1: OpHelper.
+    const uint8_t* run_op = nullptr;
+};
+
+}  // namespace banyan::jit
