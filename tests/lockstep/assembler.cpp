@@ -83,15 +83,13 @@ bool Assembler::emit(ZydisMnemonic mnemonic, std::span<const Operand> operands,
     request.machine_mode = ZYDIS_MACHINE_MODE_LONG_64;
     request.mnemonic = mnemonic;
     request.prefixes = prefixes;
-    request.allowed_encodings =
-        static_cast<ZydisEncodableEncoding>(ZYDIS_ENCODABLE_ENCODING_LEGACY |
-                                            ZYDIS_ENCODABLE_ENCODING_VEX);
+    request.allowed_encodings = static_cast<ZydisEncodableEncoding>(
+        ZYDIS_ENCODABLE_ENCODING_LEGACY | ZYDIS_ENCODABLE_ENCODING_VEX);
     request.operand_count = static_cast<ZyanU8>(operands.size());
     std::copy(operands.begin(), operands.end(), request.operands);
     uint8_t code[ZYDIS_MAX_INSTRUCTION_LENGTH];
     ZyanUSize length = sizeof(code);
-    if (!ZYAN_SUCCESS(
-            ZydisEncoderEncodeInstructionAbsolute(&request, code, &length, here()))) {
+    if (!ZYAN_SUCCESS(ZydisEncoderEncodeInstructionAbsolute(&request, code, &length, here()))) {
         return false;
     }
     return emit_bytes({code, length});
@@ -139,7 +137,8 @@ void Assembler::add_fixup(Label label, unsigned size) {
 
 // With a distance far away, so that its size does not depend on where the label comes to stand.
 void Assembler::branch(ZydisMnemonic mnemonic, Label target, bool is_short) {
-    if (emit(mnemonic, {imm(here() + (is_short ? 0x40 : 0x10000))})) add_fixup(target, is_short ? 1 : 4);
+    if (emit(mnemonic, {imm(here() + (is_short ? 0x40 : 0x10000))}))
+        add_fixup(target, is_short ? 1 : 4);
 }
 
 void Assembler::lea(ZydisRegister to, Label label) {

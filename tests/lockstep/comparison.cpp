@@ -100,13 +100,23 @@ std::string name_in_memory(uint64_t gpa) {
         uint64_t start;
         const char* name;
     };
-    static constexpr Part kParts[] = {
-        {kLargePage, "large page"}, {kScratchCode, "scratch code"}, {kStack, "stack"},
-        {kData, "data"},            {kFlagMasks, "flag masks"},     {kLengths, "lengths"},
-        {kCode, "code"},            {kLog, "exception log"},        {kControl, "control page"},
-        {kRootA, "page tables"},    {kHandlers, "handlers"},        {kInnerStack, "syscall stack"},
-        {kPortStack, "RSP0 stack"}, {kFaultStack, "other stacks"},  {kFaultStack - kPage, "fault stack"},
-        {kPerCpu, "per-CPU page"},  {0, "tables"}};
+    static constexpr Part kParts[] = {{kLargePage, "large page"},
+                                      {kScratchCode, "scratch code"},
+                                      {kStack, "stack"},
+                                      {kData, "data"},
+                                      {kFlagMasks, "flag masks"},
+                                      {kLengths, "lengths"},
+                                      {kCode, "code"},
+                                      {kLog, "exception log"},
+                                      {kControl, "control page"},
+                                      {kRootA, "page tables"},
+                                      {kHandlers, "handlers"},
+                                      {kInnerStack, "syscall stack"},
+                                      {kPortStack, "RSP0 stack"},
+                                      {kFaultStack, "other stacks"},
+                                      {kFaultStack - kPage, "fault stack"},
+                                      {kPerCpu, "per-CPU page"},
+                                      {0, "tables"}};
     for (const Part& part : kParts) {
         if (gpa >= part.start) {
             char text[80];

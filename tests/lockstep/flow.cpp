@@ -71,9 +71,8 @@ void Flow::short_condition() {
 }
 
 void Flow::count_down(unsigned depth, Label top, bool in_memory) {
-    const Operand counter =
-        in_memory ? at(8, s_.window() + kControl + kControlCounters + depth * 8)
-                  : reg(gpr(s_.counter(depth)));
+    const Operand counter = in_memory ? at(8, s_.window() + kControl + kControlCounters + depth * 8)
+                                      : reg(gpr(s_.counter(depth)));
     if (!in_memory && s_.random.chance(25)) {  // flags of the body live across the back edge
         const unsigned r = s_.counter(depth);
         s_.emit(ZYDIS_MNEMONIC_LEA, {counter, mem(8, gpr(r), -1)});
@@ -101,9 +100,8 @@ void Flow::loop(unsigned depth) {
     const uint64_t most = std::min<uint64_t>(affordable, s_.random.pick({8U, 60U, 400U, 3000U}));
     const uint64_t count = 1 + s_.random.below(most);
     const bool in_memory = s_.random.chance(25);
-    const Operand counter =
-        in_memory ? at(8, s_.window() + kControl + kControlCounters + depth * 8)
-                  : reg(gpr(s_.counter(depth)));
+    const Operand counter = in_memory ? at(8, s_.window() + kControl + kControlCounters + depth * 8)
+                                      : reg(gpr(s_.counter(depth)));
     s_.mov(counter, imm(count));
     const Label top = s_.a.make_label();
     s_.a.bind(top);

@@ -111,8 +111,7 @@ void Writer::write_common() {
 // 64 bytes: vector, error code, RIP, CS, RFLAGS, RSP, SS, CR2.
 void Writer::write_log() {
     op(ZYDIS_MNEMONIC_SHL, {kRax, imm(6)});
-    op(ZYDIS_MNEMONIC_LEA,
-       {kRsi, mem(8, ZYDIS_REGISTER_RBX, kLog, ZYDIS_REGISTER_RAX, 1)});
+    op(ZYDIS_MNEMONIC_LEA, {kRsi, mem(8, ZYDIS_REGISTER_RBX, kLog, ZYDIS_REGISTER_RAX, 1)});
     for (int64_t at = kFrameVector; at <= kFrameSs; at += 8) {
         mov(kRax, frame(at));
         if (at == kFrameRflags)
@@ -215,13 +214,11 @@ void Writer::write_skip() {
     jump(ZYDIS_MNEMONIC_JMP, bail_);
     a_.bind(known);
     op(ZYDIS_MNEMONIC_MOVZX, {kEcx, reg(ZYDIS_REGISTER_AX)});
-    op(ZYDIS_MNEMONIC_MOVZX,
-       {kEdx, mem(1, ZYDIS_REGISTER_RBX, kLengths, ZYDIS_REGISTER_RCX, 1)});
+    op(ZYDIS_MNEMONIC_MOVZX, {kEdx, mem(1, ZYDIS_REGISTER_RBX, kLengths, ZYDIS_REGISTER_RCX, 1)});
     op(ZYDIS_MNEMONIC_TEST, {kEdx, kEdx});
     jump(ZYDIS_MNEMONIC_JZ, bail_);
     op(ZYDIS_MNEMONIC_ADD, {frame(kFrameRip), kRdx});
-    op(ZYDIS_MNEMONIC_MOVZX,
-       {kEdx, mem(1, ZYDIS_REGISTER_RBX, kFlagMasks, ZYDIS_REGISTER_RCX, 1)});
+    op(ZYDIS_MNEMONIC_MOVZX, {kEdx, mem(1, ZYDIS_REGISTER_RBX, kFlagMasks, ZYDIS_REGISTER_RCX, 1)});
     mov(kEcx, kEdx);
     op(ZYDIS_MNEMONIC_AND, {kEcx, imm(2)});
     op(ZYDIS_MNEMONIC_SHL, {kEcx, imm(10)});
@@ -320,8 +317,7 @@ uint64_t Writer::write_syscall() {
         return mem(8, ZYDIS_REGISTER_NONE, static_cast<int64_t>(offset));
     };
     const auto with_gs = [&](const Operand& to, const Operand& from) {
-        const bool done =
-            a_.emit(ZYDIS_MNEMONIC_MOV, {to, from}, ZYDIS_ATTRIB_HAS_SEGMENT_GS);
+        const bool done = a_.emit(ZYDIS_MNEMONIC_MOV, {to, from}, ZYDIS_ATTRIB_HAS_SEGMENT_GS);
         BANYAN_ASSERT(done);
     };
     op(ZYDIS_MNEMONIC_SWAPGS);
@@ -338,8 +334,7 @@ uint64_t Writer::write_syscall() {
         op(ZYDIS_MNEMONIC_POP, {reg(gpr(saved[i]))});
     with_gs(kRsp, per_cpu(kPerCpuUserRsp));
     op(ZYDIS_MNEMONIC_SWAPGS);
-    const bool done =
-        a_.emit_bytes(std::array<uint8_t, 3>{0x48, 0x0F, 0x07});  // SYSRET with REX.W
+    const bool done = a_.emit_bytes(std::array<uint8_t, 3>{0x48, 0x0F, 0x07});  // SYSRET with REX.W
     BANYAN_ASSERT(done);
     return address;
 }
@@ -360,12 +355,12 @@ Handlers Writer::write() {
     write_bail();
     write_finish();
     for (uint64_t i = 0; i < kServices; ++i) {
-        handlers.vectors[kServiceVector + i] = {
-            write_counter(kPerCpu + kPerCpuServices + i * 8), 0, true};
+        handlers.vectors[kServiceVector + i] = {write_counter(kPerCpu + kPerCpuServices + i * 8), 0,
+                                                true};
     }
     for (uint64_t i = 0; i < kPortVectors; ++i) {
-        handlers.vectors[kPortVector + i] = {
-            write_counter(kPerCpu + kPerCpuInterrupts + i * 8), kPortStackIndex, false};
+        handlers.vectors[kPortVector + i] = {write_counter(kPerCpu + kPerCpuInterrupts + i * 8),
+                                             kPortStackIndex, false};
     }
     handlers.vectors[kRandomTimeVector] = {write_counter(kUncompared + kRandomTimeCount),
                                            kRandomTimeStackIndex, false};

@@ -103,10 +103,9 @@ bool emit_unary(Stream& s) {
 }
 
 bool emit_shift(Stream& s) {
-    const M m =
-        s.random.pick({ZYDIS_MNEMONIC_SHL, ZYDIS_MNEMONIC_SHR, ZYDIS_MNEMONIC_SAR,
-                       ZYDIS_MNEMONIC_ROL, ZYDIS_MNEMONIC_ROR, ZYDIS_MNEMONIC_RCL,
-                       ZYDIS_MNEMONIC_RCR, ZYDIS_MNEMONIC_SHLD, ZYDIS_MNEMONIC_SHRD});
+    const M m = s.random.pick({ZYDIS_MNEMONIC_SHL, ZYDIS_MNEMONIC_SHR, ZYDIS_MNEMONIC_SAR,
+                               ZYDIS_MNEMONIC_ROL, ZYDIS_MNEMONIC_ROR, ZYDIS_MNEMONIC_RCL,
+                               ZYDIS_MNEMONIC_RCR, ZYDIS_MNEMONIC_SHLD, ZYDIS_MNEMONIC_SHRD});
     const bool twice = m == ZYDIS_MNEMONIC_SHLD || m == ZYDIS_MNEMONIC_SHRD;
     const unsigned size = twice ? wide_size(s) : s.size();
     const Operand count = s.random.chance(40)   ? reg(ZYDIS_REGISTER_CL)
@@ -123,8 +122,7 @@ bool emit_bit_test(Stream& s) {
     const unsigned size = wide_size(s);
     if (s.random.chance(40)) return s.emit(m, {s.target(size), s.source(size)});
     const Place to = s.memory(size);
-    const ZydisInstructionAttributes prefixes =
-        m == ZYDIS_MNEMONIC_BT ? to.prefixes : lock(s, to);
+    const ZydisInstructionAttributes prefixes = m == ZYDIS_MNEMONIC_BT ? to.prefixes : lock(s, to);
     if (s.random.chance(40)) return s.emit(m, {to.operand, imm(s.random.below(64))}, prefixes);
     const unsigned r = s.free_gpr();
     // Bit strings reach outside of the operand; the index must not be what the address is made of.
@@ -247,18 +245,18 @@ bool emit_bmi(Stream& s) {
                 return s.emit(ZYDIS_MNEMONIC_MULX, {s.target(size), s.target(size), from.operand},
                               from.prefixes);
             }
-            return emit3(s.random.pick({ZYDIS_MNEMONIC_ANDN, ZYDIS_MNEMONIC_PDEP,
-                                        ZYDIS_MNEMONIC_PEXT}),
-                         false);
+            return emit3(
+                s.random.pick({ZYDIS_MNEMONIC_ANDN, ZYDIS_MNEMONIC_PDEP, ZYDIS_MNEMONIC_PEXT}),
+                false);
         case 1:
-            return emit3(s.random.pick({ZYDIS_MNEMONIC_BEXTR, ZYDIS_MNEMONIC_BZHI,
-                                        ZYDIS_MNEMONIC_SARX, ZYDIS_MNEMONIC_SHLX,
-                                        ZYDIS_MNEMONIC_SHRX}),
-                         true);
+            return emit3(
+                s.random.pick({ZYDIS_MNEMONIC_BEXTR, ZYDIS_MNEMONIC_BZHI, ZYDIS_MNEMONIC_SARX,
+                               ZYDIS_MNEMONIC_SHLX, ZYDIS_MNEMONIC_SHRX}),
+                true);
         case 2:
-            return s.emit(s.random.pick({ZYDIS_MNEMONIC_BLSI, ZYDIS_MNEMONIC_BLSR,
-                                         ZYDIS_MNEMONIC_BLSMSK}),
-                          {s.target(size), from.operand}, from.prefixes);
+            return s.emit(
+                s.random.pick({ZYDIS_MNEMONIC_BLSI, ZYDIS_MNEMONIC_BLSR, ZYDIS_MNEMONIC_BLSMSK}),
+                {s.target(size), from.operand}, from.prefixes);
         case 3:
             return s.emit(ZYDIS_MNEMONIC_RORX,
                           {s.target(size), from.operand, imm(s.random.below(64))}, from.prefixes);
@@ -288,10 +286,10 @@ struct Family {
     bool (*emit)(Stream&);
 };
 constexpr Family kFamilies[] = {
-    {20, emit_binary},  {8, emit_compare}, {14, emit_move},    {8, emit_unary},
-    {8, emit_shift},    {4, emit_bit_test}, {3, emit_scan},     {4, emit_multiply},
-    {2, emit_divide},   {5, emit_extend},   {2, emit_convert},  {8, emit_condition},
-    {4, emit_exchange}, {5, emit_lea},      {5, emit_bmi},      {3, emit_flags},
+    {20, emit_binary},  {8, emit_compare},  {14, emit_move},   {8, emit_unary},
+    {8, emit_shift},    {4, emit_bit_test}, {3, emit_scan},    {4, emit_multiply},
+    {2, emit_divide},   {5, emit_extend},   {2, emit_convert}, {8, emit_condition},
+    {4, emit_exchange}, {5, emit_lea},      {5, emit_bmi},     {3, emit_flags},
 };
 
 }  // namespace

@@ -24,8 +24,8 @@ void build_gdt(Image& image) {
     image.put(kGdt + (kUserSs & 0xFFF8), uint64_t{0x00CFF3000000FFFF});
     image.put(kGdt + (kUserCs & 0xFFF8), uint64_t{0x00AFFB000000FFFF});
     const uint64_t tss = kKernelWindow + kTss;
-    image.put(kGdt + kTssSelector, uint64_t{0x00008B0000000067} | (tss & 0xFFFFFF) << 16 |
-                                       (tss >> 24 & 0xFF) << 56);
+    image.put(kGdt + kTssSelector,
+              uint64_t{0x00008B0000000067} | (tss & 0xFFFFFF) << 16 | (tss >> 24 & 0xFF) << 56);
     image.put(kGdt + kTssSelector + 8, tss >> 32);
 }
 
@@ -56,9 +56,8 @@ void set_control_registers(x86::RegisterState& s, const Settings& settings) {
     s.cr0 = x86::kCr0Pe | x86::kCr0Mp | x86::kCr0Et | x86::kCr0Ne | x86::kCr0Wp | x86::kCr0Pg |
             (settings.alignment_check ? uint64_t{x86::kCr0Am} : 0);
     s.cr3 = kRootA;
-    s.cr4 = x86::kCr4Pae | x86::kCr4Pge | x86::kCr4OsFxsr | x86::kCr4OsXmmExcpt |
-            x86::kCr4OsXsave | x86::kCr4FsGsBase | x86::kCr4Smep |
-            (settings.smap ? uint64_t{x86::kCr4Smap} : 0);
+    s.cr4 = x86::kCr4Pae | x86::kCr4Pge | x86::kCr4OsFxsr | x86::kCr4OsXmmExcpt | x86::kCr4OsXsave |
+            x86::kCr4FsGsBase | x86::kCr4Smep | (settings.smap ? uint64_t{x86::kCr4Smap} : 0);
     s.xcr0 = x86::kXcr0X87 | x86::kXcr0Sse | x86::kXcr0Avx;
 }
 
@@ -90,10 +89,14 @@ void build_kernel(Image& image, const Settings& settings) {
 x86::RegisterState initial_state(const Image& image, const Settings& settings, uint64_t entry) {
     x86::RegisterState s = x86::power_on_state(true, 0);
     const x86::SegmentRegister data = data_segment(settings.supervisor);
-    const x86::SegmentRegister code =
-        settings.supervisor ? x86::SegmentRegister{kKernelCs, {0xA09B}, 0xFFFFFFFF, 0}
-                            : x86::SegmentRegister{kUserCs, {0xA0FB}, 0xFFFFFFFF, 0};
-    s.segments = {data, code, data, data, data_segment(settings.supervisor, settings.fs_base()),
+    const x86::SegmentRegister code = settings.supervisor
+                                          ? x86::SegmentRegister{kKernelCs, {0xA09B}, 0xFFFFFFFF, 0}
+                                          : x86::SegmentRegister{kUserCs, {0xA0FB}, 0xFFFFFFFF, 0};
+    s.segments = {data,
+                  code,
+                  data,
+                  data,
+                  data_segment(settings.supervisor, settings.fs_base()),
                   data_segment(settings.supervisor, settings.gs_base())};
     s.tr = {kTssSelector, {0x8B}, 0x67, kKernelWindow + kTss};
     s.gdtr = {kKernelWindow + kGdt, 0x37};

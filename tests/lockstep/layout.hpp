@@ -14,7 +14,7 @@ inline constexpr uint64_t kRamSize = 4 << 20;
 
 inline constexpr uint64_t kKernelWindow = 0xFFFF'8000'0000'0000;
 inline constexpr uint64_t kUserWindow = 0x4000'0000;
-inline constexpr uint64_t kLargePage = 2 << 20;  // offset in both windows, and physical address
+inline constexpr uint64_t kLargePage = 2 << 20;    // offset in both windows, and physical address
 inline constexpr uint64_t kCodeAlias = 0x10'0000;  // kUserWindow + this + kCode: the code again
 
 // The kernel's: descriptor tables, stacks (the names give their tops), handlers.
@@ -41,7 +41,7 @@ inline constexpr uint64_t kUserPdptA = 0x15000;  // B's tables follow A's page b
 inline constexpr uint64_t kUserDirectoryA = 0x17000;
 inline constexpr uint64_t kUserTableA = 0x19000;
 
-inline constexpr uint64_t kControl = 0x1B000;  // for the program's own use, always there
+inline constexpr uint64_t kControl = 0x1B000;   // for the program's own use, always there
 inline constexpr uint64_t kSyscalls = 0x1C000;  // eight addresses of kernel functions
 inline constexpr uint64_t kLog = 0x20000;       // 64 bytes for each exception
 

@@ -9,6 +9,7 @@ namespace banyan::lockstep {
 namespace {
 
 constexpr uint64_t kExceptionsToShow = 4;
+constexpr uint64_t kMaxStops = 1000;
 constexpr uint64_t kInterruptedRip = 40;  // below the stack's top
 
 std::string name_of(StopKind kind) {
@@ -47,18 +48,23 @@ std::string describe(const EngineEntry& engine, const Program& program, const Ma
 
 class Pair {
 public:
-    Pair(const EngineEntry& first, const EngineEntry& second, const Program& program)
-        : entries_{&first, &second}, program_(program), a_(first, program), b_(second, program) {}
+    Pair(const EngineEntry& first, const EngineEntry& second, const Program& program,
+         const RunOptions& options)
+        : entries_{&first, &second},
+          program_(program),
+          options_(options),
+          a_(first, program, options.cpu_model),
+          b_(second, program, options.cpu_model) {}
 
-    Comparison run(Mode mode, const Limits& limits) {
-        if (mode == Mode::disturbed) {
-            run_disturbed(limits);
+    Comparison run() {
+        if (options_.mode == Mode::disturbed) {
+            run_disturbed();
         } else {
-            run_exact(limits);
+            run_exact();
         }
         result_.instructions = a_.instructions();
         result_.exceptions = read(a_.ram(), kPerCpu + kPerCpuExceptions);
-        if (limits.keep_log) result_.log = list_exceptions(a_.ram(), result_.exceptions);
+        if (options_.keep_log) result_.log = list_exceptions(a_.ram(), result_.exceptions);
         return result_;
     }
 
@@ -66,7 +72,8 @@ private:
     // False: there is no next stop.
     bool compare(const Stop& a, const Stop& b) {
         ++result_.stops;
-        if (a.kind == StopKind::out_of_time && b.kind == StopKind::out_of_time) {
+        const bool out_of_time = a.kind == StopKind::out_of_time && b.kind == StopKind::out_of_time;
+        if (out_of_time || result_.stops == kMaxStops) {
             result_.endless = true;
             return false;
         }
@@ -86,24 +93,25 @@ private:
         return false;
     }
 
-    void run_exact(const Limits& limits) {
-        while (compare(a_.run(limits.time), b_.run(limits.time))) {
+    void run_exact() {
+        while (compare(a_.run(options_.time), b_.run(options_.time))) {
             a_.wake();
             b_.wake();
         }
     }
 
-    void run_disturbed(const Limits& limits) {
-        Stop a = a_.run(limits.time);
+    void run_disturbed() {
+        Stop a = a_.run(options_.time);
         while (a.kind == StopKind::checkpoint) {
             a_.wake();
-            a = a_.run(limits.time);
+            a = a_.run(options_.time);
         }
-        compare(a, b_.run_disturbed(limits.time, Random(program_.seed, ~program_.number)));
+        compare(a, b_.run_disturbed(options_.time, Random(program_.seed, ~program_.number)));
     }
 
     const EngineEntry* entries_[2];
     const Program& program_;
+    const RunOptions& options_;
     Machine a_;
     Machine b_;
     Comparison result_;
@@ -112,8 +120,8 @@ private:
 }  // namespace
 
 Comparison compare_engines(const EngineEntry& first, const EngineEntry& second,
-                           const Program& program, Mode mode, const Limits& limits) {
-    return Pair(first, second, program).run(mode, limits);
+                           const Program& program, const RunOptions& options) {
+    return Pair(first, second, program, options).run();
 }
 
 }  // namespace banyan::lockstep

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <string>
+#include <string_view>
 
 #include "lockstep/engines.hpp"
 #include "lockstep/program.hpp"
@@ -16,7 +17,7 @@ enum class Mode : uint8_t {
 
 struct Comparison {
     bool equal = true;
-    bool endless = false;  // neither engine came to an end in time
+    bool endless = false;  // neither engine came to an end
     std::string report;    // what differs
     std::string log;       // the first engine's exceptions
     uint64_t stops = 0;
@@ -24,12 +25,15 @@ struct Comparison {
     uint64_t instructions = 0;  // of the first engine
 };
 
-struct Limits {
+struct RunOptions {
+    Mode mode = Mode::exact;
     std::chrono::milliseconds time{10'000};  // for each engine and stop
     bool keep_log = false;                   // fill Comparison::log
+    // A model without RDRAND for code that may contain it.
+    std::string_view cpu_model = "max";
 };
 
 Comparison compare_engines(const EngineEntry& first, const EngineEntry& second,
-                           const Program& program, Mode mode, const Limits& limits = {});
+                           const Program& program, const RunOptions& options = {});
 
 }  // namespace banyan::lockstep

@@ -71,8 +71,8 @@ Machine::Machine(const EngineEntry& engine, const Program& program, std::string_
     must(memory_.add_region(Gpa{0}, ram_, MemoryKind::ram));
     const EngineConfig config{.memory = &memory_, .clock = &clock_, .cpu_count = 1};
     engine_ = must(engine.create(config, cpu_model));
-    vcpu_ = must(engine_->create_vcpu(
-        VcpuWiring{.index = 0, .io = this, .interrupts = &interrupts_}));
+    vcpu_ =
+        must(engine_->create_vcpu(VcpuWiring{.index = 0, .io = this, .interrupts = &interrupts_}));
     must(vcpu_->set_state(program.state));
 }
 

@@ -62,8 +62,7 @@ class Machine final : private CpuIo {
 public:
     static constexpr size_t kMaxPortAccesses = 10'000;  // that are kept
 
-    // "max", or a model without RDRAND for code that may contain it.
-    Machine(const EngineEntry& engine, const Program& program, std::string_view cpu_model = "max");
+    Machine(const EngineEntry& engine, const Program& program, std::string_view cpu_model);
     ~Machine();
 
     // Until the program stops. `time` is for all that this call runs.

@@ -18,7 +18,7 @@ constexpr uint64_t kFixedSeeds[] = {1, 2, 3, 5, 8};
 constexpr uint64_t kDisturbedEvery = 4;  // cases
 
 struct Options {
-    uint64_t cases = 60;  // of each seed
+    uint64_t cases = 60;   // of each seed
     uint64_t seconds = 0;  // no limit
     std::vector<uint64_t> seeds;
     std::optional<uint64_t> number;
@@ -52,8 +52,8 @@ private:
     void run_on(const EngineEntry& engine, const Program& program, Mode mode);
     void add(const EngineEntry& engine, const Program& program, const Comparison& comparison);
     bool time_is_up() const {
-        return options_.seconds != 0 && std::chrono::steady_clock::now() - start_ >
-                                            std::chrono::seconds(options_.seconds);
+        return options_.seconds != 0 &&
+               std::chrono::steady_clock::now() - start_ > std::chrono::seconds(options_.seconds);
     }
 
     const Options& options_;
@@ -77,8 +77,8 @@ void Runner::add(const EngineEntry& engine, const Program& program, const Compar
 
 void Runner::run_on(const EngineEntry& engine, const Program& program, Mode mode) {
     ++totals_.programs;
-    const Limits limits{.keep_log = options_.verbose};
-    add(engine, program, compare_engines(engines().front(), engine, program, mode, limits));
+    const RunOptions options{.mode = mode, .keep_log = options_.verbose};
+    add(engine, program, compare_engines(engines().front(), engine, program, options));
 }
 
 void Runner::run_case(StreamGenerator& generator, uint64_t seed, uint64_t case_number) {

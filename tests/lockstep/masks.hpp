@@ -19,8 +19,10 @@ constexpr uint64_t memory_ignored(uint64_t gpa) {
     // them after the handler's IRET, they are compared by what it computes. (INT n and SYSCALL
     // are instructions, and must save the flags as they are.)
     constexpr uint64_t kRflagsBelowTop = 24;
-    if (gpa == kFaultStack - kRflagsBelowTop || gpa == kPortStack - kRflagsBelowTop)
-        return x86::kArithmeticFlags;
+    if (gpa == kFaultStack - kRflagsBelowTop) return x86::kArithmeticFlags;
+    // An interrupt that comes right after an IRET with RF set: the interpreter keeps RF only where
+    // a breakpoint is armed (set_resume_flag()), which it is for the stepped engine.
+    if (gpa == kPortStack - kRflagsBelowTop) return x86::kArithmeticFlags | x86::kRf;
     return 0;
 }
 

@@ -43,6 +43,16 @@ void map_range(Image& image, uint64_t table, uint64_t offset, uint64_t gpa, uint
         image.put(slot(table, offset + done), (gpa + done) | attributes);
 }
 
+// Most pages of code are there; some come, or become executable, when they are first run.
+void map_code(Image& image, uint64_t table, uint64_t offset, uint64_t attributes, Random& random) {
+    for (uint64_t page = 0; page < kCodeSize / kPage; ++page) {
+        uint64_t own = attributes;
+        if (random.chance(15)) own = (own & ~kPresent) | kMapOnFault;
+        if (random.chance(10)) own |= kNoExecute | kExecutableOnFault;
+        image.put(slot(table, offset + page * kPage), (kCode + page * kPage) | own);
+    }
+}
+
 void build_kernel_window(Image& image, Random& random) {
     constexpr uint64_t kAttributes = kPresent | kWritable | kGlobal;
     map_range(image, kKernelTable, 0, 0, kLargePage, kAttributes | kUsed);
@@ -51,6 +61,7 @@ void build_kernel_window(Image& image, Random& random) {
         image.put(slot(kKernelTable, kData + page * kPage),
                   frame_of_data_page(page, false) | attributes);
     }
+    map_code(image, kKernelTable, kCode, kPresent | kWritable, random);
     image.put(slot(kKernelTable, kRemapWindow), kRemapPages | kAttributes);
     image.put(kKernelDirectory, kKernelTable | kTablePage);
     image.put(kKernelDirectory + 8, kLargePage | kAttributes | kLarge);
@@ -61,13 +72,13 @@ void build_user_window(Image& image, bool second_root, uint64_t random_seed) {
     const uint64_t step = second_root ? kPage : 0;
     const uint64_t table = kUserTableA + step;
     constexpr uint64_t kAttributes = kPresent | kWritable | kUserPage;
-    map_range(image, table, kCode, kCode, kCodeSize, kAttributes);
-    map_range(image, table, kCodeAlias + kCode, kCode, kCodeSize, kAttributes);
+    Random random(random_seed, second_root ? 1 : 0);
+    map_code(image, table, kCode, kAttributes, random);
+    map_code(image, table, kCodeAlias + kCode, kAttributes, random);
     map_range(image, table, kControl, kControl, kPage, kAttributes | kNoExecute);
     map_range(image, table, kStack, kStack, kStackSize, kAttributes | kNoExecute);
     map_range(image, table, kScratchCode, kScratchCode, kScratchSize, kAttributes);
     map_range(image, table, kRemapWindow, kRemapPages, kPage, kAttributes);
-    Random random(random_seed, second_root ? 1 : 0);
     for (uint64_t page = 0; page < kDataPages; ++page) {
         image.put(slot(table, kData + page * kPage),
                   frame_of_data_page(page, second_root) | attributes_of_data_page(page, random));

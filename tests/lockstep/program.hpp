@@ -37,8 +37,8 @@ private:
 struct Settings {
     bool supervisor = false;  // CPL 0, else CPL 3 with calls into the kernel
     bool smap = false;
-    bool alignment_check = false;   // CR0.AM
-    bool simd_exceptions = false;   // some are not masked in MXCSR
+    bool alignment_check = false;    // CR0.AM
+    bool simd_exceptions = false;    // some are not masked in MXCSR
     uint64_t exception_limit = 200;  // then the program ends
     // Linear addresses.
     uint64_t window() const { return supervisor ? kKernelWindow : kUserWindow; }

@@ -58,7 +58,8 @@ bool emit_frame(Stream& s) {
         s.emit(ZYDIS_MNEMONIC_SUB, {reg(ZYDIS_REGISTER_RSP), imm(s.random.below(0x200) * 8)});
     }
     s.reserve(x86::kRbp);
-    if (s.random.chance(50)) s.emit(ZYDIS_MNEMONIC_AND, {reg(ZYDIS_REGISTER_RSP), imm(~uint64_t{15})});
+    if (s.random.chance(50))
+        s.emit(ZYDIS_MNEMONIC_AND, {reg(ZYDIS_REGISTER_RSP), imm(~uint64_t{15})});
     const auto local = -static_cast<int64_t>(1 + s.random.below(6)) * 8;
     s.mov(mem(8, ZYDIS_REGISTER_RBP, local), s.source(8));
     emit_integer(s);

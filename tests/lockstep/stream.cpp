@@ -106,7 +106,8 @@ Place Stream::with_index(unsigned size, const Pointer& pointer, uint64_t target)
     const unsigned scale = random.pick({1U, 2U, 4U, 8U});
     const auto displacement = static_cast<int64_t>(target - pointer.address);
     if (random.chance(50)) {  // somewhere near
-        emit(ZYDIS_MNEMONIC_MOVZX, {reg(gpr(r, 4)), reg(gpr(static_cast<unsigned>(random.below(16)), 1))});
+        emit(ZYDIS_MNEMONIC_MOVZX,
+             {reg(gpr(r, 4)), reg(gpr(static_cast<unsigned>(random.below(16)), 1))});
         return {mem(size, gpr(pointer.gpr), displacement & ~int64_t{0x7FF}, gpr(r), scale)};
     }
     const auto index = static_cast<int64_t>(random.below(32)) - 16;

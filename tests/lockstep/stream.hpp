@@ -71,7 +71,7 @@ public:
     // all.
     uint64_t repeats = 1;
     uint64_t budget = 120'000;
-    std::vector<uint64_t> functions;  // linear addresses
+    std::vector<uint64_t> functions;                       // linear addresses
     std::vector<std::pair<uint64_t, uint64_t>> templates;  // offset and length: code to be copied
 
 private:

@@ -67,8 +67,7 @@ void put_float_patterns(Random& random, uint8_t* to, size_t size) {
     for (size_t at = 0; at + 8 <= size; at += 8) {
         uint64_t value = random.bits();
         if (random.chance(35)) value = random.pick(kDoubles);
-        if (random.chance(25))
-            value = random.pick(kSingles) | value << 32;
+        if (random.chance(25)) value = random.pick(kSingles) | value << 32;
         std::memcpy(to + at, &value, sizeof(value));
     }
 }

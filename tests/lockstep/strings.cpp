@@ -32,7 +32,7 @@ bool emit_string(Stream& s) {
     ZydisInstructionAttributes prefix = 0;
     if (s.random.chance(65)) {
         s.mov(reg(ZYDIS_REGISTER_RCX), imm(s.random.chance(10) ? 0 : s.random.below(kMaxCount)));
-        prefix = !instruction.compares      ? ZYDIS_ATTRIB_HAS_REP
+        prefix = !instruction.compares ? ZYDIS_ATTRIB_HAS_REP
                  : s.random.chance(50) ? ZYDIS_ATTRIB_HAS_REPE
                                        : ZYDIS_ATTRIB_HAS_REPNE;
     }

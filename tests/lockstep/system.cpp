@@ -34,9 +34,7 @@ bool emit_query(Stream& s) {
             s.mov(reg(ZYDIS_REGISTER_EAX), imm32(s.random.pick({0U, 1U, 7U, 0x80000001U})));
             s.mov(reg(ZYDIS_REGISTER_ECX), imm(0));
             return s.emit(ZYDIS_MNEMONIC_CPUID);
-        case 1:
-            s.mov(reg(ZYDIS_REGISTER_ECX), imm(0));
-            return s.emit(ZYDIS_MNEMONIC_XGETBV);
+        case 1: s.mov(reg(ZYDIS_REGISTER_ECX), imm(0)); return s.emit(ZYDIS_MNEMONIC_XGETBV);
         default: return s.emit(ZYDIS_MNEMONIC_RDTSC);
     }
 }
@@ -80,8 +78,8 @@ bool emit_syscall(Stream& s) {
 bool emit_port(Stream& s) {
     if (!s.are_free({x86::kRax, x86::kRdx}) || (!s.supervisor && s.in_loop())) return false;
     const bool in = s.random.chance(50);
-    const Operand accumulator = reg(
-        s.random.pick({ZYDIS_REGISTER_AL, ZYDIS_REGISTER_AX, ZYDIS_REGISTER_EAX}));
+    const Operand accumulator =
+        reg(s.random.pick({ZYDIS_REGISTER_AL, ZYDIS_REGISTER_AX, ZYDIS_REGISTER_EAX}));
     const bool by_dx = s.random.chance(50);
     if (by_dx) s.mov(reg(ZYDIS_REGISTER_EDX), imm(kPlainPort + s.random.below(4)));
     const Operand port = by_dx ? reg(ZYDIS_REGISTER_DX) : imm(kPlainPort);
@@ -129,8 +127,7 @@ bool emit_port_interrupt(Stream& s) {
 bool emit_root_switch(Stream& s) {
     if (!s.is_free(x86::kRax)) return false;
     s.mov(scratch(), reg(ZYDIS_REGISTER_CR3));
-    if (s.random.chance(75))
-        s.emit(ZYDIS_MNEMONIC_XOR, {scratch(4), imm(kRootA ^ kRootB)});
+    if (s.random.chance(75)) s.emit(ZYDIS_MNEMONIC_XOR, {scratch(4), imm(kRootA ^ kRootB)});
     return s.mov(reg(ZYDIS_REGISTER_CR3), scratch());
 }
 
@@ -246,23 +243,21 @@ bool emit_segment_load(Stream& s) {
 bool emit_swapgs(Stream& s) {
     if (!s.main) return false;  // a kernel function's GS is the kernel's already
     s.emit(ZYDIS_MNEMONIC_SWAPGS);
-    s.emit(ZYDIS_MNEMONIC_INC,
-           {mem(8, ZYDIS_REGISTER_NONE, static_cast<int64_t>(kPerCpuServices))},
+    s.emit(ZYDIS_MNEMONIC_INC, {mem(8, ZYDIS_REGISTER_NONE, static_cast<int64_t>(kPerCpuServices))},
            ZYDIS_ATTRIB_HAS_SEGMENT_GS);
     return s.emit(ZYDIS_MNEMONIC_SWAPGS);
 }
 
 using Emit = bool (*)(Stream&);
-constexpr Emit kAnywhere[] = {emit_service,      emit_service,     emit_checkpoint,
-                              emit_breakpoint,   emit_undefined,   emit_query,
-                              emit_segment_base, emit_single_step, emit_call_through_remap,
-                              emit_port};
-constexpr Emit kSupervisor[] = {
-    emit_port_interrupt, emit_port_interrupt, emit_root_switch,  emit_root_switch,
-    emit_invlpg,         emit_page_change,    emit_page_change,  emit_code_remap,
-    emit_code_remap,     emit_user_access,    emit_user_access,  emit_control_bit,
-    emit_far_transfer,   emit_segment_load,   emit_swapgs,       emit_string_port,
-    emit_port,           emit_service};
+constexpr Emit kAnywhere[] = {
+    emit_service, emit_service,      emit_checkpoint,  emit_breakpoint,         emit_undefined,
+    emit_query,   emit_segment_base, emit_single_step, emit_call_through_remap, emit_port};
+constexpr Emit kSupervisor[] = {emit_port_interrupt, emit_port_interrupt, emit_root_switch,
+                                emit_root_switch,    emit_invlpg,         emit_page_change,
+                                emit_page_change,    emit_code_remap,     emit_code_remap,
+                                emit_user_access,    emit_user_access,    emit_control_bit,
+                                emit_far_transfer,   emit_segment_load,   emit_swapgs,
+                                emit_string_port,    emit_port,           emit_service};
 
 }  // namespace
 

@@ -23,14 +23,12 @@ bool is_system_register(ZydisRegister r) {
     return c == ZYDIS_REGCLASS_CONTROL || c == ZYDIS_REGCLASS_DEBUG;
 }
 
-bool writes_reserved(const Stream& s, const Picked& picked) {
+bool spoils_registers(const Stream& s, const Picked& picked) {
     for (unsigned i = 0; i < picked.instruction.operand_count; ++i) {
         const ZydisDecodedOperand& operand = picked.operands[i];
-        if (operand.type != ZYDIS_OPERAND_TYPE_REGISTER ||
-            (operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) == 0) {
-            continue;
-        }
+        if (operand.type != ZYDIS_OPERAND_TYPE_REGISTER) continue;
         if (s.supervisor && is_system_register(operand.reg.value)) return true;
+        if ((operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) == 0) continue;
         const ZydisRegister whole =
             ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, operand.reg.value);
         if (ZydisRegisterGetClass(whole) == ZYDIS_REGCLASS_GPR64 && !s.is_free(number_of(whole)))
@@ -99,7 +97,7 @@ bool aim(Stream& s, Picked& picked, const ZydisDecodedOperand& operand) {
 
 bool emit_encoding(Stream& s, RandomEncodings& encodings) {
     Picked picked = encodings.pick(s.random);
-    if (is_left_out(s, picked) || writes_reserved(s, picked)) return false;
+    if (is_left_out(s, picked) || spoils_registers(s, picked)) return false;
     for (unsigned i = 0; i < picked.instruction.operand_count; ++i) {
         const ZydisDecodedOperand& operand = picked.operands[i];
         if (operand.type == ZYDIS_OPERAND_TYPE_MEMORY &&
