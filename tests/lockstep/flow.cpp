@@ -30,15 +30,15 @@ void Flow::instructions(uint64_t count) {
 
 void Flow::statement(unsigned depth) {
     const uint64_t kind = s_.random.below(100);
-    if (kind < 46) return instructions(1 + s_.random.below(6));
-    if (kind < 58) return condition(depth);
-    if (kind < 64) return short_condition();
-    if (kind < 72) return loop(depth);
-    if (kind < 75) return short_loop();
-    if (kind < 81) return call();
-    if (kind < 84) return jump_table(depth);
-    if (kind < 87) return move_to_page_end();
-    if (kind < 92) {
+    if (kind < 42) return instructions(1 + s_.random.below(6));
+    if (kind < 54) return condition(depth);
+    if (kind < 60) return short_condition();
+    if (kind < 68) return loop(depth);
+    if (kind < 71) return short_loop();
+    if (kind < 77) return call();
+    if (kind < 80) return jump_table(depth);
+    if (kind < 83) return move_to_page_end();
+    if (kind < 88) {
         emit_self_modifying(s_);
     } else {
         emit_system(s_);
@@ -148,6 +148,10 @@ void Flow::call() {
     const uint64_t number = s_.random.below(s_.functions.size());
     const uint64_t function = s_.functions[number];
     const Operand slot = at(8, s_.window() + kControl + kControlTable + number * 8);
+    if (!s_.supervisor && !s_.in_loop() && s_.random.chance(10)) {
+        s_.emit(ZYDIS_MNEMONIC_CALL, {imm(function + kCodeAlias)});  // at its other address
+        return;
+    }
     switch (s_.random.below(4)) {
         case 0: s_.emit(ZYDIS_MNEMONIC_CALL, {slot}); return;
         case 1: {

@@ -72,6 +72,8 @@ private:
     void write_common();
     void write_log();
     void write_dispatch();
+    void write_entry_search();
+    void write_repair(unsigned error_bit, unsigned reason, unsigned bit, bool set);
     void write_page_fault();
     void write_skip();
     void write_return();
@@ -79,6 +81,7 @@ private:
     void write_msr(x86::Msr msr, uint64_t per_cpu);
     void write_finish();
     uint64_t write_counter(uint64_t gpa);
+    uint64_t write_port_interrupt(uint64_t gpa);
     uint64_t write_checkpoint();
     uint64_t write_wake();
     uint64_t write_syscall();
@@ -155,9 +158,8 @@ void Writer::write_dispatch() {
     jump(ZYDIS_MNEMONIC_JMP, skip_);
 }
 
-// RSI becomes the address of the page-table entry; software bits in it say what to repair.
-void Writer::write_page_fault() {
-    a_.bind(page_fault_);
+// RSI becomes the address of the page-table entry.
+void Writer::write_entry_search() {
     const Label kernel = a_.make_label();
     const Label have_table = a_.make_label();
     mov(kRax, reg(ZYDIS_REGISTER_CR2));
@@ -179,20 +181,28 @@ void Writer::write_page_fault() {
     a_.bind(have_table);
     op(ZYDIS_MNEMONIC_ADD, {kRsi, kRbx});
     op(ZYDIS_MNEMONIC_LEA, {kRsi, mem(8, ZYDIS_REGISTER_RSI, 0, ZYDIS_REGISTER_RCX, 8)});
+}
+
+// If the error code's bit is set (that of P: clear) and the entry has the reason, changes the entry
+// and forgets the reason.
+void Writer::write_repair(unsigned error_bit, unsigned reason, unsigned bit, bool set) {
     const Operand entry = mem(8, ZYDIS_REGISTER_RSI);
-    const auto repair = [&](unsigned error_bit, unsigned reason_bit, unsigned bit, bool set) {
-        const Label next = a_.make_label();
-        op(ZYDIS_MNEMONIC_BT, {mem(4, ZYDIS_REGISTER_RSP, kFrameError), imm(error_bit)});
-        jump(error_bit == 0 ? ZYDIS_MNEMONIC_JB : ZYDIS_MNEMONIC_JNB, next);
-        op(ZYDIS_MNEMONIC_BTR, {entry, imm(reason_bit)});
-        jump(ZYDIS_MNEMONIC_JNB, next);
-        op(set ? ZYDIS_MNEMONIC_BTS : ZYDIS_MNEMONIC_BTR, {entry, imm(bit)});
-        jump(ZYDIS_MNEMONIC_JMP, retry_);
-        a_.bind(next);
-    };
-    repair(0, 9, 0, true);
-    repair(1, 10, 1, true);
-    repair(4, 11, 63, false);
+    const Label next = a_.make_label();
+    op(ZYDIS_MNEMONIC_BT, {mem(4, ZYDIS_REGISTER_RSP, kFrameError), imm(error_bit)});
+    jump(error_bit == 0 ? ZYDIS_MNEMONIC_JB : ZYDIS_MNEMONIC_JNB, next);
+    op(ZYDIS_MNEMONIC_BTR, {entry, imm(reason)});
+    jump(ZYDIS_MNEMONIC_JNB, next);
+    op(set ? ZYDIS_MNEMONIC_BTS : ZYDIS_MNEMONIC_BTR, {entry, imm(bit)});
+    jump(ZYDIS_MNEMONIC_JMP, retry_);
+    a_.bind(next);
+}
+
+void Writer::write_page_fault() {
+    a_.bind(page_fault_);
+    write_entry_search();
+    write_repair(0, 9, 0, true);     // kMapOnFault
+    write_repair(1, 10, 1, true);    // kWritableOnFault
+    write_repair(4, 11, 63, false);  // kExecutableOnFault
     jump(ZYDIS_MNEMONIC_JMP, skip_);
     a_.bind(retry_);
     mov(kRax, reg(ZYDIS_REGISTER_CR2));
@@ -282,6 +292,23 @@ uint64_t Writer::write_counter(uint64_t gpa) {
     return address;
 }
 
+// Counts, and mixes the interrupted RIP into a checksum.
+uint64_t Writer::write_port_interrupt(uint64_t gpa) {
+    constexpr int64_t kChecksums = 8 * kPortVectors;  // behind the counts
+    const uint64_t address = a_.here();
+    op(ZYDIS_MNEMONIC_PUSH, {kRax});
+    op(ZYDIS_MNEMONIC_PUSH, {kRcx});
+    mov(kRax, imm(kKernelWindow + gpa));
+    op(ZYDIS_MNEMONIC_INC, {mem(8, ZYDIS_REGISTER_RAX)});
+    mov(kRcx, frame(16));
+    op(ZYDIS_MNEMONIC_ROL, {mem(8, ZYDIS_REGISTER_RAX, kChecksums), imm(5)});
+    op(ZYDIS_MNEMONIC_XOR, {mem(8, ZYDIS_REGISTER_RAX, kChecksums), kRcx});
+    op(ZYDIS_MNEMONIC_POP, {kRcx});
+    op(ZYDIS_MNEMONIC_POP, {kRax});
+    op(ZYDIS_MNEMONIC_IRETQ);
+    return address;
+}
+
 // Sleeps until somebody has set kWoken; other interrupts may come meanwhile.
 uint64_t Writer::write_checkpoint() {
     const uint64_t address = a_.here();
@@ -359,8 +386,8 @@ Handlers Writer::write() {
                                                 true};
     }
     for (uint64_t i = 0; i < kPortVectors; ++i) {
-        handlers.vectors[kPortVector + i] = {write_counter(kPerCpu + kPerCpuInterrupts + i * 8),
-                                             kPortStackIndex, false};
+        handlers.vectors[kPortVector + i] = {
+            write_port_interrupt(kPerCpu + kPerCpuInterrupts + i * 8), kPortStackIndex, false};
     }
     handlers.vectors[kRandomTimeVector] = {write_counter(kUncompared + kRandomTimeCount),
                                            kRandomTimeStackIndex, false};

@@ -15,13 +15,13 @@ namespace banyan::lockstep {
 namespace {
 
 constexpr uint64_t kFixedSeeds[] = {1, 2, 3, 5, 8};
-constexpr uint64_t kDisturbedEvery = 4;  // cases
 
 struct Options {
     uint64_t cases = 60;   // of each seed
     uint64_t seconds = 0;  // no limit
     std::vector<uint64_t> seeds;
     std::optional<uint64_t> number;
+    uint64_t disturbed = 4;  // every so many cases; 0: none
     uint64_t reports = 5;
     std::vector<const EngineEntry*> engines;  // to compare with the first
     bool verbose = false;
@@ -90,7 +90,8 @@ void Runner::run_case(StreamGenerator& generator, uint64_t seed, uint64_t case_n
     }
     for (const EngineEntry* engine : options_.engines) {
         run_on(*engine, program, Mode::exact);
-        if (case_number % kDisturbedEvery == 0) run_on(*engine, program, Mode::disturbed);
+        if (options_.disturbed != 0 && case_number % options_.disturbed == 0)
+            run_on(*engine, program, Mode::disturbed);
     }
 }
 
@@ -129,6 +130,8 @@ bool parse_one(std::string_view name, const char* text, Options& options) {
         options.seeds.push_back(value);
     else if (name == "--case")
         options.number = value;
+    else if (name == "--disturbed")
+        options.disturbed = value;
     else if (name == "--reports")
         options.reports = value;
     else if (name == "--engine" && find_engine(text) != nullptr)
@@ -174,7 +177,7 @@ int main(int argc, char** argv) {
     if (!parse(argc, argv, options)) {
         std::fprintf(stderr,
                      "usage: lockstep [--cases N] [--seconds N] [--seed S]... [--case NUMBER] "
-                     "[--engine NAME]... [--reports N] [--verbose]\nengines:");
+                     "[--engine NAME]... [--disturbed EVERY] [--reports N] [--verbose]\nengines:");
         for (const EngineEntry& engine : engines())
             std::fprintf(stderr, " %s", std::string(engine.name).c_str());
         std::fprintf(stderr, "\n");

@@ -78,7 +78,7 @@ void build_user_window(Image& image, bool second_root, uint64_t random_seed) {
     map_range(image, table, kControl, kControl, kPage, kAttributes | kNoExecute);
     map_range(image, table, kStack, kStack, kStackSize, kAttributes | kNoExecute);
     map_range(image, table, kScratchCode, kScratchCode, kScratchSize, kAttributes);
-    map_range(image, table, kRemapWindow, kRemapPages, kPage, kAttributes);
+    map_range(image, table, kRemapWindow, kRemapPages + step, kPage, kAttributes);
     for (uint64_t page = 0; page < kDataPages; ++page) {
         image.put(slot(table, kData + page * kPage),
                   frame_of_data_page(page, second_root) | attributes_of_data_page(page, random));

@@ -6,6 +6,7 @@ namespace banyan::lockstep {
 namespace {
 
 constexpr uint64_t kMaxCount = 80;
+constexpr uint64_t kMaxLongCount = 6000;  // over several pages
 
 struct Instruction {
     ZydisMnemonic mnemonic;
@@ -31,7 +32,9 @@ bool emit_string(Stream& s) {
     if (backwards) s.emit(ZYDIS_MNEMONIC_STD);
     ZydisInstructionAttributes prefix = 0;
     if (s.random.chance(65)) {
-        s.mov(reg(ZYDIS_REGISTER_RCX), imm(s.random.chance(10) ? 0 : s.random.below(kMaxCount)));
+        const bool is_long = !s.in_loop() && s.random.chance(8);
+        const uint64_t most = is_long ? kMaxLongCount : kMaxCount;
+        s.mov(reg(ZYDIS_REGISTER_RCX), imm(s.random.chance(10) ? 0 : s.random.below(most)));
         prefix = !instruction.compares ? ZYDIS_ATTRIB_HAS_REP
                  : s.random.chance(50) ? ZYDIS_ATTRIB_HAS_REPE
                                        : ZYDIS_ATTRIB_HAS_REPNE;

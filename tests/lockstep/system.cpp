@@ -124,11 +124,33 @@ bool emit_port_interrupt(Stream& s) {
     return s.main || s.emit(ZYDIS_MNEMONIC_CLI);
 }
 
-bool emit_root_switch(Stream& s) {
-    if (!s.is_free(x86::kRax)) return false;
+bool switch_root(Stream& s) {
     s.mov(scratch(), reg(ZYDIS_REGISTER_CR3));
     if (s.random.chance(75)) s.emit(ZYDIS_MNEMONIC_XOR, {scratch(4), imm(kRootA ^ kRootB)});
     return s.mov(reg(ZYDIS_REGISTER_CR3), scratch());
+}
+
+// A read, or read and write, so that the TLB has the page: before and after its mapping changes.
+void touch(Stream& s, uint64_t linear) {
+    const bool guarded = s.settings.smap && linear < kKernelWindow;
+    s.mov(scratch(), imm(linear));
+    if (guarded) s.emit(ZYDIS_MNEMONIC_STAC);
+    if (s.random.chance(50)) {
+        s.emit(ZYDIS_MNEMONIC_ADD, {mem(8, ZYDIS_REGISTER_RAX), s.source(8)});
+    } else {
+        s.emit(ZYDIS_MNEMONIC_XOR, {s.target(8), mem(8, ZYDIS_REGISTER_RAX)});
+    }
+    if (guarded) s.emit(ZYDIS_MNEMONIC_CLAC);
+}
+
+// Pages 22 to 25 are in another order under the other root.
+bool emit_root_switch(Stream& s) {
+    if (!s.is_free(x86::kRax)) return false;
+    const uint64_t page = kUserWindow + kData + (22 + s.random.below(4)) * kPage + 0x40;
+    if (s.random.chance(60)) touch(s, page);
+    switch_root(s);
+    if (s.random.chance(60)) touch(s, page);
+    return true;
 }
 
 bool emit_invlpg(Stream& s) {
@@ -152,6 +174,8 @@ bool emit_page_change(Stream& s) {
                        kPresent | kWritableOnFault, kWritable}) |
         (user ? kUserPage : 0);
     const uint64_t offset = kData + page * kPage;
+    const uint64_t linear = (user ? kUserWindow : kKernelWindow) + offset;
+    touch(s, linear + 0x40);
     const unsigned r = s.free_gpr_but(x86::kRax);
     s.mov(reg(gpr(r)), imm(frame | attributes));
     const uint64_t first = user ? kUserTableA : kKernelTable;
@@ -159,7 +183,9 @@ bool emit_page_change(Stream& s) {
         s.mov(scratch(), imm(kKernelWindow + first + root * kPage + offset / kPage * 8));
         s.mov(mem(8, ZYDIS_REGISTER_RAX), reg(gpr(r)));
     }
-    return invalidate(s, (user ? kUserWindow : kKernelWindow) + offset);
+    invalidate(s, linear);
+    touch(s, linear + 0x40);
+    return true;
 }
 
 // The other page of code.
@@ -181,7 +207,7 @@ bool emit_user_access(Stream& s) {
     const unsigned r = s.free_gpr();
     s.mov(reg(gpr(r)), imm(kUserWindow + kData + s.random.below(8 * kPage - 8)));
     s.reserve(r);
-    const bool allowed = s.in_loop() || s.random.chance(80);
+    const bool allowed = s.in_loop() || s.random.chance(60);
     if (allowed) s.emit(ZYDIS_MNEMONIC_STAC);
     s.emit(ZYDIS_MNEMONIC_ADC, {mem(8, gpr(r)), s.source(8)});
     s.emit(ZYDIS_MNEMONIC_XOR, {s.target(4), mem(4, gpr(r), 4)});
