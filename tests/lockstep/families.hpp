@@ -17,6 +17,9 @@ bool emit_string(Stream& s);
 bool emit_encoding(Stream& s, RandomEncodings& encodings);
 // system.cpp: kernel services, page tables, interrupts, ports.
 bool emit_system(Stream& s);
+// The body of a kernel function that exchanges the two pages of code in the user's window.
+inline constexpr uint64_t kRemapFunction = 0;
+void emit_remap_function(Stream& s);
 // self_modifying.cpp
 bool emit_self_modifying(Stream& s);
 

@@ -113,6 +113,7 @@ void Builder::make_kernel_functions() {
     Flow flow(stream, encodings_);
     for (unsigned i = 0; i < kKernelFunctions; ++i) {
         image_.put(kSyscalls + i * 8, code_.here());
+        if (i == kRemapFunction) emit_remap_function(stream);
         stream.load_pointers();
         if (random_.chance(70)) emit_system(stream);
         flow.statements(1 + static_cast<unsigned>(random_.below(2)), Stream::kMaxDepth);

@@ -188,17 +188,23 @@ bool emit_page_change(Stream& s) {
     return true;
 }
 
-// The other page of code.
+// The page of code, the other one in its place, and that.
 bool emit_code_remap(Stream& s) {
     if (!s.is_free(x86::kRax)) return false;
-    const bool user = s.random.chance(50);
-    const uint64_t first = user ? kUserTableA : kKernelTable;
-    for (uint64_t root = 0; root < (user ? 2U : 1U); ++root) {
-        s.mov(scratch(), imm(kKernelWindow + first + root * kPage + kRemapWindow / kPage * 8));
-        s.emit(ZYDIS_MNEMONIC_XOR, {mem(8, ZYDIS_REGISTER_RAX), imm(kPage)});
-    }
-    invalidate(s, (user ? kUserWindow : kKernelWindow) + kRemapWindow);
-    return user || emit_call_through_remap(s);
+    emit_call_through_remap(s);
+    s.mov(scratch(), imm(kKernelWindow + kKernelTable + kRemapWindow / kPage * 8));
+    s.emit(ZYDIS_MNEMONIC_XOR, {mem(8, ZYDIS_REGISTER_RAX), imm(kPage)});
+    invalidate(s, kKernelWindow + kRemapWindow);
+    return emit_call_through_remap(s);
+}
+
+// The same from user mode, by a kernel function.
+bool emit_user_code_remap(Stream& s) {
+    if (!s.are_free({x86::kRax, x86::kRcx, x86::kR11})) return false;
+    emit_call_through_remap(s);
+    s.mov(scratch(4), imm(kRemapFunction));
+    s.emit(ZYDIS_MNEMONIC_SYSCALL);
+    return emit_call_through_remap(s);
 }
 
 // A user page under SMAP: STAC, CLAC around the access, or not.
@@ -287,10 +293,20 @@ constexpr Emit kSupervisor[] = {emit_port_interrupt, emit_port_interrupt, emit_r
 
 }  // namespace
 
+void emit_remap_function(Stream& s) {
+    for (uint64_t root = 0; root < 2; ++root) {
+        const uint64_t table = kUserTableA + root * kPage;
+        s.mov(scratch(), imm(kKernelWindow + table + kRemapWindow / kPage * 8));
+        s.emit(ZYDIS_MNEMONIC_XOR, {mem(8, ZYDIS_REGISTER_RAX), imm(kPage)});
+    }
+    invalidate(s, kUserWindow + kRemapWindow);
+}
+
 bool emit_system(Stream& s) {
     if (s.supervisor && s.random.chance(70))
         return kSupervisor[s.random.below(std::size(kSupervisor))](s);
-    if (!s.supervisor && s.random.chance(50)) return emit_syscall(s);
+    if (!s.supervisor && s.random.chance(50))
+        return s.random.chance(20) ? emit_user_code_remap(s) : emit_syscall(s);
     return kAnywhere[s.random.below(std::size(kAnywhere))](s);
 }
 
