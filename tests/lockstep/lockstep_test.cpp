@@ -149,5 +149,16 @@ TEST(StreamGenerator, MakesTheSameProgramAgain) {
     EXPECT_NE(first.image.bytes(), other.image.bytes());
 }
 
+TEST(StreamGenerator, ShorterProgramsAreBeginnings) {
+    StreamGenerator generator(11);
+    const Program whole = generator.make(4);
+    const Program part = generator.make(4, 1);
+    EXPECT_EQ(compare_states(whole.state, part.state), "");
+    const uint64_t start = kCode + (whole.state.rip & (kCodeSize - 1));
+    EXPECT_NE(whole.image.bytes(), part.image.bytes());
+    EXPECT_EQ(whole.image.get<uint8_t>(start), part.image.get<uint8_t>(start));
+    EXPECT_EQ(whole.image.get<uint64_t>(kData), part.image.get<uint64_t>(kData));
+}
+
 }  // namespace
 }  // namespace banyan::lockstep

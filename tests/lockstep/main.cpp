@@ -22,6 +22,7 @@ struct Options {
     std::vector<uint64_t> seeds;
     std::optional<uint64_t> number;
     uint64_t disturbed = 4;  // every so many cases; 0: none
+    uint64_t parts = StreamGenerator::kMaxParts;
     uint64_t reports = 5;
     std::vector<const EngineEntry*> engines;  // to compare with the first
     bool verbose = false;
@@ -51,6 +52,7 @@ private:
     void run_case(StreamGenerator& generator, uint64_t seed, uint64_t case_number);
     void run_on(const EngineEntry& engine, const Program& program, Mode mode);
     void add(const EngineEntry& engine, const Program& program, const Comparison& comparison);
+    void print_shortest(const EngineEntry& engine, const Program& program);
     bool time_is_up() const {
         return options_.seconds != 0 &&
                std::chrono::steady_clock::now() - start_ > std::chrono::seconds(options_.seconds);
@@ -73,6 +75,20 @@ void Runner::add(const EngineEntry& engine, const Program& program, const Compar
                 std::string(engine.name).c_str(), number(program.seed), number(program.number),
                 comparison.equal ? "agrees" : "differs", comparison.report.c_str(),
                 comparison.log.c_str());
+    if (!comparison.equal) print_shortest(engine, program);
+}
+
+// The same program with fewer parts shows where it begins to differ.
+void Runner::print_shortest(const EngineEntry& engine, const Program& program) {
+    StreamGenerator generator(program.seed);
+    for (uint64_t parts = 1; parts < StreamGenerator::kMaxParts; ++parts) {
+        const Program shorter = generator.make(program.number, parts);
+        const Comparison comparison = compare_engines(engines().front(), engine, shorter);
+        if (comparison.equal) continue;
+        std::printf("  with %llu parts of it (--parts):\n%s", number(parts),
+                    comparison.report.c_str());
+        return;
+    }
 }
 
 void Runner::run_on(const EngineEntry& engine, const Program& program, Mode mode) {
@@ -82,7 +98,7 @@ void Runner::run_on(const EngineEntry& engine, const Program& program, Mode mode
 }
 
 void Runner::run_case(StreamGenerator& generator, uint64_t seed, uint64_t case_number) {
-    const Program program = generator.make(case_number);
+    const Program program = generator.make(case_number, options_.parts);
     if (options_.verbose) {
         std::printf("seed %llu case %llu, CPL %d%s\n%s", number(seed), number(case_number),
                     program.settings.supervisor ? 0 : 3, program.settings.smap ? ", SMAP" : "",
@@ -132,6 +148,8 @@ bool parse_one(std::string_view name, const char* text, Options& options) {
         options.number = value;
     else if (name == "--disturbed")
         options.disturbed = value;
+    else if (name == "--parts")
+        options.parts = value;
     else if (name == "--reports")
         options.reports = value;
     else if (name == "--engine" && find_engine(text) != nullptr)
@@ -175,9 +193,10 @@ int main(int argc, char** argv) {
     using namespace banyan::lockstep;
     Options options;
     if (!parse(argc, argv, options)) {
-        std::fprintf(stderr,
-                     "usage: lockstep [--cases N] [--seconds N] [--seed S]... [--case NUMBER] "
-                     "[--engine NAME]... [--disturbed EVERY] [--reports N] [--verbose]\nengines:");
+        std::fprintf(
+            stderr,
+            "usage: lockstep [--cases N] [--seconds N] [--seed S]... [--case NUMBER] [--parts N] "
+            "[--engine NAME]... [--disturbed EVERY] [--reports N] [--verbose]\nengines:");
         for (const EngineEntry& engine : engines())
             std::fprintf(stderr, " %s", std::string(engine.name).c_str());
         std::fprintf(stderr, "\n");

@@ -17,8 +17,9 @@ constexpr uint64_t kRepeatsOfFunctions = 50;  // assumed
 
 class Builder {
 public:
-    Builder(Program& program, RandomEncodings& encodings)
+    Builder(Program& program, RandomEncodings& encodings, uint64_t parts)
         : program_(program),
+          parts_(parts),
           image_(program.image),
           random_(program.seed, program.number),
           encodings_(encodings),
@@ -39,12 +40,12 @@ private:
     void fill_registers();
 
     Program& program_;
+    uint64_t parts_;  // at most
     Image& image_;
     Random random_;
     RandomEncodings& encodings_;
     Assembler code_;
     std::vector<std::pair<uint64_t, uint64_t>> templates_;
-    uint64_t entry_ = 0;
 };
 
 void Builder::choose_settings() {
@@ -151,7 +152,8 @@ void Builder::begin_part(Stream& stream, Label next) {
 
 void Builder::make_parts(Stream& stream) {
     Flow flow(stream, encodings_);
-    const uint64_t count = 3 + random_.below(8);
+    const uint64_t wanted = 3 + random_.below(StreamGenerator::kMaxParts - 2);
+    const uint64_t count = std::min(wanted, parts_);
     Label next = code_.make_label();
     for (uint64_t i = 0; i < count; ++i) {
         code_.bind(next);
@@ -202,21 +204,20 @@ void Builder::build() {
     make_templates(stream);
     stream.templates = templates_;
     make_functions(stream);
-    entry_ = code_.here();
+    program_.state = initial_state(image_, program_.settings, code_.here());
+    fill_registers();
     make_parts(stream);
     code_.finish();
     copy_notes();
-    program_.state = initial_state(image_, program_.settings, entry_);
-    fill_registers();
 }
 
 }  // namespace
 
-Program StreamGenerator::make(uint64_t number) {
+Program StreamGenerator::make(uint64_t number, uint64_t parts) {
     Program program;
     program.seed = seed_;
     program.number = number;
-    Builder(program, encodings_).build();
+    Builder(program, encodings_, parts).build();
     return program;
 }
 

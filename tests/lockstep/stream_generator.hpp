@@ -12,8 +12,11 @@ class StreamGenerator {
 public:
     explicit StreamGenerator(uint64_t seed) : seed_(seed) {}
 
-    // Program `number` of this seed: the same whatever was made before.
-    Program make(uint64_t number);
+    static constexpr uint64_t kMaxParts = 10;
+
+    // Program `number` of this seed: the same whatever was made before. It has up to kMaxParts
+    // parts; with fewer, it ends early and is the same until there.
+    Program make(uint64_t number, uint64_t parts = kMaxParts);
 
 private:
     uint64_t seed_;
