@@ -1,5 +1,6 @@
-// Random bytes as code, at CPL 3 and CPL 0, on the oracle and on the last engine of the table. The
-// machine is that of the streams; whatever cannot be repaired ends the program.
+// Random bytes as code, at CPL 3 and CPL 0, on the oracle and on the engine that LOCKSTEP_ENGINE
+// names, else the last of the table. The machine is that of the streams; whatever cannot be
+// repaired ends the program.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -12,10 +13,17 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr uint64_t kStart = 0xF80;         // of the code: its page ends soon
-constexpr uint64_t kEnd = kCodeSize - 16;  // INT kExitVector
+constexpr uint64_t kStart = 0xF80;  // of the code: its page ends soon
+constexpr uint64_t kEnd = kCodeSize - 16;
 constexpr size_t kMaxCode = 512;
-constexpr uint8_t kInt = 0xCD;
+constexpr uint16_t kExit = 0xCD | kExitVector << 8;  // INT n
+
+const EngineEntry& engine_under_test() {
+    const char* name = std::getenv("LOCKSTEP_ENGINE");
+    const EngineEntry* entry = name == nullptr ? &engines().back() : find_engine(name);
+    if (entry == nullptr) std::abort();
+    return *entry;
+}
 
 // A machine without code, at this privilege level.
 Program make_base(bool supervisor) {
@@ -27,11 +35,13 @@ Program make_base(bool supervisor) {
     build_kernel(program.image, program.settings);
     const uint64_t window = program.settings.window() + kCode;
     program.image.put(kControl + kControlResume, window + kEnd);
-    program.image.put(kCode + kEnd, static_cast<uint16_t>(kInt | kExitVector << 8));
+    for (uint64_t offset = 0; offset < kCodeSize; offset += sizeof(kExit))
+        program.image.put(kCode + offset, kExit);
     program.state = initial_state(program.image, program.settings, window + kStart);
     for (uint64_t i = 0; i < 16; ++i) {
         if (i != x86::kRsp) program.state.gpr[i] = program.settings.window() + kData + i * 0x7F8;
     }
+    program.state.gpr[x86::kRcx] = 40;  // of repeated instructions and loops
     return program;
 }
 
@@ -46,10 +56,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const size_t length = std::min(size - 1, kMaxCode);
     auto& bytes = program.image.bytes();
     std::copy_n(data + 1, length, &bytes[kCode + kStart]);
-    program.image.put(kCode + kStart + length, static_cast<uint16_t>(kInt | kExitVector << 8));
-    const RunOptions options{.time = 300ms, .cpu_model = "x86-64-v3"};
+    const RunOptions options{.time = 2000ms, .cpu_model = "x86-64-v3"};
     const Comparison comparison =
-        compare_engines(engines().front(), engines().back(), program, options);
+        compare_engines(engines().front(), engine_under_test(), program, options);
     if (comparison.equal) return 0;
     std::fprintf(stderr, "%s", comparison.report.c_str());
     std::abort();
