@@ -9,7 +9,7 @@ JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 20
 export ENGINE CPUS MEMORY GUEST APPEND FUZZ_SECONDS
 
-.PHONY: all run test bench fuzz conformance guests format lint clean help
+.PHONY: all run test bench micro suite fuzz conformance guests format lint clean help
 
 all: build/release/build.ninja  ## Build build/release/banyan (installs what is missing)
 	@cmake --build build/release -j $(JOBS)
@@ -23,10 +23,17 @@ test: all  ## Run every test
 	@scripts/guests/prepare.sh shell debian
 	@ctest --test-dir build/release --no-tests=error --output-on-failure -j 2
 
-bench: all  ## Compare boot time and speed with QEMU's TCG; RUNS=3
+bench: micro suite  ## Compare boot, instructions and a suite of programs with QEMU's TCG; RUNS=3
+
+micro: all  ## Compare boot and instructions only; RUNS=3 CLOCK=wall|cpu
 	@scripts/install-packages.sh bench guest
 	@scripts/guests/prepare.sh shell
 	@python3 bench/bench.py --banyan build/release/banyan --guests "$${BANYAN_GUESTS:-build/guests}"
+
+suite: all  ## Compare the suite of programs with TCG and native; RUNS=3 ONLY=NAME,... ENGINE= CLOCK=wall|cpu
+	@scripts/install-packages.sh bench guest
+	@scripts/guests/prepare.sh suite
+	@python3 bench/suite.py --banyan build/release/banyan --guests "$${BANYAN_GUESTS:-build/guests}"
 
 fuzz:  ## Run each fuzz target for FUZZ_SECONDS=20
 	@scripts/install-packages.sh build fuzz
@@ -39,9 +46,9 @@ conformance: all  ## Run stress-ng's and openssl's own checks in a guest (takes 
 	@scripts/guests/prepare.sh tools
 	@scripts/conformance.sh build/release/banyan
 
-guests:  ## Prepare every guest: kernel, shell, debian, tools
+guests:  ## Prepare every guest: kernel, shell, debian, tools, suite
 	@scripts/install-packages.sh guest tools
-	@scripts/guests/prepare.sh shell debian tools
+	@scripts/guests/prepare.sh shell debian tools suite
 
 format:  ## Format the C++ sources
 	@scripts/install-packages.sh lint

@@ -12,133 +12,32 @@ that the monitor used instead of the time that passed: for a host that is busy w
 
 import argparse
 import collections
-import contextlib
 import json
 import os
-import select
 import statistics
 import subprocess
 import sys
-import tempfile
-import time
 from pathlib import Path
 
+from peers import EXIT_STATUS, Banyan, Failure, Qemu, boot_times, end_by_signal, lines, running, say, take_priority
+
 HERE = Path(__file__).resolve().parent
-PROMPT = b"banyan:/# "
-BOOT_LIMIT = 300
 SPEED_LIMIT = 300
-CPUCLOCK_SCHED = 2  # include/linux/posix-timers_types.h
-EXIT_PORT = 0xF4
-EXIT_STATUS = 0x10 << 1 | 1  # what bench/guest.S writes to the exit port, as both monitors report it
-
-
-class Failure(Exception):
-    pass
-
-
-def say(text):
-    print(f"banyan: {text}", file=sys.stderr, flush=True)
-
-
-class Banyan:
-    def __init__(self, program, engine):
-        self.name = f"banyan ({engine})" if engine else "banyan"
-        self.start = [program, "run"] + (["--engine", engine] if engine else [])
-
-    def boot(self, kernel, initrd, append):
-        return self.start + ["--memory", "512M", "--cpus", "1", "--no-reboot", "--kernel", kernel, "--initrd", initrd,
-                             "--append", append]
-
-    def bare(self, kernel, append):
-        return self.start + ["--memory", "512M", "--cpus", "1", "--no-reboot", "--debug-exit", hex(EXIT_PORT),
-                             "--kernel", kernel, "--append", append]
-
-
-class Qemu:
-    name = "qemu (tcg)"
-    start = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-M", "q35", "-m", "512M", "-smp", "1", "-nodefaults",
-             "-display", "none", "-serial", "stdio", "-no-reboot"]
-
-    def boot(self, kernel, initrd, append):
-        return self.start + ["-kernel", kernel, "-initrd", initrd, "-append", append]
-
-    def bare(self, kernel, append):
-        return self.start + ["-device", f"isa-debug-exit,iobase={EXIT_PORT:#x},iosize=4", "-kernel", kernel,
-                             "-append", append]
-
-
-@contextlib.contextmanager
-def running(command):
-    """The program with its console on a pipe; it is ended, by its own pid, when the block is left."""
-    errors = tempfile.TemporaryFile()
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors)
-    try:
-        yield process
-    except Failure as failure:
-        errors.seek(0)
-        message = errors.read().decode(errors="replace").strip()
-        raise Failure(f"{failure}; it said: {message or 'nothing'}") from None
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-        process.stdout.close()
-        errors.close()
-
-
-Times = collections.namedtuple("Times", "wall cpu")
-
-
-def cpu_seconds(process):
-    """The processor time of all of its threads, also of those that have ended.
-
-    The clock of a process has a number made of its id (clock_getcpuclockid(3)); it can be read until the process is
-    waited for, which matters for the last line before a guest ends.
-    """
-    return time.clock_gettime(~process.pid << 3 | CPUCLOCK_SCHED)
-
-
-def chunks(process, limit):
-    """What comes on the console, each piece with the times since the start."""
-    start = time.monotonic()
-    descriptor = process.stdout.fileno()
-    while True:
-        left = start + limit - time.monotonic()
-        ready, _, _ = select.select([descriptor], [], [], max(left, 0))
-        if not ready:
-            raise Failure(f"{process.args[0]} took more than {limit} s")
-        data = os.read(descriptor, 65536)
-        if not data:
-            return
-        yield Times(time.monotonic() - start, cpu_seconds(process)), data
-
-
-def boot_times(command):
-    seen = b""
-    with running(command) as process:
-        for when, data in chunks(process, BOOT_LIMIT):
-            seen += data
-            if PROMPT in seen:
-                return when
-        raise Failure(f"{command[0]} ended with {process.wait()} before the shell's prompt came")
 
 
 def speeds(command, clock):
     """{workload: count a second of that clock}."""
     result = {}
     begun = {}
-    line = b""
     with running(command) as process:
-        for when, data in chunks(process, SPEED_LIMIT):
-            *lines, line = (line + data).split(b"\n")
-            for words in (whole.decode(errors="replace").split() for whole in lines):
-                if words[:1] == ["begin"]:
-                    begun[words[1]] = getattr(when, clock)
-                elif words[:1] == ["end"]:
-                    elapsed = getattr(when, clock) - begun[words[1]]
-                    if elapsed <= 0:
-                        raise Failure(f"{command[0]} took no measurable time for {words[1]}: the host is too busy, or --scale too small")
-                    result[words[1]] = int(words[2]) / elapsed
+        for when, words in lines(process, SPEED_LIMIT):
+            if words[:1] == ["begin"]:
+                begun[words[1]] = getattr(when, clock)
+            elif words[:1] == ["end"]:
+                elapsed = getattr(when, clock) - begun[words[1]]
+                if elapsed <= 0:
+                    raise Failure(f"{command[0]} took no measurable time for {words[1]}: the host is too busy, or --scale too small")
+                result[words[1]] = int(words[2]) / elapsed
         status = process.wait()
         if status != EXIT_STATUS or not result:
             raise Failure(f"{command[0]} ended with {status} instead of {EXIT_STATUS}")
@@ -205,10 +104,10 @@ def arguments():
 
 def main():
     options = arguments()
-    # So that a line is seen when it comes, also on a busy host; what is started from here runs as usual.
-    with contextlib.suppress(PermissionError):
-        os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
-    monitors = [Banyan(str(Path(options.banyan).resolve()), engine) for engine in options.engine or [None]] + [Qemu()]
+    take_priority()
+    end_by_signal()
+    engines = options.engine or [os.environ.get("ENGINE") or None]
+    monitors = [Banyan(str(Path(options.banyan).resolve()), engine) for engine in engines] + [Qemu()]
     try:
         bare_guest = build_guest(HERE.parent / "build/bench")
         results = measure(monitors, options.guests, bare_guest, options)
