@@ -214,11 +214,12 @@ void Generator::note_coverage(const ZydisDecodedInstruction& instruction) {
 namespace {
 
 // Which flags are undefined after one more instruction.
-void note_flags(const ZydisDecodedInstruction& instruction, uint32_t& undefined) {
+void note_flags(const ZydisDecodedInstruction& instruction, TestCase& test) {
     const ZydisAccessedFlags* flags = instruction.cpu_flags;
     if (flags == nullptr) return;
-    undefined &= ~(flags->modified | flags->set_0 | flags->set_1);
-    undefined |= flags->undefined & x86::kArithmeticFlags;
+    test.reads_undefined_flags |= (flags->tested & test.undefined_flags) != 0;
+    test.undefined_flags &= ~(flags->modified | flags->set_0 | flags->set_1);
+    test.undefined_flags |= flags->undefined & x86::kArithmeticFlags;
 }
 
 }  // namespace
@@ -253,7 +254,7 @@ TestCase Generator::make(uint64_t number) {
                                         sizeof(text), kCodePage + test.code.size(), nullptr);
         test.listing += std::string("    ") + text + "\n";
         note_coverage(picked.instruction);
-        note_flags(picked.instruction, test.undefined_flags);
+        note_flags(picked.instruction, test);
         test.simd_flags_ignored |= simd_flags_ignored(picked.instruction.mnemonic);
         test.code.insert(test.code.end(), picked.bytes.begin(), picked.bytes.end());
         ++made;

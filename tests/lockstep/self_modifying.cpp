@@ -47,8 +47,10 @@ bool patch_immediate(Stream& s) {
 bool patch_opcode(Stream& s) {
     if (!s.is_free(x86::kRax)) return false;
     const unsigned to = free_legacy_gpr(s);
-    const uint8_t opcode = s.random.pick<uint8_t>({0x01, 0x09, 0x11, 0x19, 0x21, 0x29, 0x31});
-    const uint8_t before = s.random.pick<uint8_t>({0x01, 0x09, 0x11, 0x19, 0x21, 0x29, 0x31});
+    // Not ADC and SBB: a store drops flags that the code behind it did not read before (docs/jit.md,
+    // "What is not exact").
+    const uint8_t opcode = s.random.pick<uint8_t>({0x01, 0x09, 0x21, 0x29, 0x31});
+    const uint8_t before = s.random.pick<uint8_t>({0x01, 0x09, 0x21, 0x29, 0x31});
     const auto modrm = static_cast<uint8_t>(0xC0 | s.random.below(8) << 3 | to);
     constexpr uint64_t kStore = 7;  // MOV byte [rip + d], imm8
     return s.emit(ZYDIS_MNEMONIC_MOV, {at(1, s.a.here() + kStore), imm(opcode)}) &&

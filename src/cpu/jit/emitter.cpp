@@ -12,7 +12,7 @@ Emitter::Emitter(const Region& region, const Stubs& stubs, Translations& transla
       stubs_(stubs),
       translations_(translations),
       view_(view),
-      window_(window),
+      use_window_(window),
       buffer_(place),
       a_(buffer_.assembler()) {
     for (size_t i = 0; i < region.blocks.size(); ++i)
@@ -73,6 +73,7 @@ void Emitter::emit_entry() {
 void Emitter::emit_block(size_t index) {
     const BasicBlock& block = region_.blocks[index];
     block_ = &block;
+    window_ = use_window_ && block.in_window;
     flags_dirty_ = block.flags_dirty_in;
     a_.bind(blocks_[index]);
     const bool checks = index == 0 || block.loop_head || block.checks_stack;

@@ -98,7 +98,8 @@ private:
     const Stubs& stubs_;
     Translations& translations_;
     interp::View view_;
-    bool window_;
+    bool use_window_;
+    bool window_ = false;  // in the block that is being emitted
     CodeBuffer buffer_;
     x86a::Assembler& a_;
     std::vector<Label> blocks_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cpu/interp/native_thunk.hpp"
 #include "cpu/interp/zydis_registers.hpp"
 #include "cpu/jit/layout.hpp"
 #include "support/assert.hpp"
@@ -64,12 +65,13 @@ bool shows_flags(const ZydisDecodedInstruction& in) {
 }
 
 void find_flags(const ZydisDecodedInstruction& in, const ZydisDecodedOperand* operands,
-                uint32_t& read, uint32_t& killed) {
+                UndefinedFlags undefined, uint32_t& read, uint32_t& killed) {
     read = shows_flags(in) ? kAllFlags : 0;
     killed = 0;
     if (const ZydisAccessedFlags* f = in.cpu_flags) {
         read |= f->tested & kAllFlags;
-        killed = (f->modified | f->set_0 | f->set_1 | f->undefined) & kAllFlags;
+        killed = (f->modified | f->set_0 | f->set_1) & kAllFlags;
+        if (undefined == UndefinedFlags::any) killed |= f->undefined & kAllFlags;
     }
     // Some leave flags that Zydis calls undefined, others all of them under a condition.
     if (counts_in_cl(in, operands)) read |= killed;
@@ -287,7 +289,8 @@ bool Instruction::on_stack() const {
            !aligned;
 }
 
-void analyse(const Op& op, uint64_t rip, const uint8_t* bytes, Instruction& i) {
+void analyse(const Op& op, uint64_t rip, const uint8_t* bytes, UndefinedFlags undefined,
+             Instruction& i) {
     i = {};
     i.op = &op;
     i.rip = rip;
@@ -299,9 +302,11 @@ void analyse(const Op& op, uint64_t rip, const uint8_t* bytes, Instruction& i) {
         i.kind = Kind::interpret_end;
         return;
     }
-    find_flags(i.zydis, i.operands.data(), i.flags_read, i.flags_killed);
+    find_flags(i.zydis, i.operands.data(), undefined, i.flags_read, i.flags_killed);
     find_memory(i);
     i.kind = find_kind(i);
+    // Some have no vector register among their operands, but exceptions in MXCSR.
+    if (op.has(Op::kNative)) i.uses_vectors |= interp::thunk_of(&op).uses_mxcsr;
     i.aligned = op.has(Op::kAligned) && i.memory_size >= 16;
     if (i.is_interpreted() || i.kind == Kind::native || i.kind == Kind::lea) i.changes_rsp = writes_rsp(i);
     if (i.is_interpreted()) i.uses_vectors = false;
@@ -309,7 +314,7 @@ void analyse(const Op& op, uint64_t rip, const uint8_t* bytes, Instruction& i) {
     if (i.kind == Kind::native && i.accesses && i.memory_size == 0) i.kind = Kind::interpret;
 }
 
-uint32_t flags_needed(const uint8_t* bytes, unsigned available) {
+uint32_t flags_needed(const uint8_t* bytes, unsigned available, UndefinedFlags undefined) {
     constexpr unsigned kLookAhead = 12;
     uint32_t open = kAllFlags;
     uint32_t needed = 0;
@@ -322,7 +327,7 @@ uint32_t flags_needed(const uint8_t* bytes, unsigned available) {
             break;
         uint32_t read;
         uint32_t killed;
-        find_flags(in, operands, read, killed);
+        find_flags(in, operands, undefined, read, killed);
         needed |= read & open;
         open &= ~killed;
         if (open == 0) return needed;

@@ -66,10 +66,17 @@ struct Instruction {
     bool on_stack() const;
 };
 
+// What becomes of flags that an instruction leaves undefined.
+enum class UndefinedFlags : uint8_t {
+    any,    // whatever is cheapest
+    exact,  // what the host's instruction makes of the flags before it, as in the interpreter
+};
+
 // `op` is the decoded form of `bytes` at `rip`, in 64-bit code.
-void analyse(const interp::Op& op, uint64_t rip, const uint8_t* bytes, Instruction& result);
+void analyse(const interp::Op& op, uint64_t rip, const uint8_t* bytes, UndefinedFlags undefined,
+             Instruction& result);
 
 // Which flags code at `bytes` may look at before it writes them. Reads no more than `available`.
-uint32_t flags_needed(const uint8_t* bytes, unsigned available);
+uint32_t flags_needed(const uint8_t* bytes, unsigned available, UndefinedFlags undefined);
 
 }  // namespace banyan::jit

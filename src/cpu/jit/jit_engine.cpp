@@ -13,7 +13,7 @@ namespace {
 class JitVcpu final : public interp::CpuVcpu {
 public:
     JitVcpu(JitCpuPtr cpu, const JitOptions& options)
-        : interp::CpuVcpu(*cpu), cpu_(std::move(cpu)), runtime_(*cpu_, options.hot) {}
+        : interp::CpuVcpu(*cpu), cpu_(std::move(cpu)), runtime_(*cpu_, options) {}
 
 private:
     JitCpuPtr cpu_;

@@ -4,12 +4,14 @@
 #include <memory>
 #include <string_view>
 
+#include "cpu/jit/instruction.hpp"
 #include "vm/engine.hpp"
 
 namespace banyan::jit {
 
 struct JitOptions {
     uint32_t hot = 16;  // how often a block is interpreted before it is translated
+    UndefinedFlags undefined_flags = UndefinedFlags::any;
 };
 
 // `cpu_model`: as for interp::create_engine().

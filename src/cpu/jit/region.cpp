@@ -69,7 +69,7 @@ void RegionBuilder::add_block(Block& source) {
         } else {
             read_crossing(source, copy);
         }
-        analyse(op, source.rip + op.offset, copy, instruction);
+        analyse(op, source.rip + op.offset, copy, undefined_, instruction);
         region_->uses_vectors |= instruction.uses_vectors;
         if (ends_block(instruction.kind) || instruction.changes_rsp) break;
     }
@@ -183,7 +183,7 @@ uint32_t RegionBuilder::flags_at(const BasicBlock::Successor& to, bool dirty) co
     const auto bytes = cpu_.memory.readable_range(Gpa{gpa}, room);
     if (bytes.empty()) return kAllFlags;
     return flags_needed(reinterpret_cast<const uint8_t*>(bytes.data()),
-                        static_cast<unsigned>(room));
+                        static_cast<unsigned>(room), undefined_);
 }
 
 uint32_t RegionBuilder::flags_after(const BasicBlock& block) const {
@@ -212,9 +212,9 @@ void RegionBuilder::find_live_flags() {
 }
 
 void RegionBuilder::measure_stack(BasicBlock& block) const {
-    int32_t rsp = 0;
+    constexpr int64_t kFar = 1 << 28;
+    int64_t rsp = 0;
     const auto touch = [&](int64_t from, int64_t size) {
-        constexpr int64_t kFar = 1 << 20;
         const auto low = static_cast<int32_t>(std::clamp(rsp + from, -kFar, kFar));
         const auto high = static_cast<int32_t>(std::clamp(rsp + from + size, -kFar, kFar));
         block.stack_low = block.uses_stack ? std::min(block.stack_low, low) : low;
@@ -232,9 +232,11 @@ void RegionBuilder::measure_stack(BasicBlock& block) const {
             case Kind::ret: touch(0, 8); break;
             default: break;
         }
-        rsp += i.stack_change;
+        rsp = std::clamp(rsp + i.stack_change, -kFar, kFar);
     }
-    block.stack_change = rsp;
+    block.stack_change = static_cast<int32_t>(rsp);
+    block.in_window = block.stack_high - block.stack_low <= kMaxStackSpan;
+    block.uses_stack &= block.in_window;
 }
 
 // One check at the entry covers all blocks if RSP is the same on all ways to each of them. Else each

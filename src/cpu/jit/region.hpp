@@ -32,6 +32,7 @@ struct BasicBlock {
 
     // Bytes of the stack that it accesses, from RSP at its start; and how far it moves RSP.
     bool uses_stack = false;
+    bool in_window = false;  // its accesses lie near enough to each other for the stack window
     int32_t stack_low = 0;
     int32_t stack_high = 0;
     int32_t stack_change = 0;
@@ -57,7 +58,7 @@ struct Region {
 
 class RegionBuilder {
 public:
-    explicit RegionBuilder(JitCpu& cpu) : cpu_(cpu) {}
+    RegionBuilder(JitCpu& cpu, UndefinedFlags undefined) : cpu_(cpu), undefined_(undefined) {}
 
     // The region that `entry` begins. `stack_window`: stack accesses go through the window, so
     // that their range must be known.
@@ -83,6 +84,7 @@ private:
     bool in_page(uint64_t rip) const;
 
     JitCpu& cpu_;
+    UndefinedFlags undefined_;
     Region* region_ = nullptr;
     interp::Block* entry_ = nullptr;
 };

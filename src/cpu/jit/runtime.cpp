@@ -27,9 +27,9 @@ bool is_translatable(Mode mode) {
 
 }  // namespace
 
-Runtime::Runtime(JitCpu& cpu, uint32_t hot)
+Runtime::Runtime(JitCpu& cpu, const JitOptions& options)
     : cpu_(cpu),
-      hot_(hot),
+      options_(options),
       memory_(kCodeSize),
       stubs_(memory_, run_op, __builtin_cpu_supports("avx") != 0),
       stubs_size_(memory_.used()),
@@ -47,7 +47,7 @@ Runtime::~Runtime() {
 }
 
 bool Runtime::is_hot(Block& block) const {
-    if (block.heat == kNever || block.heat++ < hot_) return false;
+    if (block.heat == kNever || block.heat++ < options_.hot) return false;
     if (is_translatable(block.mode)) return true;
     block.heat = kNever;
     return false;
@@ -100,7 +100,7 @@ bool Runtime::translate(Block& block) {
 }
 
 const uint8_t* Runtime::emit(Block& block, bool window) {
-    RegionBuilder(cpu_).build(block, window, region_);
+    RegionBuilder(cpu_, options_.undefined_flags).build(block, window, region_);
     Emitter emitter(region_, stubs_, translations_, cpu_.view, window, memory_.next());
     const uint8_t* code = emitter.finish(memory_);
     if (code == nullptr) return nullptr;

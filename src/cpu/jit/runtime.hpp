@@ -10,6 +10,7 @@
 #include "cpu/interp/accelerator.hpp"
 #include "cpu/interp/native_memory.hpp"
 #include "cpu/jit/jit_cpu.hpp"
+#include "cpu/jit/jit_engine.hpp"
 #include "cpu/jit/region.hpp"
 #include "cpu/jit/stubs.hpp"
 #include "cpu/jit/translation.hpp"
@@ -30,8 +31,7 @@ struct JitStatistics {
 
 class Runtime final : public interp::Accelerator {
 public:
-    // `hot`: how often a block is interpreted before it is translated.
-    Runtime(JitCpu& cpu, uint32_t hot);
+    Runtime(JitCpu& cpu, const JitOptions& options);
     ~Runtime();
     Runtime(const Runtime&) = delete;
     Runtime& operator=(const Runtime&) = delete;
@@ -80,7 +80,7 @@ private:
     const uint8_t* code_for_stack(interp::Block& block);
 
     JitCpu& cpu_;
-    uint32_t hot_;
+    JitOptions options_;
     interp::CodeMemory memory_;
     Stubs stubs_;
     size_t stubs_size_;
