@@ -5,9 +5,14 @@
 
 namespace banyan::interp {
 
+// Nothing is checked but what the TLB checks.
+inline bool is_plain_stack(Mode mode) {
+    return (mode.bits & (Mode::kCode64 | Mode::kAlignmentCheck)) == Mode::kCode64;
+}
+
 template <class T>
 [[nodiscard]] bool read_stack(Cpu& cpu, const Op* op, uint64_t offset, T& value) {
-    if (cpu.mode.has(Mode::kCode64)) {
+    if (is_plain_stack(cpu.mode)) {
         if (const std::byte* host = cpu.tlb->readable(offset, sizeof(T))) [[likely]] {
             std::memcpy(&value, host, sizeof(T));
             return true;
@@ -18,7 +23,7 @@ template <class T>
 
 template <class T>
 [[nodiscard]] bool write_stack(Cpu& cpu, const Op* op, uint64_t offset, T value) {
-    if (cpu.mode.has(Mode::kCode64)) {
+    if (is_plain_stack(cpu.mode)) {
         if (std::byte* host = cpu.tlb->writable(offset, sizeof(T))) [[likely]] {
             std::memcpy(host, &value, sizeof(T));
             return true;
