@@ -34,7 +34,7 @@ uint64_t offset_of(uint64_t gpa) {
 
 }  // namespace
 
-CodeCache::CodeCache(Cpu& cpu) : cpu_(cpu) {}
+CodeCache::CodeCache(Cpu& cpu) : cpu_(cpu), buckets_(kFirstBuckets) {}
 
 CodeCache::~CodeCache() {
     clear();
@@ -60,9 +60,7 @@ Block* CodeCache::lookup_slow(Mode mode, uint64_t linear, bool remember) {
 }
 
 Block* CodeCache::find(uint64_t gpa, Mode mode, uint64_t linear) {
-    const auto found = blocks_.find(block_key(gpa, mode, cpu_.rip));
-    if (found == blocks_.end()) return nullptr;
-    for (Block* b = found->second; b != nullptr; b = b->next_in_hash) {
+    for (Block* b = bucket(block_hash(gpa, mode, cpu_.rip)); b != nullptr; b = b->next_in_hash) {
         if (b->gpa != gpa || b->rip != cpu_.rip || !(b->mode == mode)) continue;
         // Decoded by a code segment that goes further than this one.
         if (!cpu_.within_code_limit(b->rip + b->length - 1)) continue;
@@ -187,7 +185,8 @@ Block* CodeCache::add_block(uint64_t gpa, uint64_t second_gpa, Mode mode, unsign
     block->length = static_cast<uint16_t>(length);
     block->count = static_cast<uint16_t>(ops.size());
     block->ops = stored;
-    Block*& head = blocks_[block_key(gpa, mode, cpu_.rip)];
+    if (++block_count_ > buckets_.size()) grow_buckets();
+    Block*& head = bucket(block_hash(gpa, mode, cpu_.rip));
     block->next_in_hash = head;
     head = block;
     const uint64_t room = kPageSize - offset_of(gpa);
@@ -196,6 +195,20 @@ Block* CodeCache::add_block(uint64_t gpa, uint64_t second_gpa, Mode mode, unsign
     ++statistics_.blocks;
     statistics_.instructions += ops.size();
     return block;
+}
+
+void CodeCache::grow_buckets() {
+    std::vector<Block*> old(buckets_.size() * 2);
+    old.swap(buckets_);
+    for (Block* block : old) {
+        while (block != nullptr) {
+            Block* next = block->next_in_hash;
+            Block*& head = bucket(block_hash(block->gpa, block->mode, block->rip));
+            block->next_in_hash = head;
+            head = block;
+            block = next;
+        }
+    }
 }
 
 void CodeCache::add_to_page(uint64_t gpa, unsigned length, Block* block) {
@@ -234,7 +247,8 @@ void CodeCache::drop(Block* block) {
     for (unsigned i = 0; i < block->count; ++i)
         block->ops[i].handler = op_stale;
     if (block->host != nullptr) cpu_.accelerator->drop(*block);
-    Block** link = &blocks_[block_key(block->gpa, block->mode, block->rip)];
+    --block_count_;
+    Block** link = &bucket(block_hash(block->gpa, block->mode, block->rip));
     while (*link != nullptr && *link != block)
         link = &(*link)->next_in_hash;
     if (*link == block) *link = block->next_in_hash;
@@ -254,10 +268,8 @@ void CodeCache::forget_jumps() {
     cpu_.jumps.fill({});
 }
 
-Block* CodeCache::find_decoded(uint64_t gpa, Mode mode, uint64_t rip) const {
-    const auto found = blocks_.find(block_key(gpa, mode, rip));
-    if (found == blocks_.end()) return nullptr;
-    for (Block* b = found->second; b != nullptr; b = b->next_in_hash) {
+Block* CodeCache::find_decoded(uint64_t gpa, Mode mode, uint64_t rip) {
+    for (Block* b = bucket(block_hash(gpa, mode, rip)); b != nullptr; b = b->next_in_hash) {
         if (b->gpa == gpa && b->rip == rip && b->mode == mode) return b;
     }
     return nullptr;
@@ -267,7 +279,8 @@ void CodeCache::clear() {
     for (const auto& [page, code] : pages_)
         cpu_.coherence.release_page(page << kPageShift);
     pages_.clear();
-    blocks_.clear();
+    buckets_.assign(kFirstBuckets, nullptr);
+    block_count_ = 0;
     arena_.clear();
     if (cpu_.accelerator != nullptr) cpu_.accelerator->clear();
     forget_jumps();

@@ -27,6 +27,7 @@ struct Block {
     Block* next_in_hash = nullptr;
     uint32_t heat = 0;              // times that it was run by the interpreter
     const uint8_t* host = nullptr;  // the accelerator's code for it
+    void* translation = nullptr;    // what else the accelerator knows of it
 
     static constexpr uint64_t kNoPage = ~uint64_t{0};
 };
@@ -50,7 +51,7 @@ public:
         return lookup_slow(mode, cpu_.base[x86::kCs] + cpu_.rip, false);
     }
     // A block that has been decoded already. Null: there is none.
-    Block* find_decoded(uint64_t gpa, Mode mode, uint64_t rip) const;
+    Block* find_decoded(uint64_t gpa, Mode mode, uint64_t rip);
 
     void forget_jumps();
     // Was code fetched from this linear page since forget_code_pages()? Sometimes says yes wrongly.
@@ -71,6 +72,7 @@ public:
     const Statistics& statistics() const { return statistics_; }
 
 private:
+    static constexpr size_t kFirstBuckets = 1U << 12;
     static constexpr size_t kArenaLimit = 128U << 20;
     static constexpr unsigned kGranule =
         64;  // bytes of a page that one bit of PageCode::granules stands for
@@ -96,13 +98,17 @@ private:
     void forget_jumps_to(const std::vector<Block*>& blocks);
 
     // With the rip: programs that share a library have it at addresses of their own.
-    static uint64_t block_key(uint64_t gpa, Mode mode, uint64_t rip) {
-        return gpa ^ (uint64_t{mode.bits} << 44) ^ (rip * 0x9E3779B97F4A7C15);
+    static uint64_t block_hash(uint64_t gpa, Mode mode, uint64_t rip) {
+        const uint64_t all = (gpa ^ (uint64_t{mode.bits} << 40)) * 0x9E3779B97F4A7C15 + rip;
+        return (all * 0xD6E8FEB86659FD93) >> 20;
     }
+    Block*& bucket(uint64_t hash) { return buckets_[hash & (buckets_.size() - 1)]; }
+    void grow_buckets();
 
     Cpu& cpu_;
     std::bitset<kPageBits> code_pages_;
-    std::unordered_map<uint64_t, Block*> blocks_;
+    std::vector<Block*> buckets_;  // by block_hash(), linked by Block::next_in_hash
+    size_t block_count_ = 0;
     std::unordered_map<uint64_t, PageCode> pages_;
     Arena arena_;
     Arena scratch_;  // of decode_uncached

@@ -241,8 +241,8 @@ Handler select_thunk(const Decoded& decoded, Op& op, bool without_f3) {
     if (thunk->is_x87) return select_x87_thunk(decoded, op, *thunk);
     op.extra = thunk;
     const Alignment alignment = alignment_of(decoded);
-    if (!thunk->uses_mmx && !without_f3 && alignment != Alignment::copied) op.bits |= Op::kNative;
-    if (alignment == Alignment::required) op.bits |= Op::kAligned;
+    if (!thunk->uses_mmx && !without_f3) op.bits |= Op::kNative;
+    if (alignment != Alignment::any) op.bits |= Op::kAligned;
     if (thunk->memory_size == 0) return std::bit_cast<Handler>(thunk->code);
     return operand_handler(thunk->memory_size, thunk->stores, alignment);
 }

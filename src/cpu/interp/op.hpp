@@ -45,7 +45,7 @@ struct Op {
         kCheckAlignment = 1 << 8,  // CR0.AM and EFLAGS.AC and CPL 3
         kStartsBlock = 1 << 9,     // of the system family: see Cpu::settle()
         kNative = 1 << 10,         // runs on the host as it is (a thunk that is not x87 or MMX)
-        kAligned = 1 << 11,        // with kNative: a misaligned memory operand is #GP
+        kAligned = 1 << 11,        // with kNative: the host may not take a misaligned memory operand
     };
 
     Handler handler = nullptr;

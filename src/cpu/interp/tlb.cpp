@@ -37,6 +37,7 @@ void Tlb::empty(Log& log, TlbEntry::Bits bit) {
 }
 
 void Tlb::flush() {
+    ++generation_;
     empty(global_, TlbEntry::kInGlobalLog);
     empty(local_, TlbEntry::kInLocalLog);
     large_ = 0;
@@ -45,10 +46,12 @@ void Tlb::flush() {
 // An entry that both a global and a local page have used goes, too: it is one page less in the
 // table, no more.
 void Tlb::flush_local() {
+    ++generation_;
     empty(local_, TlbEntry::kInLocalLog);
 }
 
 void Tlb::flush_page(uint64_t linear) {
+    ++generation_;
     const unsigned own = index(linear);
     const uint64_t page = linear & ~(kPageSize - 1);
     if (entries_[own].read_tag == page) clear(own);
@@ -68,6 +71,7 @@ void Tlb::drop_large_around(Log& log, uint64_t linear) {
 }
 
 void Tlb::drop_write_tags() {
+    ++generation_;
     for (const Log* log : {&global_, &local_}) {
         for (const uint16_t i : *log)
             entries_[i].write_tag = absent(i);

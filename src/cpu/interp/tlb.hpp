@@ -31,7 +31,7 @@ struct TlbEntry {
 
 class Tlb {
 public:
-    static constexpr unsigned kEntries = 4096;
+    static constexpr unsigned kEntries = 16384;
 
     Tlb() { clear(0); }
 
@@ -67,6 +67,10 @@ public:
     void flush_page(uint64_t linear);
     void drop_write_tags();
 
+    // Changes whenever a translation that was here may have become untrue, or a page that could be
+    // written may not be any more. Room made for another page does not count.
+    uint64_t generation() const { return generation_; }
+
     // Of the entries in a Tlb, for generated code.
     static constexpr size_t entries_offset();
 
@@ -85,6 +89,7 @@ private:
     std::array<TlbEntry, kEntries> entries_{};
     Log global_;
     Log local_;
+    uint64_t generation_ = 1;
     uint64_t large_ = 0;  // large_bit() of every large page that may have entries
 };
 

@@ -63,6 +63,8 @@ private:
     // The memory operand: where it is on the host. Its slow way interprets the instruction and goes
     // on at `done`.
     HostAddress memory_operand(const Instruction& instruction, Label done);
+    // The same for an operand that is not in the window, to T0; changes flags.
+    void checked_address(const Instruction& instruction, Label done);
     void slow_way(const Instruction& instruction, Label slow, Label done);
     x86a::Gp read_gpr(unsigned number, const x86a::Gp& temporary);
 

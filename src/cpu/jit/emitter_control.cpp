@@ -137,8 +137,13 @@ void Emitter::load_target(const Instruction& instruction, Label done) {
         if (from != kT0) a_.mov(kT0, from);
         return;
     }
-    const HostAddress from = memory_operand(instruction, done);
-    a_.mov(kT0, x86a::ptr(host_gpr(from.base), from.displacement, 8));
+    if (in_window(instruction)) {
+        a_.mov(kT0,
+               x86a::ptr(kStack, static_cast<int32_t>(instruction.op->displacement), 8));
+        return;
+    }
+    checked_address(instruction, done);  // flags are saved
+    a_.mov(kT0, x86a::ptr(kT0, 0, 8));
 }
 
 void Emitter::jump_to_target(const Instruction& instruction, int32_t undo) {

@@ -75,17 +75,21 @@ void Emitter::slow_way(const Instruction& instruction, Label slow, Label done) {
     });
 }
 
+void Emitter::checked_address(const Instruction& instruction, Label done) {
+    const Label slow = new_label();
+    load_address(instruction);
+    check(instruction.memory_size, instruction.writes_memory, instruction.aligned, slow);
+    slow_way(instruction, slow, done);
+}
+
 HostAddress Emitter::memory_operand(const Instruction& instruction, Label done) {
     if (in_window(instruction)) {
         return {static_cast<uint8_t>(kStack.id()),
                 static_cast<int32_t>(instruction.op->displacement)};
     }
-    const Label slow = new_label();
     keep_flags(instruction);
-    load_address(instruction);
-    check(instruction.memory_size, instruction.writes_memory, instruction.aligned, slow);
+    checked_address(instruction, done);
     bring_flags(instruction);
-    slow_way(instruction, slow, done);
     return {static_cast<uint8_t>(kT0.id()), 0};
 }
 

@@ -33,9 +33,11 @@ Runtime::Runtime(JitCpu& cpu, const JitOptions& options)
       memory_(kCodeSize),
       stubs_(memory_, run_op, __builtin_cpu_supports("avx") != 0),
       stubs_size_(memory_.used()),
-      no_stack_(std::make_unique<Page>()),
-      random_(std::random_device{}()) {
-    drop_stack_window();
+      no_stack_(std::make_unique<Page>()) {
+    std::random_device random;
+    const uint64_t page = (uint64_t{random()} << 32 | random()) & ~uint64_t{kPageSize - 1};
+    const uint64_t never_canonical = (page | uint64_t{1} << 63) & ~(uint64_t{1} << 62);
+    no_stack_addend_ = reinterpret_cast<uint64_t>(no_stack_->bytes.data()) - never_canonical;
     if (!good()) return;
     cpu_.accelerator = this;
     cpu_.no_host = stubs_.exit_tag;
@@ -78,7 +80,7 @@ bool Runtime::run(Block& block) {
 
 void Runtime::enter(const uint8_t* code) {
     ++statistics_.entries;
-    if (!stack_window_holds()) drop_stack_window();
+    choose_window();
     stubs_.enter(&cpu_, code);
     last_exit_ = cpu_.exit;
 }
@@ -89,14 +91,16 @@ bool Runtime::translate(Block& block) {
     const uint8_t* code = emit(block, true);
     if (code == nullptr) return false;
     block.host = code;
-    Translated& translated = translated_[&block];
-    translated.stack_low = region_.stack_low;
-    translated.stack_high = region_.stack_high;
-    if (!region_.checks_stack && region_.blocks.front().checks_stack) {
-        translated.stack_low = region_.blocks.front().stack_low;
-        translated.stack_high = region_.blocks.front().stack_high;
-    }
+    Translated& known = translated_.emplace_back();
+    block.translation = &known;
+    const BasicBlock& first = region_.blocks.front();
+    known.stack_low = region_.checks_stack ? region_.stack_low : first.stack_low;
+    known.stack_high = region_.checks_stack ? region_.stack_high : first.stack_high;
     return true;
+}
+
+Runtime::Translated& Runtime::translated(Block& block) {
+    return *static_cast<Translated*>(block.translation);
 }
 
 const uint8_t* Runtime::emit(Block& block, bool window) {
@@ -114,13 +118,13 @@ void Runtime::drop(Block& block) {
     ++statistics_.dropped;
     block.host = nullptr;
     block.heat = 0;
-    const auto found = translated_.find(&block);
-    if (found == translated_.end()) return;
-    for (const uint32_t number : found->second.incoming) {
+    Translated& known = translated(block);
+    for (const uint32_t number : known.incoming) {
         Link& link = translations_.links[number];
         if (link.linked_to == &block) unlink(link);
     }
-    translated_.erase(found);
+    known.incoming = {};
+    block.translation = nullptr;
 }
 
 void Runtime::clear() {
@@ -156,7 +160,7 @@ void Runtime::follow_link(Block& target) {
     }
     patch(link.jump, target.host);
     link.linked_to = &target;
-    translated_[&target].incoming.push_back(cpu_.link);
+    translated(target).incoming.push_back(cpu_.link);
     ++statistics_.links;
 }
 
@@ -168,37 +172,33 @@ void Runtime::unlink(Link& link) {
 
 // --- the stack window
 
-bool Runtime::stack_window_holds() const {
-    const uint64_t linear = cpu_.stack_low + cpu_.stack_subtrahend;
-    return reinterpret_cast<uint64_t>(cpu_.tlb->writable(linear, 1)) == cpu_.stack_low;
+void Runtime::show_window(uint64_t low, uint64_t addend) {
+    cpu_.stack_low = low;
+    cpu_.stack_addend = addend;
+    cpu_.stack_subtrahend = 0 - addend;
 }
 
-// The window shows a page at an address that no guest can guess, and that is not canonical.
-void Runtime::drop_stack_window() {
-    const uint64_t linear = (random_() | uint64_t{1} << 63) & ~(uint64_t{1} << 62) &
-                            ~uint64_t{kPageSize - 1};
-    cpu_.stack_low = reinterpret_cast<uint64_t>(no_stack_->bytes.data());
-    cpu_.stack_addend = cpu_.stack_low - linear;
-    cpu_.stack_subtrahend = linear - cpu_.stack_low;
+// What generated code may see of the stack from now on: the page that it saw in this view last, if
+// that is still true. Else a page at an address that is not canonical and that no guest can guess.
+void Runtime::choose_window() {
+    if (window_holds()) return show_window(window().low, window().addend);
+    show_window(reinterpret_cast<uint64_t>(no_stack_->bytes.data()), no_stack_addend_);
 }
 
 const uint8_t* Runtime::code_for_stack(Block& block) {
-    Translated& translated = translated_[&block];
-    const uint64_t low =
-        cpu_.gpr[x86::kRsp] + static_cast<uint64_t>(int64_t{translated.stack_low});
-    const auto size = static_cast<unsigned>(translated.stack_high - translated.stack_low);
+    Translated& known = translated(block);
+    const uint64_t low = cpu_.gpr[x86::kRsp] + static_cast<uint64_t>(int64_t{known.stack_low});
+    const auto size = static_cast<unsigned>(known.stack_high - known.stack_low);
     if ((low & (kPageSize - 1)) + size > kPageSize) {
-        if (translated.without_window == nullptr)
-            translated.without_window = emit(block, false);
-        return translated.without_window;
+        if (known.without_window == nullptr) known.without_window = emit(block, false);
+        return known.without_window;
     }
     const uint64_t page = low & ~uint64_t{kPageSize - 1};
     const std::byte* host = cpu_.tlb->writable(page, 1);
     if (host == nullptr) return nullptr;  // interpreting fills the TLB
     ++statistics_.stack_moves;
-    cpu_.stack_low = reinterpret_cast<uint64_t>(host);
-    cpu_.stack_addend = cpu_.stack_low - page;
-    cpu_.stack_subtrahend = page - cpu_.stack_low;
+    const auto place = reinterpret_cast<uint64_t>(host);
+    window() = {place, place - page, cpu_.tlb->generation()};
     return block.host;
 }
 
@@ -220,8 +220,8 @@ uint32_t Runtime::interpret(Site& site) {
     if (cpu_.fault.active) return leave_before(site, site.unfinished);
     if (!cpu_.op_finished) return leave_before(site, site.unfinished - 1);
     const bool unmasked = (cpu_.vectors.mxcsr & interp::kMxcsrMasks) != interp::kMxcsrMasks;
-    if (site.block->valid && stack_window_holds() && (cpu_.vectors_live == 0 || !unmasked))
-        return 0;
+    const bool window_lost = shows_window() && !window_holds();
+    if (site.block->valid && !window_lost && (cpu_.vectors_live == 0 || !unmasked)) return 0;
     cpu_.rip = cpu_.next_rip(site.ops.data());
     return leave_before(site, site.unfinished - 1);
 }

@@ -2,9 +2,9 @@
 // translations to each other.
 #pragma once
 
+#include <array>
+#include <deque>
 #include <memory>
-#include <random>
-#include <unordered_map>
 #include <vector>
 
 #include "cpu/interp/accelerator.hpp"
@@ -60,6 +60,12 @@ private:
         alignas(kPageSize) std::array<std::byte, kPageSize> bytes{};
     };
 
+    struct Window {
+        uint64_t low = 0;
+        uint64_t addend = 0;
+        uint64_t generation = 0;  // of the TLB when it was opened; 0: never
+    };
+
     static uint32_t run_op(JitCpu* cpu, uint32_t site);
     uint32_t interpret(Site& site);
     uint32_t leave_before(const Site& site, uint32_t unfinished);
@@ -73,8 +79,13 @@ private:
     void unlink(Link& link);
     void patch(const uint8_t* displacement, const uint8_t* target);
 
-    bool stack_window_holds() const;
-    void drop_stack_window();
+    Translated& translated(interp::Block& block);
+
+    Window& window() { return windows_[static_cast<unsigned>(cpu_.view)]; }
+    bool window_holds() { return window().generation == cpu_.tlb->generation(); }
+    bool shows_window() const { return cpu_.stack_addend != no_stack_addend_; }
+    void show_window(uint64_t low, uint64_t addend);
+    void choose_window();
     // The code of `block` for where its stack is now; moves the window there if it fits. Null: the
     // block must be interpreted.
     const uint8_t* code_for_stack(interp::Block& block);
@@ -85,11 +96,12 @@ private:
     Stubs stubs_;
     size_t stubs_size_;
     Translations translations_;
-    std::unordered_map<const interp::Block*, Translated> translated_;
+    std::deque<Translated> translated_;  // Block::translation points into it
     Region region_;  // being translated
     HostExit last_exit_ = HostExit::dispatch;
+    std::array<Window, interp::kViewCount> windows_;
     std::unique_ptr<Page> no_stack_;  // what the window shows while it shows no stack
-    std::mt19937_64 random_;
+    uint64_t no_stack_addend_ = 0;
     JitStatistics statistics_;
 };
 
