@@ -218,7 +218,10 @@ void note_flags(const ZydisDecodedInstruction& instruction, TestCase& test) {
     const ZydisAccessedFlags* flags = instruction.cpu_flags;
     if (flags == nullptr) return;
     test.reads_undefined_flags |= (flags->tested & test.undefined_flags) != 0;
-    test.undefined_flags &= ~(flags->modified | flags->set_0 | flags->set_1);
+    // A shift by nothing leaves what was there.
+    const bool shift = instruction.meta.category == ZYDIS_CATEGORY_SHIFT ||
+                       instruction.meta.category == ZYDIS_CATEGORY_ROTATE;
+    if (!shift) test.undefined_flags &= ~(flags->modified | flags->set_0 | flags->set_1);
     test.undefined_flags |= flags->undefined & x86::kArithmeticFlags;
 }
 

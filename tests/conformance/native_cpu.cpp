@@ -180,6 +180,8 @@ NativeCpu::~NativeCpu() {
 Outcome NativeCpu::run(const TestCase& test) {
     Outcome outcome;
     protect(kCodePage, 4096, PROT_READ | PROT_WRITE);
+    // Cases may read their code's page, too: the same as in the guest.
+    std::memset(reinterpret_cast<void*>(kCodePage), 0, 4096);
     std::memcpy(reinterpret_cast<void*>(kCodePage), test.code.data(), test.code.size());
     protect(kCodePage, 4096, PROT_READ | PROT_EXEC);
     protect(kDataPages + kWritableSize, kDataSize - kWritableSize, PROT_READ | PROT_WRITE);

@@ -189,8 +189,23 @@ private:
 
 }  // namespace
 
+// A guest register that is kept in memory can often be the operand as it is.
+bool Emitter::emit_on_slot(const Instruction& instruction, unsigned gpr) {
+    if (gpr == kGuestRsp || !takes_register_in_memory(instruction, gpr)) return false;
+    constexpr std::array<uint8_t, 16> kSame = {0, 1, 2,  3,  4,  5,  6,  7,
+                                               8, 9, 10, 11, 12, 13, 14, 15};
+    const HostAddress slot{static_cast<uint8_t>(x86a::rsp.id()),
+                           kGprAt + static_cast<int32_t>(gpr) * 8};
+    const HostEncoder encoder(instruction, kSame, slot, gpr);
+    if (encoder.code().empty()) return false;
+    a_.embed(encoder.code().data(), encoder.code().size());
+    if (instruction.flags_killed != 0) flags_dirty_ = true;
+    return true;
+}
+
 void Emitter::emit_native(const Instruction& instruction) {
     const StandIns stand_ins(instruction);
+    if (stand_ins.count == 1 && emit_on_slot(instruction, stand_ins.uses[0].gpr)) return;
     const bool memory = instruction.memory >= 0;
     const bool takes_t0 = memory && !in_window(instruction);
     if (stand_ins.count > (takes_t0 ? 1U : 2U)) return emit_interpreted(instruction);

@@ -37,6 +37,7 @@ private:
     void emit_block(size_t index);
     void emit_instruction(const Instruction& instruction);
     void emit_native(const Instruction& instruction);
+    bool emit_on_slot(const Instruction& instruction, unsigned gpr);
     void emit_lea(const Instruction& instruction);
     void emit_interpreted(const Instruction& instruction);
     void call_interpreter(const Instruction& instruction);

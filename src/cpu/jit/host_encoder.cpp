@@ -6,12 +6,58 @@
 
 namespace banyan::jit {
 
+namespace {
+
+// ADD to CMP and MOV, with both operands in ModRM: bit 1 of the opcode says which one is written.
+bool has_direction(const ZydisDecodedInstruction& in) {
+    if (in.opcode_map != ZYDIS_OPCODE_MAP_DEFAULT) return false;
+    return (in.opcode < 0x40 && (in.opcode & 7U) < 4) || (in.opcode & 0xFCU) == 0x88;
+}
+
+bool is_gpr_number(const ZydisDecodedOperand& operand, unsigned gpr) {
+    return interp::is_gpr(operand) && interp::gpr_offset(operand.reg.value) / 8U == gpr;
+}
+
+// Memory means something else to it than a register: a bit string, a lock.
+bool treats_memory_otherwise(const Instruction& instruction) {
+    switch (instruction.zydis.mnemonic) {
+        case ZYDIS_MNEMONIC_BT:
+        case ZYDIS_MNEMONIC_BTS:
+        case ZYDIS_MNEMONIC_BTR:
+        case ZYDIS_MNEMONIC_BTC:
+        case ZYDIS_MNEMONIC_XCHG: return true;
+        default:
+            return instruction.op->has(interp::Op::kNative) ||
+                   instruction.zydis.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY;
+    }
+}
+
+}  // namespace
+
+bool takes_register_in_memory(const Instruction& instruction, unsigned gpr) {
+    if (instruction.memory >= 0 || treats_memory_otherwise(instruction)) return false;
+    const ZydisDecodedOperand* found = nullptr;
+    for (unsigned i = 0; i < instruction.zydis.operand_count_visible; ++i) {
+        if (!is_gpr_number(instruction.operands[i], gpr)) continue;
+        if (found != nullptr) return false;
+        found = &instruction.operands[i];
+    }
+    if (found == nullptr) return false;
+    // A 32-bit result would have to clear the upper half.
+    const bool written = (found->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0;
+    if (written && found->size == 32) return false;
+    if (found->encoding == ZYDIS_OPERAND_ENCODING_MODRM_RM) return true;
+    return found->encoding == ZYDIS_OPERAND_ENCODING_MODRM_REG && has_direction(instruction.zydis);
+}
+
 HostEncoder::HostEncoder(const Instruction& instruction, const std::array<uint8_t, 16>& host_of,
-                         HostAddress address)
+                         HostAddress address, unsigned in_memory)
     : instruction_(instruction),
       in_(instruction.zydis),
       host_of_(host_of),
       address_(address),
+      in_memory_(in_memory),
+      memory_(instruction.memory >= 0 || in_memory != kNone),
       has_modrm_((instruction.zydis.attributes & ZYDIS_ATTRIB_HAS_MODRM) != 0) {
     place_operands();
     switch (in_.encoding) {
@@ -21,7 +67,7 @@ HostEncoder::HostEncoder(const Instruction& instruction, const std::array<uint8_
     }
     const unsigned opcode =
         opcode_register_ ? (in_.opcode & 0xF8U) | (*opcode_register_ & 7U) : in_.opcode;
-    byte(opcode);
+    byte(flips_ ? opcode ^ 2U : opcode);
     if (has_modrm_) emit_modrm();
     emit_tail();
 }
@@ -33,6 +79,15 @@ void HostEncoder::place_operands() {
     }
     for (unsigned i = 0; i < in_.operand_count_visible; ++i)
         place(instruction_.operands[i]);
+    if (in_memory_ == kNone) return;
+    flips_ = std::any_of(instruction_.operands.begin(),
+                         instruction_.operands.begin() + in_.operand_count_visible,
+                         [this](const ZydisDecodedOperand& operand) {
+                             return is_gpr_number(operand, in_memory_) &&
+                                    operand.encoding == ZYDIS_OPERAND_ENCODING_MODRM_REG;
+                         });
+    if (flips_) reg_ = rm_;
+    rm_ = address_.base;
 }
 
 void HostEncoder::place(const ZydisDecodedOperand& operand) {
@@ -89,9 +144,14 @@ void HostEncoder::emit_vex() {
 
 void HostEncoder::emit_modrm() {
     const unsigned fields = ((reg_ & 7U) << 3) | (rm_ & 7U);
-    if (instruction_.memory < 0) return byte(0xC0U | fields);
-    if (address_.displacement == 0) return byte(fields);
-    byte(0x80U | fields);
+    constexpr unsigned kSib = 4;
+    if (!memory_) return byte(0xC0U | fields);
+    const int32_t displacement = address_.displacement;
+    const bool short_one = displacement >= -128 && displacement < 128;
+    byte((displacement == 0 ? 0U : short_one ? 0x40U : 0x80U) | fields);
+    if ((rm_ & 7U) == kSib) byte(0x24);  // RSP without an index
+    if (displacement == 0) return;
+    if (short_one) return byte(static_cast<uint8_t>(displacement));
     for (unsigned shift = 0; shift < 32; shift += 8)
         byte(static_cast<uint32_t>(address_.displacement) >> shift & 0xFFU);
 }

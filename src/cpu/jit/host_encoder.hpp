@@ -13,15 +13,22 @@ namespace banyan::jit {
 
 // Where the memory operand is.
 struct HostAddress {
-    uint8_t base = 0;  // host register, not RSP or R12
+    uint8_t base = 0;  // host register, not R12
     int32_t displacement = 0;
 };
+
+// Does the instruction do the same if the only one of its registers that is `gpr` is in memory?
+// There it must be, or can be made, the operand in ModRM.rm.
+bool takes_register_in_memory(const Instruction& instruction, unsigned gpr);
 
 class HostEncoder {
 public:
     // `host_of`: the host register for each guest register.
+    // `in_memory`: the guest register that is the memory operand, see takes_register_in_memory();
+    // else kNone.
+    static constexpr unsigned kNone = 16;
     HostEncoder(const Instruction& instruction, const std::array<uint8_t, 16>& host_of,
-                HostAddress address);
+                HostAddress address, unsigned in_memory = kNone);
 
     // Empty: it has no such encoding (AH to DH beside a register that needs REX).
     std::span<const uint8_t> code() const {
@@ -42,6 +49,9 @@ private:
     const ZydisDecodedInstruction& in_;
     const std::array<uint8_t, 16>& host_of_;
     HostAddress address_;
+    unsigned in_memory_;
+    bool memory_;
+    bool flips_ = false;  // operands change places, as the opcode's direction bit says
     std::array<uint8_t, 24> code_{};
     unsigned length_ = 0;
     bool fails_ = false;

@@ -10,7 +10,7 @@
 namespace banyan::jit {
 
 struct JitOptions {
-    uint32_t hot = 16;  // how often a block is interpreted before it is translated
+    uint32_t hot = 32;  // how often a block is interpreted before it is translated
     UndefinedFlags undefined_flags = UndefinedFlags::any;
 };
 

@@ -204,32 +204,44 @@ const uint8_t* Runtime::code_for_stack(Block& block) {
 
 // --- single instructions
 
-uint32_t Runtime::run_op(JitCpu* cpu, uint32_t site) {
+const uint8_t* Runtime::run_op(JitCpu* cpu, uint32_t site) {
     auto& runtime = static_cast<Runtime&>(*cpu->accelerator);
     return runtime.interpret(runtime.translations_.sites[site]);
 }
 
-// Not 0: generated code must be left.
-uint32_t Runtime::interpret(Site& site) {
+const uint8_t* Runtime::interpret(Site& site) {
     ++statistics_.interpreted;
     site.ops[1].handler = op_went_on;
     cpu_.block = site.block;
     cpu_.op_finished = false;
     site.ops[0].handler(cpu_, site.ops.data());
     cpu_.settle();
-    if (cpu_.fault.active) return leave_before(site, site.unfinished);
-    if (!cpu_.op_finished) return leave_before(site, site.unfinished - 1);
-    const bool unmasked = (cpu_.vectors.mxcsr & interp::kMxcsrMasks) != interp::kMxcsrMasks;
-    const bool window_lost = shows_window() && !window_holds();
-    if (site.block->valid && !window_lost && (cpu_.vectors_live == 0 || !unmasked)) return 0;
-    cpu_.rip = cpu_.next_rip(site.ops.data());
-    return leave_before(site, site.unfinished - 1);
+    if (cpu_.fault.active) {
+        cpu_.retired -= site.unfinished;
+        cpu_.exit = HostExit::dispatch;
+        return kLeave;
+    }
+    if (cpu_.op_finished) {
+        const bool unmasked = (cpu_.vectors.mxcsr & interp::kMxcsrMasks) != interp::kMxcsrMasks;
+        const bool window_lost = shows_window() && !window_holds();
+        if (site.block->valid && !window_lost && (cpu_.vectors_live == 0 || !unmasked))
+            return nullptr;
+        cpu_.rip = cpu_.next_rip(site.ops.data());
+    }
+    cpu_.retired -= site.unfinished - 1;
+    return go_on();
 }
 
-uint32_t Runtime::leave_before(const Site&, uint32_t unfinished) {
-    cpu_.retired -= unfinished;
+// The code for where cpu.rip is, if there is nothing else to see to: a short cut through the loop.
+const uint8_t* Runtime::go_on() {
     cpu_.exit = HostExit::dispatch;
-    return 1;
+    const bool events = (cpu_.events.load(std::memory_order_relaxed) & cpu_.event_mask) != 0;
+    if (events || cpu_.activity != x86::Activity::running || cpu_.shadow_next) return kLeave;
+    const interp::Jump& jump = cpu_.jumps[interp::jump_index(cpu_.rip)];
+    if (!cpu_.code64() || jump.tag != (cpu_.rip ^ cpu_.context) || jump.host == cpu_.no_host)
+        return kLeave;
+    choose_window();
+    return jump.host;
 }
 
 }  // namespace banyan::jit

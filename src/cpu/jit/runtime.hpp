@@ -66,9 +66,9 @@ private:
         uint64_t generation = 0;  // of the TLB when it was opened; 0: never
     };
 
-    static uint32_t run_op(JitCpu* cpu, uint32_t site);
-    uint32_t interpret(Site& site);
-    uint32_t leave_before(const Site& site, uint32_t unfinished);
+    static const uint8_t* run_op(JitCpu* cpu, uint32_t site);
+    const uint8_t* interpret(Site& site);
+    const uint8_t* go_on();
 
     bool is_hot(interp::Block& block) const;
     bool translate(interp::Block& block);

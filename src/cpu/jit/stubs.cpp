@@ -137,6 +137,7 @@ Stubs::Stubs(interp::CodeMemory& memory, OpHelper helper, bool avx) {
         a.jmp(std::bit_cast<uint64_t>(exit_interpret));
     });
     run_op = add([helper](StubWriter& w, x86a::Assembler& a) {
+        const auto elsewhere = a.newLabel();
         const auto leave = a.newLabel();
         const auto done = a.newLabel();
         w.store_guest(8);
@@ -147,14 +148,22 @@ Stubs::Stubs(interp::CodeMemory& memory, OpHelper helper, bool avx) {
         a.sub(x86a::rsp, 8);  // to a multiple of 16
         a.call(x86a::rax);
         a.add(x86a::rsp, 8);
-        a.test(x86a::eax, x86a::eax);
-        a.jnz(leave);
+        a.test(x86a::rax, x86a::rax);
+        a.jnz(elsewhere);
         a.cmp(state(kVectorsLiveAt, 4, 8), 0);
         a.je(done);
         w.load_vectors(8);
         a.bind(done);
         w.load_guest(8);
         a.ret();
+        a.bind(elsewhere);
+        a.cmp(x86a::rax, std::bit_cast<uint64_t>(kLeave));
+        a.je(leave);
+        a.add(x86a::rsp, 8);
+        a.mov(kT0, x86a::rax);
+        a.mov(state(kVectorsLiveAt, 4), 0);
+        w.load_guest(0);
+        a.jmp(kT0);
         a.bind(leave);
         w.leave(8);
     });

@@ -1,6 +1,7 @@
 // Stubs: the host code that all translations share: the way in, the ways out, and calls of C++.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 
 #include "cpu/interp/native_memory.hpp"
@@ -9,8 +10,10 @@
 namespace banyan::jit {
 
 // Interprets the instruction of a site; called by generated code with the guest's registers in the
-// Cpu. Not 0: generated code must be left, to where cpu.rip and cpu.fault say.
-using OpHelper = uint32_t (*)(JitCpu* cpu, uint32_t site);
+// Cpu. Returns the code to go on with: null is what comes after the call, kLeave is none, because
+// the loop has to see to cpu.rip or cpu.fault.
+using OpHelper = const uint8_t* (*)(JitCpu* cpu, uint32_t site);
+inline const uint8_t* const kLeave = std::bit_cast<const uint8_t*>(uintptr_t{1});
 
 class Stubs {
 public:
