@@ -146,7 +146,7 @@ void Runtime::patch(const uint8_t* displacement, const uint8_t* target) {
 // The loop has come from a link to this block: from now on it goes there directly.
 void Runtime::follow_link(Block& target) {
     Link& link = translations_.links[cpu_.link];
-    if (link.target != target.rip || link.linked_to != nullptr) return;
+    if (link.target != target.rip) return;
     if (link.context == nullptr) {
         // On one page with the jump, in the mode of its code: it means this block wherever the jump
         // runs.
@@ -156,11 +156,12 @@ void Runtime::follow_link(Block& target) {
     } else {
         const auto name = static_cast<uint32_t>(cpu_.context >> 32);
         memory_.replace(link.context, std::span(reinterpret_cast<const uint8_t*>(&name), 4));
-        patch(link.other_jump, link.other);
+        // Code that several address spaces share would be linked for one after the other for ever.
+        patch(link.other_jump, ++link.made < kMaxLinked ? link.unlinked : link.other);
     }
     patch(link.jump, target.host);
+    if (link.linked_to != &target) translated(target).incoming.push_back(cpu_.link);
     link.linked_to = &target;
-    translated(target).incoming.push_back(cpu_.link);
     ++statistics_.links;
 }
 

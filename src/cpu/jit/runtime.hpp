@@ -47,6 +47,8 @@ public:
 private:
     static constexpr size_t kCodeSize = size_t{128} << 20;
     static constexpr size_t kMaxSites = 2'000'000;
+    // How often a link is made before those of other contexts look the target up instead.
+    static constexpr uint32_t kMaxLinked = 16;
     static constexpr uint32_t kNever = ~uint32_t{0};
 
     // What is known of a block with code.

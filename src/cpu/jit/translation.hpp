@@ -31,6 +31,7 @@ struct Link {
     const uint8_t* other_jump = nullptr;
     const uint8_t* other = nullptr;
     interp::Block* linked_to = nullptr;
+    uint32_t made = 0;  // times that it was linked
 };
 
 // Numbers of sites and links are their places here.
