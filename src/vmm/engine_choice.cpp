@@ -34,7 +34,7 @@ Result<EngineChoice> choose_engine(EngineKind kind) {
             return fail(ErrorCode::unsupported,
                         "use the engine kvm: " + std::string(kNoKvm) + "; use --engine auto");
         case EngineKind::automatic:
-            return interpreter(std::string(kNoKvm) + "; --engine soft is still being tried");
+            return soft(kNoKvm);
         case EngineKind::soft: return soft("asked for by --engine");
         case EngineKind::interp: return interpreter("asked for by --engine");
     }

@@ -64,7 +64,7 @@ TEST(Cli, EveryCommandHasHelpWithExamples) {
 TEST(Cli, FactsAreForPeopleAndPrograms) {
     EXPECT_TRUE(run({"version"}).out.starts_with("banyan "));
     EXPECT_TRUE(run({"version", "--json"}).out.starts_with("{\"version\":"));
-    EXPECT_NE(run({"doctor"}).out.find("engine interp"), std::string::npos);
+    EXPECT_NE(run({"doctor"}).out.find("engine soft"), std::string::npos);
     EXPECT_NE(run({"doctor", "--json"}).out.find("\"engines\""), std::string::npos);
 }
 
