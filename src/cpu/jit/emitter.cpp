@@ -117,6 +117,7 @@ void Emitter::emit_instruction(const Instruction& instruction) {
         case Kind::nop: return;
         case Kind::native: return emit_native(instruction);
         case Kind::lea: return emit_lea(instruction);
+        case Kind::divide: return emit_divide(instruction);
         case Kind::push: return emit_push(instruction);
         case Kind::pop: return emit_pop(instruction);
         case Kind::move_stack: return emit_move_stack(instruction);
@@ -199,7 +200,7 @@ bool Emitter::emit_on_slot(const Instruction& instruction, unsigned gpr) {
     const HostEncoder encoder(instruction, kSame, slot, gpr);
     if (encoder.code().empty()) return false;
     a_.embed(encoder.code().data(), encoder.code().size());
-    if (instruction.flags_killed != 0) flags_dirty_ = true;
+    if (instruction.changes_flags) flags_dirty_ = true;
     return true;
 }
 
@@ -230,7 +231,7 @@ void Emitter::emit_native(const Instruction& instruction) {
         if (use.read) (void)read_gpr(use.gpr, temporaries[i]);
     }
     a_.embed(encoder.code().data(), encoder.code().size());
-    if (instruction.flags_killed != 0) flags_dirty_ = true;
+    if (instruction.changes_flags) flags_dirty_ = true;
     for (unsigned i = 0; i < stand_ins.count; ++i) {
         const StandIns::Use& use = stand_ins.uses[i];
         if (!use.write) continue;

@@ -39,6 +39,8 @@ private:
     void emit_native(const Instruction& instruction);
     bool emit_on_slot(const Instruction& instruction, unsigned gpr);
     void emit_lea(const Instruction& instruction);
+    void emit_divide(const Instruction& instruction);
+    void check_divisor(const Instruction& instruction, const asmjit::Operand& divisor, Label slow);
     void emit_interpreted(const Instruction& instruction);
     void call_interpreter(const Instruction& instruction);
     void poll(const BasicBlock& block);

@@ -82,6 +82,10 @@ void find_flags(const ZydisDecodedInstruction& in, const ZydisDecodedOperand* op
     }
 }
 
+bool changes_any(const ZydisAccessedFlags& f) {
+    return ((f.modified | f.set_0 | f.set_1 | f.undefined) & kAllFlags) != 0;
+}
+
 // Integer instructions that run on the host as they are. What is not here is interpreted.
 bool is_plain(ZydisMnemonic mnemonic) {
     switch (mnemonic) {
@@ -262,6 +266,8 @@ Kind find_kind(Instruction& i) {
         if (moves_stack(i)) return Kind::move_stack;
         return in.operand_width >= 32 && in.address_width == 64 ? Kind::lea : Kind::interpret;
     }
+    if (in.mnemonic == ZYDIS_MNEMONIC_DIV || in.mnemonic == ZYDIS_MNEMONIC_IDIV)
+        return in.operand_width >= 32 && !is_rsp(i.operands[0]) ? Kind::divide : other;
     if (!is_plain(in.mnemonic)) return other;
     return moves_stack(i) ? Kind::move_stack : plain_kind(i);
 }
@@ -303,6 +309,7 @@ void analyse(const Op& op, uint64_t rip, const uint8_t* bytes, UndefinedFlags un
         return;
     }
     find_flags(i.zydis, i.operands.data(), undefined, i.flags_read, i.flags_killed);
+    i.changes_flags = i.zydis.cpu_flags != nullptr && changes_any(*i.zydis.cpu_flags);
     find_memory(i);
     i.kind = find_kind(i);
     // Some have no vector register among their operands, but exceptions in MXCSR.

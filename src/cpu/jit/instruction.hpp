@@ -17,6 +17,7 @@ enum class Kind : uint8_t {
     native,         // itself, with other registers and another address
     nop,
     lea,
+    divide,         // DIV, IDIV of 32 and 64 bits
     push,           // a register, an immediate or memory
     pop,            // into a register
     move_stack,     // ADD, SUB, LEA of RSP and a constant
@@ -40,6 +41,7 @@ struct Instruction {
 
     uint32_t flags_read = 0;
     uint32_t flags_killed = 0;  // certainly written
+    bool changes_flags = false;
     uint32_t flags_live_out = 0;
     bool flags_dirty = false;  // before it, cpu.arith may not be what the host's flags are
 

@@ -150,7 +150,7 @@ bool RegionBuilder::leaves_dirty(const BasicBlock& block) {
         i.flags_dirty = dirty;
         if (i.is_interpreted()) {
             dirty = false;
-        } else if (i.flags_killed != 0) {
+        } else if (i.changes_flags) {
             dirty = true;
         }
     }
