@@ -46,6 +46,7 @@ struct Op {
         kStartsBlock = 1 << 9,     // of the system family: see Cpu::settle()
         kNative = 1 << 10,         // runs on the host as it is (a thunk that is not x87 or MMX)
         kAligned = 1 << 11,        // with kNative: the host may not take a misaligned memory operand
+        kNativeX87 = 1 << 12,      // an x87 instruction that runs on the host as it is
     };
 
     Handler handler = nullptr;

@@ -15,6 +15,7 @@ inline constexpr uint32_t kAllFlags = 0x8D5;
 
 enum class Kind : uint8_t {
     native,         // itself, with other registers and another address
+    x87,            // the same on the x87 unit: emitter_x87.cpp
     nop,
     lea,
     push,           // a register, an immediate or memory
