@@ -47,6 +47,10 @@ void Emitter::enter_x87(uint64_t rip) {
 void Emitter::emit_x87(const Instruction& instruction) {
     const ZydisMnemonic mnemonic = instruction.zydis.mnemonic;
     if (mnemonic == ZYDIS_MNEMONIC_FWAIT) return;  // nothing is pending
+    if (mnemonic == ZYDIS_MNEMONIC_EMMS) {
+        a_.emms();
+        return;
+    }
     if (mnemonic == ZYDIS_MNEMONIC_FLDCW) return emit_fldcw(instruction);
     const auto reg = static_cast<unsigned>(instruction.zydis.raw.modrm.reg);
     const auto opcode = static_cast<uint8_t>(instruction.zydis.opcode);

@@ -71,7 +71,7 @@ void RegionBuilder::add_block(Block& source) {
         }
         analyse(op, source.rip + op.offset, copy, undefined_, instruction);
         region_->uses_vectors |= instruction.uses_vectors;
-        region_->uses_x87 |= instruction.kind == Kind::x87;
+        region_->uses_x87 |= instruction.uses_x87();
         if (ends_block(instruction.kind) || instruction.changes_rsp) break;
     }
     block.count = region_->instructions.size() - block.first;
