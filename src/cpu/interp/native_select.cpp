@@ -171,8 +171,9 @@ Alignment alignment_of(const Decoded& decoded) {
 
 Handler select_handler(const Decoded& decoded, Op& op, Unit unit) {
     if (unit == Unit::state) return select_state(decoded);
-    Handler handler = unit == Unit::x87 || unit == Unit::wait ? select_x87_control(decoded)
+    Handler handler = unit == Unit::x87 || unit == Unit::wait ? select_x87_control(decoded, op)
                                                               : select_misc(decoded);
+    if (decoded.instruction.mnemonic == ZYDIS_MNEMONIC_EMMS) op.bits |= Op::kNativeX87;
     if (handler == nullptr) handler = select_masked(decoded, op);
     if (handler == nullptr) handler = select_gather(decoded, op);
     return handler != nullptr ? handler : select_thunk(decoded, op);
@@ -219,6 +220,7 @@ Handler select_x87_thunk(const Decoded& decoded, Op& op, const Thunk& thunk) {
     const auto modrm = decoded.bytes[decoded.instruction.raw.modrm.offset];
     own->opcode = static_cast<uint16_t>(((decoded.instruction.opcode & 7U) << 8) | modrm);
     op.extra = own;
+    op.bits |= Op::kNativeX87;
     if (thunk.memory_size == 0) return std::bit_cast<Handler>(thunk.code);
     return x87_operand_handler(thunk.memory_size, thunk.stores);
 }
@@ -241,7 +243,8 @@ Handler select_thunk(const Decoded& decoded, Op& op, bool without_f3) {
     if (thunk->is_x87) return select_x87_thunk(decoded, op, *thunk);
     op.extra = thunk;
     const Alignment alignment = alignment_of(decoded);
-    if (!thunk->uses_mmx && !without_f3) op.bits |= Op::kNative;
+    if (!without_f3) op.bits |= Op::kNative;
+    if (thunk->uses_mmx) op.bits |= Op::kNativeX87;
     if (alignment != Alignment::any) op.bits |= Op::kAligned;
     if (thunk->memory_size == 0) return std::bit_cast<Handler>(thunk->code);
     return operand_handler(thunk->memory_size, thunk->stores, alignment);

@@ -195,10 +195,23 @@ void op_frstor(Cpu& cpu, const Op* op) {
     NEXT(cpu, op);
 }
 
+// The ones that make sense on the host while all exceptions are masked.
+bool is_native(ZydisMnemonic mnemonic) {
+    switch (mnemonic) {
+        case ZYDIS_MNEMONIC_FWAIT:
+        case ZYDIS_MNEMONIC_FNCLEX:
+        case ZYDIS_MNEMONIC_FLDCW:
+        case ZYDIS_MNEMONIC_FNSTCW:
+        case ZYDIS_MNEMONIC_FNSTSW: return true;
+        default: return false;
+    }
+}
+
 }  // namespace
 
-Handler select_x87_control(const Decoded& decoded) {
+Handler select_x87_control(const Decoded& decoded, Op& op) {
     const ZydisDecodedInstruction& in = decoded.instruction;
+    if (is_native(in.mnemonic)) op.bits |= Op::kNativeX87;
     const bool narrow = in.operand_width == 16;
     switch (in.mnemonic) {
         case ZYDIS_MNEMONIC_FWAIT: return op_fwait;

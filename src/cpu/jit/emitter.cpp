@@ -67,6 +67,7 @@ void Emitter::emit_entry() {
             a_.jmp(loaded);
         });
     }
+    if (region_.uses_x87) enter_x87(rip);
     if (region_.blocks.front().flags_live_in != 0) load_flags();
 }
 
@@ -116,6 +117,7 @@ void Emitter::emit_instruction(const Instruction& instruction) {
     switch (instruction.kind) {
         case Kind::nop: return;
         case Kind::native: return emit_native(instruction);
+        case Kind::x87: return emit_x87(instruction);
         case Kind::lea: return emit_lea(instruction);
         case Kind::divide: return emit_divide(instruction);
         case Kind::push: return emit_push(instruction);
@@ -130,6 +132,7 @@ uint32_t Emitter::add_site(const Instruction& instruction) {
     Site& site = translations_.sites.emplace_back();
     site.ops[0] = *instruction.op;
     site.block = block_->source;
+    site.uses_x87 = region_.uses_x87;
     const auto index =
         static_cast<size_t>(&instruction - &region_.instructions[block_->first]);
     site.unfinished = static_cast<uint32_t>(block_->count - index);
@@ -143,6 +146,7 @@ void Emitter::call_interpreter(const Instruction& instruction) {
 
 void Emitter::emit_interpreted(const Instruction& instruction) {
     if (instruction.flags_live_in() != 0) save_flags();
+    finish_x87();
     call_interpreter(instruction);
     flags_dirty_ = false;
     if (instruction.flags_live_out != 0 && instruction.kind != Kind::interpret_end) load_flags();

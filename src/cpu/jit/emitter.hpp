@@ -82,6 +82,15 @@ private:
         return window_ && instruction.on_stack();
     }
 
+    // --- emitter_x87.cpp
+    void enter_x87(uint64_t rip);
+    void emit_x87(const Instruction& instruction);
+    void emit_fldcw(const Instruction& instruction);
+    void note_x87_data(const Instruction& instruction);
+    void note_x87(const Instruction* last);
+    // Before the interpreter is called, and at the end of a block.
+    void finish_x87();
+
     // --- emitter_control.cpp
     void emit_end(const BasicBlock& block, size_t index);
     void emit_branch(const BasicBlock& block, const Instruction& last);
@@ -111,6 +120,7 @@ private:
     std::vector<std::function<void()>> cold_;
     const BasicBlock* block_ = nullptr;  // being emitted
     bool flags_dirty_ = false;           // cpu.arith is not what the host's flags are
+    const Instruction* x87_last_ = nullptr;  // ran in this block, and is not noted yet
     struct PendingLink {
         uint32_t number;
         Label jump_end, unlinked, context_end, other_end, other;

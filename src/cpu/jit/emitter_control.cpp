@@ -79,6 +79,7 @@ void Emitter::go(const BasicBlock::Successor& to, size_t from) {
 
 void Emitter::emit_end(const BasicBlock& block, size_t index) {
     const Instruction& last = region_.of(block).back();
+    finish_x87();
     switch (last.kind) {
         case Kind::branch:
             emit_branch(block, last);
@@ -91,7 +92,10 @@ void Emitter::emit_end(const BasicBlock& block, size_t index) {
         case Kind::ret: return emit_ret(last);
         case Kind::interpret_end: return emit_interpreted(last);
         case Kind::jump: break;
-        default: emit_instruction(last); break;
+        default:
+            emit_instruction(last);
+            finish_x87();
+            break;
     }
     if (leaves(block)) save_flags();
     go(*block.next, index);

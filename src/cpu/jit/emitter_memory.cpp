@@ -66,8 +66,10 @@ void Emitter::check(unsigned size, bool write, bool aligned, Label slow) {
 void Emitter::slow_way(const Instruction& instruction, Label slow, Label done) {
     const uint32_t site = add_site(instruction);
     const bool load = instruction.flags_live_out != 0;
+    const Instruction* x87 = x87_last_;
     later([=, this] {
         a_.bind(slow);
+        note_x87(x87);
         a_.mov(kT1.r32(), site);
         a_.call(std::bit_cast<uint64_t>(stubs_.run_op));
         if (load) load_flags();

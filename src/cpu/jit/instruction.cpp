@@ -250,6 +250,7 @@ Kind find_kind(Instruction& i) {
     const Kind other = op.has(Op::kEndsBlock) ? Kind::interpret_end : Kind::interpret;
     if (op.handler == interp::op_undefined || op.has(Op::kStartsBlock)) return other;
     if (op.has(Op::kNative)) return Kind::native;
+    if (op.has(Op::kNativeX87)) return Kind::x87;
     switch (in.meta.category) {
         case ZYDIS_CATEGORY_COND_BR:
         case ZYDIS_CATEGORY_UNCOND_BR:

@@ -15,6 +15,7 @@ inline constexpr uint32_t kAllFlags = 0x8D5;
 
 enum class Kind : uint8_t {
     native,         // itself, with other registers and another address
+    x87,            // the same for the x87 and EMMS: emitter_x87.cpp
     nop,
     lea,
     divide,         // DIV, IDIV of 32 and 64 bits
@@ -58,6 +59,8 @@ struct Instruction {
     bool is_interpreted() const {
         return kind == Kind::interpret || kind == Kind::interpret_end;
     }
+    // It finds the guest's x87 or MMX registers in the host's.
+    bool uses_x87() const { return !is_interpreted() && op->has(interp::Op::kNativeX87); }
     // Which of the host's flags matter before it. The interpreter reads cpu.arith and leaves it
     // true, so what it does not write must get there.
     uint32_t flags_live_in() const {

@@ -33,6 +33,8 @@ struct JitCpu final : interp::Cpu {
     uint64_t scratch = 0;
     bool op_finished = false;  // the instruction that was interpreted went on to the next one
     uint32_t host_mxcsr = 0x1F80;
+    uint32_t x87_live = 0;
+    uint16_t host_fcw = 0x037F;
 };
 
 struct JitCpuDeleter {

@@ -54,6 +54,8 @@ inline constexpr int32_t kExitAt = offsetof(JitCpu, exit);
 inline constexpr int32_t kLinkAt = offsetof(JitCpu, link);
 inline constexpr int32_t kScratchAt = offsetof(JitCpu, scratch);
 inline constexpr int32_t kHostMxcsrAt = offsetof(JitCpu, host_mxcsr);
+inline constexpr int32_t kX87LiveAt = offsetof(JitCpu, x87_live);
+inline constexpr int32_t kHostFcwAt = offsetof(JitCpu, host_fcw);
 
 #pragma GCC diagnostic pop
 

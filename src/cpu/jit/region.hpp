@@ -46,6 +46,7 @@ struct Region {
     std::vector<Instruction> instructions;
     std::vector<BasicBlock> blocks;  // the first is the entry
     bool uses_vectors = false;
+    bool uses_x87 = false;
     // What the entry checks of the stack, from RSP there.
     bool checks_stack = false;
     int32_t stack_low = 0;

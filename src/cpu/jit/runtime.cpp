@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "cpu/interp/native_layout.hpp"
+#include "cpu/interp/native_x87_state.hpp"
 #include "cpu/jit/emitter.hpp"
 #include "support/assert.hpp"
 
@@ -224,13 +225,21 @@ const uint8_t* Runtime::interpret(Site& site) {
     }
     if (cpu_.op_finished) {
         const bool unmasked = (cpu_.vectors.mxcsr & interp::kMxcsrMasks) != interp::kMxcsrMasks;
+        const bool vectors_good = cpu_.vectors_live == 0 || !unmasked;
+        if (!site.uses_x87) cpu_.x87_live = 0;  // and there is no need to bring it back
+        const bool x87_good = cpu_.x87_live == 0 || x87_is_quiet();
         const bool window_lost = shows_window() && !window_holds();
-        if (site.block->valid && !window_lost && (cpu_.vectors_live == 0 || !unmasked))
-            return nullptr;
+        if (site.block->valid && !window_lost && vectors_good && x87_good) return nullptr;
         cpu_.rip = cpu_.next_rip(site.ops.data());
     }
     cpu_.retired -= site.unfinished - 1;
     return go_on();
+}
+
+// Nothing on the x87 can raise an exception.
+bool Runtime::x87_is_quiet() const {
+    const interp::X87State x87(cpu_.vectors);
+    return (~x87.control() & interp::X87State::kExceptions) == 0 && !x87.error_pending();
 }
 
 // The code for where cpu.rip is, if there is nothing else to see to: a short cut through the loop.

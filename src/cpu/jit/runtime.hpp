@@ -71,6 +71,7 @@ private:
     static const uint8_t* run_op(JitCpu* cpu, uint32_t site);
     const uint8_t* interpret(Site& site);
     const uint8_t* go_on();
+    bool x87_is_quiet() const;
 
     bool is_hot(interp::Block& block) const;
     bool translate(interp::Block& block);

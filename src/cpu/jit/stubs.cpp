@@ -5,6 +5,7 @@
 #include "cpu/interp/native_layout.hpp"
 #include "cpu/jit/code_buffer.hpp"
 #include "cpu/jit/layout.hpp"
+#include "cpu/jit/stubs_x87.hpp"
 
 namespace banyan::jit {
 
@@ -71,6 +72,7 @@ public:
     // The rest of leaving; guest and vector registers are in the Cpu, `pushed` bytes above RSP.
     void leave(int32_t pushed) {
         a_.mov(state(kVectorsLiveAt, 4, pushed), 0);
+        a_.mov(state(kX87LiveAt, 4, pushed), 0);
         a_.mov(x86a::rsp, state(kHostRspAt, 8, pushed));
         for (size_t i = std::size(kCalleeSaved); i-- > 0;)
             a_.pop(kCalleeSaved[i]);
@@ -80,6 +82,7 @@ public:
         a_.mov(state(kExitAt, 4), static_cast<uint32_t>(why));
         store_guest(0);
         settle_vectors(0);
+        settle_x87(a_, 0);
         leave(0);
     }
     void look_up(const uint8_t* miss);
@@ -136,12 +139,14 @@ Stubs::Stubs(interp::CodeMemory& memory, OpHelper helper, bool avx) {
         a.add(x86a::rsp, 8);
         a.jmp(std::bit_cast<uint64_t>(exit_interpret));
     });
+    load_x87 = add([this](StubWriter&, x86a::Assembler& a) { write_load_x87(a, exit_interpret); });
     run_op = add([helper](StubWriter& w, x86a::Assembler& a) {
         const auto elsewhere = a.newLabel();
         const auto leave = a.newLabel();
         const auto done = a.newLabel();
         w.store_guest(8);
         w.settle_vectors(8);
+        settle_x87(a, 8);
         a.lea(x86a::rdi, x86a::ptr(x86a::rsp, 8));
         a.mov(x86a::esi, kT1.r32());
         a.mov(x86a::rax, std::bit_cast<uint64_t>(helper));
@@ -150,6 +155,7 @@ Stubs::Stubs(interp::CodeMemory& memory, OpHelper helper, bool avx) {
         a.add(x86a::rsp, 8);
         a.test(x86a::rax, x86a::rax);
         a.jnz(elsewhere);
+        reload_x87(a, 8);
         a.cmp(state(kVectorsLiveAt, 4, 8), 0);
         a.je(done);
         w.load_vectors(8);
@@ -162,6 +168,7 @@ Stubs::Stubs(interp::CodeMemory& memory, OpHelper helper, bool avx) {
         a.add(x86a::rsp, 8);
         a.mov(kT0, x86a::rax);
         a.mov(state(kVectorsLiveAt, 4), 0);
+        a.mov(state(kX87LiveAt, 4), 0);
         w.load_guest(0);
         a.jmp(kT0);
         a.bind(leave);

@@ -15,6 +15,7 @@ struct Site {
     std::array<interp::Op, 2> ops{};  // itself, then one that notes that it went on
     interp::Block* block = nullptr;
     uint32_t unfinished = 0;  // instructions of its basic block from this one on
+    bool uses_x87 = false;    // its region does
 };
 
 // A jump to a constant address outside its region. Until its target is known it leads out.
