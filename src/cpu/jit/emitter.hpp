@@ -99,8 +99,9 @@ private:
     void emit_jump_indirect(const Instruction& last);
     void emit_ret(const Instruction& last);
     void load_target(const Instruction& instruction, Label done);
-    // Jumps to the address in T0; `undo` bytes are added to RSP before the interpreter takes over.
-    void jump_to_target(const Instruction& instruction, int32_t undo);
+    // Jumps to the address in T0. `commit` writes what the instruction does besides, with T0 free,
+    // when it is certain that it can.
+    void jump_to_target(const Instruction& instruction, std::function<void()> commit);
     void go(const BasicBlock::Successor& to, size_t from);
     // A label that leads out of the region to `rip`; `jump_end`: bound after the jump to be
     // patched.

@@ -150,7 +150,7 @@ void Emitter::load_target(const Instruction& instruction, Label done) {
     a_.mov(kT0, x86a::ptr(kT0, 0, 8));
 }
 
-void Emitter::jump_to_target(const Instruction& instruction, int32_t undo) {
+void Emitter::jump_to_target(const Instruction& instruction, std::function<void()> commit) {
     const Label miss = new_label();
     a_.mov(kT1.r32(), kT0.r32());
     a_.and_(kT1.r32(), interp::kJumps - 1);
@@ -158,11 +158,11 @@ void Emitter::jump_to_target(const Instruction& instruction, int32_t undo) {
     a_.xor_(kT0, state(kContextAt));
     a_.cmp(kT0, table(kT1, kJumpsAt + static_cast<int32_t>(offsetof(interp::Jump, tag))));
     a_.jne(miss);
+    if (commit) commit();
     a_.jmp(table(kT1, kJumpsAt + static_cast<int32_t>(offsetof(interp::Jump, host))));
     const uint32_t site = add_site(instruction);
     later([=, this] {
         a_.bind(miss);
-        if (undo != 0) a_.lea(kStack, x86a::ptr(kStack, undo));
         a_.mov(kT1.r32(), site);
         a_.call(std::bit_cast<uint64_t>(stubs_.run_op));  // does not come back
     });
@@ -172,7 +172,7 @@ void Emitter::emit_jump_indirect(const Instruction& last) {
     const Label never = new_label();
     save_flags();
     load_target(last, never);
-    jump_to_target(last, 0);
+    jump_to_target(last, nullptr);
     a_.bind(never);
 }
 
@@ -181,10 +181,11 @@ void Emitter::emit_call_indirect(const Instruction& last) {
     const Label never = new_label();
     save_flags();
     load_target(last, never);
-    a_.mov(kT1, last.next_rip());
-    a_.mov(x86a::ptr(kStack, -8, 8), kT1);
-    a_.lea(kStack, x86a::ptr(kStack, -8));
-    jump_to_target(last, 8);
+    jump_to_target(last, [&] {
+        a_.mov(kT0, last.next_rip());
+        a_.mov(x86a::ptr(kStack, -8, 8), kT0);
+        a_.lea(kStack, x86a::ptr(kStack, -8));
+    });
     a_.bind(never);
 }
 
@@ -201,8 +202,7 @@ void Emitter::emit_ret(const Instruction& last) {
         top = x86a::ptr(kT0, 0, 8);
     }
     a_.mov(kT0, top);
-    a_.lea(kStack, x86a::ptr(kStack, pops));
-    jump_to_target(last, -pops);
+    jump_to_target(last, [&] { a_.lea(kStack, x86a::ptr(kStack, pops)); });
     a_.bind(never);
 }
 

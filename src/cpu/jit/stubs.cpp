@@ -121,6 +121,7 @@ Stubs::Stubs(interp::CodeMemory& memory, OpHelper helper, bool avx) {
         w.exit(HostExit::link);
     });
     exit_tag = add([this](StubWriter&, x86a::Assembler& a) {
+        a.mov(kT0, table(kT1, kJumpsAt + static_cast<int32_t>(offsetof(interp::Jump, tag))));
         a.xor_(kT0, state(kContextAt));
         a.mov(state(kRipAt), kT0);
         a.jmp(std::bit_cast<uint64_t>(exit_dispatch));

@@ -31,7 +31,7 @@ public:
     const uint8_t* exit_stack = nullptr;
     // Jumped to with the number of the link in T1; cpu.rip is set.
     const uint8_t* exit_link = nullptr;
-    // Jumped to with a tag of the jump table in T0: its block has no code.
+    // Jumped to with the offset of an entry of the jump table in T1: its block has no code.
     const uint8_t* exit_tag = nullptr;
     // Jumped to with an address in T0: looks it up in the jump table.
     const uint8_t* lookup = nullptr;
