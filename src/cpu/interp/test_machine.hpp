@@ -1,6 +1,6 @@
-// TestMachine: one vCPU with a megabyte of memory, for the tests of this folder. Code is given as
-// bytes; descriptor tables stand where the constants say; every vector's handler is HLT, so that
-// after run() RIP tells which one was entered.
+// TestMachine: one vCPU with a megabyte of memory, for the tests of this folder and the JIT's. Code
+// is given as bytes; descriptor tables stand where the constants say; every vector's handler is
+// HLT, so that after run() RIP tells which one was entered.
 #pragma once
 
 #include <algorithm>
@@ -114,7 +114,16 @@ public:
     static constexpr uint16_t kTssSelector = 0x28;  // two slots
     static constexpr uint16_t kFree = 0x38;         // first descriptor for tests to fill
 
-    TestMachine() : bytes_(kMemorySize + kPageSize), model_(make_model()) {
+    using MakeCpu = std::function<std::shared_ptr<Cpu>(
+        const VcpuWiring&, GuestMemory&, const Clock&, const CpuModel&, CodeCoherence&)>;
+
+    TestMachine()
+        : TestMachine([](const VcpuWiring& wiring, GuestMemory& ram, const Clock& time,
+                         const CpuModel& model, CodeCoherence& coherence) {
+              return std::make_shared<Cpu>(wiring, ram, time, model, coherence);
+          }) {}
+    explicit TestMachine(const MakeCpu& make_cpu)
+        : bytes_(kMemorySize + kPageSize), model_(make_model()) {
         void* start = bytes_.data();
         size_t space = bytes_.size();
         auto* aligned = static_cast<std::byte*>(std::align(kPageSize, kMemorySize, start, space));
@@ -122,7 +131,7 @@ public:
         BANYAN_ASSERT(memory.add_region(Gpa{0}, ram_, MemoryKind::ram).has_value());
         coherence_ = std::make_unique<CodeCoherence>(memory);
         const VcpuWiring wiring{.index = 0, .io = &io, .interrupts = &interrupts};
-        cpu_ = std::make_unique<Cpu>(wiring, memory, clock, model_, *coherence_);
+        cpu_ = make_cpu(wiring, memory, clock, model_, *coherence_);
         clear();
     }
 
@@ -283,7 +292,7 @@ private:
     std::span<std::byte> ram_;
     CpuModel model_;
     std::unique_ptr<CodeCoherence> coherence_;
-    std::unique_ptr<Cpu> cpu_;
+    std::shared_ptr<Cpu> cpu_;
 };
 
 }  // namespace banyan::interp

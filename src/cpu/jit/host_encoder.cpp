@@ -145,12 +145,14 @@ void HostEncoder::emit_vex() {
 void HostEncoder::emit_modrm() {
     const unsigned fields = ((reg_ & 7U) << 3) | (rm_ & 7U);
     constexpr unsigned kSib = 4;
+    constexpr unsigned kNoBase = 5;  // without a displacement
     if (!memory_) return byte(0xC0U | fields);
     const int32_t displacement = address_.displacement;
+    const bool none = displacement == 0 && (rm_ & 7U) != kNoBase;
     const bool short_one = displacement >= -128 && displacement < 128;
-    byte((displacement == 0 ? 0U : short_one ? 0x40U : 0x80U) | fields);
-    if ((rm_ & 7U) == kSib) byte(0x24);  // RSP without an index
-    if (displacement == 0) return;
+    byte((none ? 0U : short_one ? 0x40U : 0x80U) | fields);
+    if ((rm_ & 7U) == kSib) byte(0x24);  // RSP or R12, without an index
+    if (none) return;
     if (short_one) return byte(static_cast<uint8_t>(displacement));
     for (unsigned shift = 0; shift < 32; shift += 8)
         byte(static_cast<uint32_t>(address_.displacement) >> shift & 0xFFU);

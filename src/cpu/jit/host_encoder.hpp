@@ -13,7 +13,7 @@ namespace banyan::jit {
 
 // Where the memory operand is.
 struct HostAddress {
-    uint8_t base = 0;  // host register, not R12
+    uint8_t base = 0;  // host register
     int32_t displacement = 0;
 };
 

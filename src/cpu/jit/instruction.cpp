@@ -1,6 +1,7 @@
 #include "cpu/jit/instruction.hpp"
 
 #include <algorithm>
+#include <limits>
 
 #include "cpu/interp/native_thunk.hpp"
 #include "cpu/interp/zydis_registers.hpp"
@@ -197,7 +198,9 @@ bool moves_stack(Instruction& i) {
     if (i.zydis.mnemonic != ZYDIS_MNEMONIC_ADD && i.zydis.mnemonic != ZYDIS_MNEMONIC_SUB)
         return false;
     const auto value = static_cast<int32_t>(o[1].imm.value.s);
-    i.stack_change = i.zydis.mnemonic == ZYDIS_MNEMONIC_ADD ? value : -value;
+    const bool adds = i.zydis.mnemonic == ZYDIS_MNEMONIC_ADD;
+    if (!adds && value == std::numeric_limits<int32_t>::min()) return false;
+    i.stack_change = adds ? value : -value;
     return true;
 }
 

@@ -1,6 +1,8 @@
 // The soft engine: the interpreter with the JIT.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string_view>
 
@@ -12,6 +14,7 @@ namespace banyan::jit {
 struct JitOptions {
     uint32_t hot = 32;  // how often a block is interpreted before it is translated
     UndefinedFlags undefined_flags = UndefinedFlags::any;
+    size_t code_size = size_t{128} << 20;  // bytes of host code, of each virtual CPU
 };
 
 // `cpu_model`: as for interp::create_engine().

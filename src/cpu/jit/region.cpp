@@ -12,6 +12,8 @@ namespace {
 
 // The window is a page: a larger range would seldom fit.
 constexpr int32_t kMaxStackSpan = 1024;
+// What is farther from RSP than this does not use the window: checks add 32-bit displacements.
+constexpr int64_t kFar = 1 << 28;
 
 bool ends_block(Kind kind) {
     switch (kind) {
@@ -213,9 +215,10 @@ void RegionBuilder::find_live_flags() {
 }
 
 void RegionBuilder::measure_stack(BasicBlock& block) const {
-    constexpr int64_t kFar = 1 << 28;
     int64_t rsp = 0;
+    bool far = false;
     const auto touch = [&](int64_t from, int64_t size) {
+        far |= rsp + from < -kFar || rsp + from + size > kFar;
         const auto low = static_cast<int32_t>(std::clamp(rsp + from, -kFar, kFar));
         const auto high = static_cast<int32_t>(std::clamp(rsp + from + size, -kFar, kFar));
         block.stack_low = block.uses_stack ? std::min(block.stack_low, low) : low;
@@ -233,17 +236,17 @@ void RegionBuilder::measure_stack(BasicBlock& block) const {
             case Kind::ret: touch(0, 8); break;
             default: break;
         }
-        rsp = std::clamp(rsp + i.stack_change, -kFar, kFar);
+        rsp += i.stack_change;
     }
-    block.stack_change = static_cast<int32_t>(rsp);
-    block.in_window = block.stack_high - block.stack_low <= kMaxStackSpan;
+    block.stack_change = rsp;
+    block.in_window = !far && block.stack_high - block.stack_low <= kMaxStackSpan;
     block.uses_stack &= block.in_window;
 }
 
 // One check at the entry covers all blocks if RSP is the same on all ways to each of them. Else each
 // block checks for itself.
 void RegionBuilder::place_stack_checks() {
-    std::vector<std::optional<int32_t>> at(region_->blocks.size());
+    std::vector<std::optional<int64_t>> at(region_->blocks.size());
     at[0] = 0;
     bool same = true;
     for (bool changed = true; changed && same;) {
@@ -253,9 +256,9 @@ void RegionBuilder::place_stack_checks() {
             if (!at[i]) continue;
             for (const auto& way : {block.next, block.taken}) {
                 if (!way || !way->block) continue;
-                const int32_t rsp = *at[i] + block.stack_change;
-                std::optional<int32_t>& known = at[*way->block];
-                same &= !known || *known == rsp;
+                const int64_t rsp = *at[i] + block.stack_change;
+                std::optional<int64_t>& known = at[*way->block];
+                same &= rsp >= -kFar && rsp <= kFar && (!known || *known == rsp);
                 changed |= !known;
                 known = rsp;
             }
@@ -267,7 +270,7 @@ void RegionBuilder::place_stack_checks() {
     for (size_t i = 0; i < region_->blocks.size() && same; ++i) {
         const BasicBlock& block = region_->blocks[i];
         if (!block.uses_stack) continue;
-        const int32_t rsp = at[i].value_or(0);
+        const auto rsp = static_cast<int32_t>(at[i].value_or(0));
         low = any ? std::min(low, rsp + block.stack_low) : rsp + block.stack_low;
         high = any ? std::max(high, rsp + block.stack_high) : rsp + block.stack_high;
         any = true;

@@ -35,7 +35,7 @@ struct BasicBlock {
     bool in_window = false;  // its accesses lie near enough to each other for the stack window
     int32_t stack_low = 0;
     int32_t stack_high = 0;
-    int32_t stack_change = 0;
+    int64_t stack_change = 0;
     bool checks_stack = false;  // by itself: the check at the region's entry does not cover it
 
     uint64_t rip() const { return source->rip; }

@@ -31,7 +31,7 @@ bool is_translatable(Mode mode) {
 Runtime::Runtime(JitCpu& cpu, const JitOptions& options)
     : cpu_(cpu),
       options_(options),
-      memory_(kCodeSize),
+      memory_(options.code_size),
       stubs_(memory_, run_op, __builtin_cpu_supports("avx") != 0),
       stubs_size_(memory_.used()),
       no_stack_(std::make_unique<Page>()) {
@@ -61,7 +61,7 @@ bool Runtime::run(Block& block) {
     if (last == HostExit::interpret) return false;
     if (block.host == nullptr) {
         if (!is_hot(block)) return false;
-        if (memory_.left() < kCodeSize / 64 || translations_.sites.size() > kMaxSites) {
+        if (memory_.left() < options_.code_size / 64 || translations_.sites.size() > kMaxSites) {
             cpu_.code->clear();  // and the block with it: the loop looks again
             return true;
         }

@@ -45,7 +45,6 @@ public:
     void clear() override;
 
 private:
-    static constexpr size_t kCodeSize = size_t{128} << 20;
     static constexpr size_t kMaxSites = 2'000'000;
     // How often a link is made before those of other contexts look the target up instead.
     static constexpr uint32_t kMaxLinked = 16;
