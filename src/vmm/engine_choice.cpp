@@ -33,8 +33,7 @@ Result<EngineChoice> choose_engine(EngineKind kind) {
         case EngineKind::kvm:
             return fail(ErrorCode::unsupported,
                         "use the engine kvm: " + std::string(kNoKvm) + "; use --engine auto");
-        case EngineKind::automatic:
-            return soft(kNoKvm);
+        case EngineKind::automatic: return soft(kNoKvm);
         case EngineKind::soft: return soft("asked for by --engine");
         case EngineKind::interp: return interpreter("asked for by --engine");
     }

@@ -157,6 +157,9 @@ uint32_t simd_flags_ignored(ZydisMnemonic mnemonic) {
 }
 
 bool is_allowed(const ZydisDecodedInstruction& instruction, const ZydisDecodedOperand* operands) {
+    // MOVSXD of 16 bits reads two bytes of memory on Intel's processors, four on AMD's.
+    if (instruction.mnemonic == ZYDIS_MNEMONIC_MOVSXD && instruction.operand_width == 16)
+        return false;
     return is_offered(instruction.meta.isa_set) && !leaves_the_case(instruction) &&
            !shows_the_environment(instruction.mnemonic) && !differs_by_vendor(instruction) &&
            !touches_segments(instruction, operands);

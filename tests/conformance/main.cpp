@@ -9,8 +9,8 @@
 #include <string>
 #include <string_view>
 
-#include "conformance/generator.hpp"
 #include "conformance/engine_cpu.hpp"
+#include "conformance/generator.hpp"
 #include "conformance/native_cpu.hpp"
 
 namespace banyan::conformance {
@@ -193,7 +193,8 @@ int main(int argc, char** argv) {
     banyan::conformance::Options options;
     if (!banyan::conformance::parse(argc, argv, options)) {
         std::fprintf(stderr,
-                     "usage: conformance [--engine interp|soft] [--cases N] [--seed S] [--case NUMBER] [--reports N]\n");
+                     "usage: conformance [--engine interp|soft] [--cases N] [--seed S] [--case "
+                     "NUMBER] [--reports N]\n");
         return 2;
     }
     return banyan::conformance::run(options);

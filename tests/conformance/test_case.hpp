@@ -29,9 +29,9 @@ struct Registers {
 struct TestCase {
     std::vector<uint8_t> code;
     Registers before;
-    std::vector<std::byte> data;      // kDataSize bytes
-    std::string listing;              // the instructions, for people
-    uint32_t undefined_flags = 0;     // arithmetic flags, after the last instruction
+    std::vector<std::byte> data;   // kDataSize bytes
+    std::string listing;           // the instructions, for people
+    uint32_t undefined_flags = 0;  // arithmetic flags, after the last instruction
     bool reads_undefined_flags = false;
     uint32_t simd_flags_ignored = 0;  // of MXCSR, where #XM ends the case: exclusions.hpp
 };

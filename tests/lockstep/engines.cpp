@@ -10,14 +10,14 @@ namespace {
 
 Result<std::unique_ptr<Engine>> create_soft_engine(const EngineConfig& config,
                                                    std::string_view cpu_model) {
-    return jit::create_engine(config, cpu_model,
-                              {.undefined_flags = jit::UndefinedFlags::exact});
+    return jit::create_engine(config, cpu_model, {.undefined_flags = jit::UndefinedFlags::exact});
 }
 
 // Translates everything before it runs for the first time.
 Result<std::unique_ptr<Engine>> create_eager_engine(const EngineConfig& config,
                                                     std::string_view cpu_model) {
-    return jit::create_engine(config, cpu_model, {.hot = 0, .undefined_flags = jit::UndefinedFlags::exact});
+    return jit::create_engine(config, cpu_model,
+                              {.hot = 0, .undefined_flags = jit::UndefinedFlags::exact});
 }
 
 // A new engine is one more line, and its library in CMakeLists.txt.

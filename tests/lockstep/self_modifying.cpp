@@ -47,8 +47,8 @@ bool patch_immediate(Stream& s) {
 bool patch_opcode(Stream& s) {
     if (!s.is_free(x86::kRax)) return false;
     const unsigned to = free_legacy_gpr(s);
-    // Not ADC and SBB: a store drops flags that the code behind it did not read before (docs/jit.md,
-    // "What is not exact").
+    // Not ADC and SBB: a store drops flags that the code behind it did not read before
+    // (docs/jit.md, "What is not exact").
     const uint8_t opcode = s.random.pick<uint8_t>({0x01, 0x09, 0x21, 0x29, 0x31});
     const uint8_t before = s.random.pick<uint8_t>({0x01, 0x09, 0x21, 0x29, 0x31});
     const auto modrm = static_cast<uint8_t>(0xC0 | s.random.below(8) << 3 | to);

@@ -179,7 +179,7 @@ public:
     std::array<Tlb, kViewCount> tlbs;
     CodeContexts contexts;
     AddressSpaces spaces;
-    uint64_t context = 0;  // name of the current one
+    uint64_t context = 0;              // name of the current one
     const uint8_t* no_host = nullptr;  // where generated code goes for a block without any
     std::array<Jump, kJumps> jumps{};
 

@@ -45,8 +45,8 @@ struct Op {
         kCheckAlignment = 1 << 8,  // CR0.AM and EFLAGS.AC and CPL 3
         kStartsBlock = 1 << 9,     // of the system family: see Cpu::settle()
         kNative = 1 << 10,         // runs on the host as it is (a thunk that is not x87)
-        kAligned = 1 << 11,        // with kNative: the host may not take a misaligned memory operand
-        kNativeX87 = 1 << 12,      // the same on the x87's registers; with kNative: MMX
+        kAligned = 1 << 11,    // with kNative: the host may not take a misaligned memory operand
+        kNativeX87 = 1 << 12,  // the same on the x87's registers; with kNative: MMX
     };
 
     Handler handler = nullptr;

@@ -133,8 +133,7 @@ uint32_t Emitter::add_site(const Instruction& instruction) {
     site.ops[0] = *instruction.op;
     site.block = block_->source;
     site.uses_x87 = region_.uses_x87;
-    const auto index =
-        static_cast<size_t>(&instruction - &region_.instructions[block_->first]);
+    const auto index = static_cast<size_t>(&instruction - &region_.instructions[block_->first]);
     site.unfinished = static_cast<uint32_t>(block_->count - index);
     return number;
 }
@@ -177,8 +176,8 @@ private:
         if (in_register(gpr)) return;
         const ZydisMnemonic mnemonic = instruction.zydis.mnemonic;
         // Narrow results leave the rest of the register, BSF and BSR of 0 all of it.
-        const bool keeps = operand.size < 32 || mnemonic == ZYDIS_MNEMONIC_BSF ||
-                           mnemonic == ZYDIS_MNEMONIC_BSR;
+        const bool keeps =
+            operand.size < 32 || mnemonic == ZYDIS_MNEMONIC_BSF || mnemonic == ZYDIS_MNEMONIC_BSR;
         constexpr auto kReads = ZYDIS_OPERAND_ACTION_MASK_READ | ZYDIS_OPERAND_ACTION_CONDWRITE;
         const bool read = keeps || (operand.actions & kReads) != 0;
         const bool write = (operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0;
@@ -220,11 +219,10 @@ void Emitter::emit_native(const Instruction& instruction) {
         host_of[i] = static_cast<uint8_t>(i);
     for (unsigned i = 0; i < stand_ins.count; ++i)
         host_of[stand_ins.uses[i].gpr] = static_cast<uint8_t>(temporaries[i].id());
-    const HostAddress where =
-        in_window(instruction)
-            ? HostAddress{static_cast<uint8_t>(kStack.id()),
-                          static_cast<int32_t>(instruction.op->displacement)}
-            : HostAddress{static_cast<uint8_t>(kT0.id()), 0};
+    const HostAddress where = in_window(instruction)
+                                  ? HostAddress{static_cast<uint8_t>(kStack.id()),
+                                                static_cast<int32_t>(instruction.op->displacement)}
+                                  : HostAddress{static_cast<uint8_t>(kT0.id()), 0};
     const HostEncoder encoder(instruction, host_of, where);
     if (encoder.code().empty()) return emit_interpreted(instruction);
 

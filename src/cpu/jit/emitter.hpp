@@ -119,8 +119,8 @@ private:
     x86a::Assembler& a_;
     std::vector<Label> blocks_;
     std::vector<std::function<void()>> cold_;
-    const BasicBlock* block_ = nullptr;  // being emitted
-    bool flags_dirty_ = false;           // cpu.arith is not what the host's flags are
+    const BasicBlock* block_ = nullptr;      // being emitted
+    bool flags_dirty_ = false;               // cpu.arith is not what the host's flags are
     const Instruction* x87_last_ = nullptr;  // ran in this block, and is not noted yet
     struct PendingLink {
         uint32_t number;

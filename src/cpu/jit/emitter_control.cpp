@@ -9,10 +9,10 @@ namespace {
 x86a::CondCode condition_of(const Instruction& instruction) {
     // The condition is in the low four bits of the opcode; asmjit has its own order.
     constexpr x86a::CondCode kCodes[16] = {
-        x86a::CondCode::kO,  x86a::CondCode::kNO, x86a::CondCode::kB,  x86a::CondCode::kNB,
-        x86a::CondCode::kE,  x86a::CondCode::kNE, x86a::CondCode::kBE, x86a::CondCode::kA,
-        x86a::CondCode::kS,  x86a::CondCode::kNS, x86a::CondCode::kP,  x86a::CondCode::kNP,
-        x86a::CondCode::kL,  x86a::CondCode::kGE, x86a::CondCode::kLE, x86a::CondCode::kG};
+        x86a::CondCode::kO, x86a::CondCode::kNO, x86a::CondCode::kB,  x86a::CondCode::kNB,
+        x86a::CondCode::kE, x86a::CondCode::kNE, x86a::CondCode::kBE, x86a::CondCode::kA,
+        x86a::CondCode::kS, x86a::CondCode::kNS, x86a::CondCode::kP,  x86a::CondCode::kNP,
+        x86a::CondCode::kL, x86a::CondCode::kGE, x86a::CondCode::kLE, x86a::CondCode::kG};
     return kCodes[instruction.zydis.opcode & 15U];
 }
 
@@ -81,12 +81,8 @@ void Emitter::emit_end(const BasicBlock& block, size_t index) {
     const Instruction& last = region_.of(block).back();
     finish_x87();
     switch (last.kind) {
-        case Kind::branch:
-            emit_branch(block, last);
-            return go(*block.next, index);
-        case Kind::call:
-            emit_call(block, last);
-            return go(*block.next, index);
+        case Kind::branch: emit_branch(block, last); return go(*block.next, index);
+        case Kind::call: emit_call(block, last); return go(*block.next, index);
         case Kind::call_indirect: return emit_call_indirect(last);
         case Kind::jump_indirect: return emit_jump_indirect(last);
         case Kind::ret: return emit_ret(last);
@@ -142,8 +138,7 @@ void Emitter::load_target(const Instruction& instruction, Label done) {
         return;
     }
     if (in_window(instruction)) {
-        a_.mov(kT0,
-               x86a::ptr(kStack, static_cast<int32_t>(instruction.op->displacement), 8));
+        a_.mov(kT0, x86a::ptr(kStack, static_cast<int32_t>(instruction.op->displacement), 8));
         return;
     }
     checked_address(instruction, done);  // flags are saved

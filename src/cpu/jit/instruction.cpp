@@ -211,11 +211,11 @@ bool is_rsp(const ZydisDecodedOperand& operand) {
 }
 
 bool writes_rsp(const Instruction& i) {
-    return std::any_of(
-        i.operands.begin(), i.operands.begin() + i.zydis.operand_count,
-        [](const ZydisDecodedOperand& operand) {
-            return is_rsp(operand) && (operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0;
-        });
+    return std::any_of(i.operands.begin(), i.operands.begin() + i.zydis.operand_count,
+                       [](const ZydisDecodedOperand& operand) {
+                           return is_rsp(operand) &&
+                                  (operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0;
+                       });
 }
 
 Kind push_kind(Instruction& i) {
@@ -235,6 +235,9 @@ Kind pop_kind(Instruction& i) {
 }
 
 Kind plain_kind(const Instruction& i) {
+    // AMD's processors read four bytes, Intel's two; those are what is checked.
+    if (i.zydis.mnemonic == ZYDIS_MNEMONIC_MOVSXD && i.zydis.operand_width == 16)
+        return Kind::interpret;
     for (unsigned k = 0; k < i.zydis.operand_count_visible; ++k) {
         const ZydisDecodedOperand& o = i.operands[k];
         if (o.type == ZYDIS_OPERAND_TYPE_REGISTER && !interp::is_gpr(o)) return Kind::interpret;
@@ -305,8 +308,8 @@ void analyse(const Op& op, uint64_t rip, const uint8_t* bytes, UndefinedFlags un
     i.op = &op;
     i.rip = rip;
     std::copy_n(bytes, op.length, i.bytes.begin());
-    const ZyanStatus status = ZydisDecoderDecodeFull(&decoder(), i.bytes.data(), op.length,
-                                                     &i.zydis, i.operands.data());
+    const ZyanStatus status =
+        ZydisDecoderDecodeFull(&decoder(), i.bytes.data(), op.length, &i.zydis, i.operands.data());
     if (!ZYAN_SUCCESS(status)) {  // op_undefined
         i.flags_read = kAllFlags;
         i.kind = Kind::interpret_end;
@@ -319,7 +322,8 @@ void analyse(const Op& op, uint64_t rip, const uint8_t* bytes, UndefinedFlags un
     // Some have no vector register among their operands, but exceptions in MXCSR.
     if (op.has(Op::kNative)) i.uses_vectors |= interp::thunk_of(&op).uses_mxcsr;
     i.aligned = op.has(Op::kAligned) && i.memory_size >= 16;
-    if (i.is_interpreted() || i.kind == Kind::native || i.kind == Kind::lea) i.changes_rsp = writes_rsp(i);
+    if (i.is_interpreted() || i.kind == Kind::native || i.kind == Kind::lea)
+        i.changes_rsp = writes_rsp(i);
     if (i.is_interpreted()) i.uses_vectors = false;
     if (i.kind == Kind::call || i.kind == Kind::call_indirect) i.stack_change = -8;
     if (i.kind == Kind::native && i.accesses && i.memory_size == 0) i.kind = Kind::interpret;

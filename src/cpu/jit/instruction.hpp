@@ -14,16 +14,16 @@ namespace banyan::jit {
 inline constexpr uint32_t kAllFlags = 0x8D5;
 
 enum class Kind : uint8_t {
-    native,         // itself, with other registers and another address
-    x87,            // the same for the x87 and EMMS: emitter_x87.cpp
+    native,  // itself, with other registers and another address
+    x87,     // the same for the x87 and EMMS: emitter_x87.cpp
     nop,
     lea,
-    divide,         // DIV, IDIV of 32 and 64 bits
-    push,           // a register, an immediate or memory
-    pop,            // into a register
-    move_stack,     // ADD, SUB, LEA of RSP and a constant
-    jump,           // to a constant address
-    branch,         // on a condition
+    divide,      // DIV, IDIV of 32 and 64 bits
+    push,        // a register, an immediate or memory
+    pop,         // into a register
+    move_stack,  // ADD, SUB, LEA of RSP and a constant
+    jump,        // to a constant address
+    branch,      // on a condition
     call,
     jump_indirect,
     call_indirect,
@@ -46,19 +46,17 @@ struct Instruction {
     uint32_t flags_live_out = 0;
     bool flags_dirty = false;  // before it, cpu.arith may not be what the host's flags are
 
-    int8_t memory = -1;          // index of the explicit memory operand
-    bool accesses = false;       // it is read or written
+    int8_t memory = -1;     // index of the explicit memory operand
+    bool accesses = false;  // it is read or written
     bool writes_memory = false;
-    bool aligned = false;        // #GP unless it is aligned to its size
-    uint8_t memory_size = 0;     // bytes
+    bool aligned = false;     // #GP unless it is aligned to its size
+    uint8_t memory_size = 0;  // bytes
     bool uses_vectors = false;
-    bool changes_rsp = false;    // in a way that is not followed
-    int32_t stack_change = 0;    // what it adds to RSP otherwise
+    bool changes_rsp = false;  // in a way that is not followed
+    int32_t stack_change = 0;  // what it adds to RSP otherwise
 
     uint64_t next_rip() const { return rip + op->length; }
-    bool is_interpreted() const {
-        return kind == Kind::interpret || kind == Kind::interpret_end;
-    }
+    bool is_interpreted() const { return kind == Kind::interpret || kind == Kind::interpret_end; }
     // It finds the guest's x87 or MMX registers in the host's.
     bool uses_x87() const { return !is_interpreted() && op->has(interp::Op::kNativeX87); }
     // Which of the host's flags matter before it. The interpreter reads cpu.arith and leaves it

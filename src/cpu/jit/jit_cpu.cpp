@@ -24,8 +24,7 @@ void JitCpuDeleter::operator()(JitCpu* cpu) const {
 
 JitCpuPtr make_jit_cpu(const VcpuWiring& wiring, GuestMemory& memory, const Clock& clock,
                        const interp::CpuModel& model, interp::CodeCoherence& coherence) {
-    void* area =
-        mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* area = mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (area == MAP_FAILED) return nullptr;
     if (mprotect(area, kPage, PROT_NONE) != 0) {
         munmap(area, kSize);

@@ -55,7 +55,8 @@ private:
 Result<std::unique_ptr<Engine>> create_engine(const EngineConfig& config,
                                               std::string_view cpu_model,
                                               const JitOptions& options) {
-    TRY_ASSIGN(model, interp::CpuModel::create(cpu_model, config.cpu_count, config.clock->tsc_hz()));
+    TRY_ASSIGN(model,
+               interp::CpuModel::create(cpu_model, config.cpu_count, config.clock->tsc_hz()));
     return std::make_unique<JitEngine>(config, model, options);
 }
 

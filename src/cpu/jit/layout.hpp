@@ -15,9 +15,9 @@ namespace x86a = asmjit::x86;
 
 // --- registers: docs/jit.md says why these.
 inline constexpr unsigned kGuestRsp = 4;
-inline constexpr x86a::Gp kT0 = x86a::r10;     // addresses
+inline constexpr x86a::Gp kT0 = x86a::r10;  // addresses
 inline constexpr x86a::Gp kT1 = x86a::r11;
-inline constexpr x86a::Gp kStack = x86a::r9;   // the guest's RSP as a host address
+inline constexpr x86a::Gp kStack = x86a::r9;  // the guest's RSP as a host address
 
 // Kept in the host register of the same number, or in memory; RSP is neither.
 constexpr bool in_register(unsigned gpr) {
@@ -41,8 +41,7 @@ inline constexpr int32_t kRetiredAt = offsetof(JitCpu, retired);
 inline constexpr int32_t kContextAt = offsetof(JitCpu, context);
 inline constexpr int32_t kTlbsAt = offsetof(JitCpu, tlbs);
 inline constexpr int32_t kJumpsAt = offsetof(JitCpu, jumps);
-inline constexpr int32_t kYmmAt =
-    offsetof(JitCpu, vectors) + offsetof(interp::Cpu::Vectors, ymm);
+inline constexpr int32_t kYmmAt = offsetof(JitCpu, vectors) + offsetof(interp::Cpu::Vectors, ymm);
 inline constexpr int32_t kMxcsrAt =
     offsetof(JitCpu, vectors) + offsetof(interp::Cpu::Vectors, mxcsr);
 inline constexpr int32_t kStackLowAt = offsetof(JitCpu, stack_low);

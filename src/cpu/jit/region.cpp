@@ -123,16 +123,17 @@ void RegionBuilder::find_successors(BasicBlock& block) {
             block.next = successor(last.next_rip());
             block.taken = successor(last.op->immediate);
             break;
-        case Kind::call: block.next = BasicBlock::Successor{last.op->immediate, std::nullopt}; break;
+        case Kind::call:
+            block.next = BasicBlock::Successor{last.op->immediate, std::nullopt};
+            break;
         case Kind::jump_indirect:
         case Kind::call_indirect:
         case Kind::ret:
         case Kind::interpret_end: break;
         default:
             // RSP is unknown from here on: another region finds its stack anew.
-            block.next = last.changes_rsp
-                             ? BasicBlock::Successor{last.next_rip(), std::nullopt}
-                             : successor(last.next_rip());
+            block.next = last.changes_rsp ? BasicBlock::Successor{last.next_rip(), std::nullopt}
+                                          : successor(last.next_rip());
             break;
     }
 }
@@ -141,7 +142,8 @@ void RegionBuilder::find_successors(BasicBlock& block) {
 void RegionBuilder::find_loops() {
     for (size_t i = 0; i < region_->blocks.size(); ++i) {
         for (const auto& way : {region_->blocks[i].next, region_->blocks[i].taken}) {
-            if (way && way->block && *way->block <= i) region_->blocks[*way->block].loop_head = true;
+            if (way && way->block && *way->block <= i)
+                region_->blocks[*way->block].loop_head = true;
         }
     }
 }
@@ -185,8 +187,8 @@ uint32_t RegionBuilder::flags_at(const BasicBlock::Successor& to, bool dirty) co
     const uint64_t room = kPageSize - (gpa & (kPageSize - 1));
     const auto bytes = cpu_.memory.readable_range(Gpa{gpa}, room);
     if (bytes.empty()) return kAllFlags;
-    return flags_needed(reinterpret_cast<const uint8_t*>(bytes.data()),
-                        static_cast<unsigned>(room), undefined_);
+    return flags_needed(reinterpret_cast<const uint8_t*>(bytes.data()), static_cast<unsigned>(room),
+                        undefined_);
 }
 
 uint32_t RegionBuilder::flags_after(const BasicBlock& block) const {
@@ -243,8 +245,8 @@ void RegionBuilder::measure_stack(BasicBlock& block) const {
     block.uses_stack &= block.in_window;
 }
 
-// One check at the entry covers all blocks if RSP is the same on all ways to each of them. Else each
-// block checks for itself.
+// One check at the entry covers all blocks if RSP is the same on all ways to each of them. Else
+// each block checks for itself.
 void RegionBuilder::place_stack_checks() {
     std::vector<std::optional<int64_t>> at(region_->blocks.size());
     at[0] = 0;

@@ -99,7 +99,7 @@ private:
     size_t stubs_size_;
     Translations translations_;
     std::deque<Translated> translated_;  // Block::translation points into it
-    Region region_;  // being translated
+    Region region_;                      // being translated
     HostExit last_exit_ = HostExit::dispatch;
     std::array<Window, interp::kViewCount> windows_;
     std::unique_ptr<Page> no_stack_;  // what the window shows while it shows no stack

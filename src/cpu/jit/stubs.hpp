@@ -38,7 +38,8 @@ public:
     // Called: brings the guest's vector registers into the host's. Leaves for exit_interpret
     // (cpu.rip is set) while SIMD exceptions are unmasked.
     const uint8_t* load_vectors = nullptr;
-    // Called: the same for the x87 (stubs_x87.hpp), while some x87 exception is unmasked or pending.
+    // Called: the same for the x87 (stubs_x87.hpp), while some x87 exception is unmasked or
+    // pending.
     const uint8_t* load_x87 = nullptr;
     // Called with the number of the site in T1: OpHelper.
     const uint8_t* run_op = nullptr;
