@@ -40,7 +40,8 @@ private:
     bool emit_on_slot(const Instruction& instruction, unsigned gpr);
     void emit_lea(const Instruction& instruction);
     void emit_divide(const Instruction& instruction);
-    void check_divisor(const Instruction& instruction, const asmjit::Operand& divisor, Label slow);
+    void check_divisor(const Instruction& instruction, const asmjit::Operand& divisor,
+                       const Label& slow);
     void emit_interpreted(const Instruction& instruction);
     void call_interpreter(const Instruction& instruction);
     void poll(const BasicBlock& block);
@@ -62,13 +63,13 @@ private:
     // The linear address to T0; changes flags only where a segment has a base.
     void load_address(const Instruction& instruction);
     // From the linear address in T0 to the host's, or to `slow`. Uses T1.
-    void check(unsigned size, bool write, bool aligned, Label slow);
+    void check(unsigned size, bool write, bool aligned, const Label& slow);
     // The memory operand: where it is on the host. Its slow way interprets the instruction and goes
     // on at `done`.
-    HostAddress memory_operand(const Instruction& instruction, Label done);
+    HostAddress memory_operand(const Instruction& instruction, const Label& done);
     // The same for an operand that is not in the window, to T0; changes flags.
-    void checked_address(const Instruction& instruction, Label done);
-    void slow_way(const Instruction& instruction, Label slow, Label done);
+    void checked_address(const Instruction& instruction, const Label& done);
+    void slow_way(const Instruction& instruction, const Label& slow, const Label& done);
     x86a::Gp read_gpr(unsigned number, const x86a::Gp& temporary);
 
     // --- emitter_stack.cpp
@@ -77,7 +78,8 @@ private:
     void emit_pop(const Instruction& instruction);
     void emit_move_stack(const Instruction& instruction);
     void linear_rsp(const x86a::Gp& to, int32_t displacement);
-    void push_value(const Instruction& instruction, const asmjit::Operand& value, Label done);
+    void push_value(const Instruction& instruction, const asmjit::Operand& value,
+                    const Label& done);
     bool in_window(const Instruction& instruction) const {
         return window_ && instruction.on_stack();
     }
@@ -98,14 +100,14 @@ private:
     void emit_call_indirect(const Instruction& last);
     void emit_jump_indirect(const Instruction& last);
     void emit_ret(const Instruction& last);
-    void load_target(const Instruction& instruction, Label done);
+    void load_target(const Instruction& instruction, const Label& done);
     // Jumps to the address in T0. `commit` writes what the instruction does besides, with T0 free,
     // when it is certain that it can.
     void jump_to_target(const Instruction& instruction, std::function<void()> commit);
     void go(const BasicBlock::Successor& to, size_t from);
     // A label that leads out of the region to `rip`; `jump_end`: bound after the jump to be
     // patched.
-    Label link_to(uint64_t rip, Label jump_end);
+    Label link_to(uint64_t rip, const Label& jump_end);
     bool leaves(const BasicBlock& block) const;
     bool same_page(uint64_t rip) const;
 

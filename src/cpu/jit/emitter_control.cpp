@@ -28,7 +28,7 @@ bool Emitter::leaves(const BasicBlock& block) const {
     return !block.next || !block.next->block || (block.taken && !block.taken->block);
 }
 
-Emitter::Label Emitter::link_to(uint64_t rip, Label jump_end) {
+Emitter::Label Emitter::link_to(uint64_t rip, const Label& jump_end) {
     const auto number = static_cast<uint32_t>(translations_.links.size());
     const interp::Block& source = *block_->source;
     translations_.links.push_back(
@@ -130,7 +130,7 @@ void Emitter::emit_call(const BasicBlock&, const Instruction& last) {
 }
 
 // The target of an indirect jump or call to T0.
-void Emitter::load_target(const Instruction& instruction, Label done) {
+void Emitter::load_target(const Instruction& instruction, const Label& done) {
     if (instruction.memory < 0) {
         const unsigned number = instruction.op->destination / 8U;
         const x86a::Gp from = read_gpr(number, kT0);

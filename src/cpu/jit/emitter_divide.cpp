@@ -15,7 +15,7 @@ x86a::Gp of_size(const x86a::Gp& gp, bool wide) {
 // DIV fails unless the upper half is less than the divisor. IDIV succeeds if the dividend is an
 // extended lower half, and the divisor neither 0 nor -1; what else might is left to the slow way.
 void Emitter::check_divisor(const Instruction& instruction, const asmjit::Operand& divisor,
-                            Label slow) {
+                            const Label& slow) {
     const bool wide = instruction.zydis.operand_width == 64;
     const x86a::Gp t1 = of_size(kT1, wide);
     const x86a::Gp low = of_size(x86a::rax, wide);

@@ -46,7 +46,7 @@ void Emitter::load_address(const Instruction& instruction) {
 }
 
 // One unsigned comparison covers a page that is not there and an access that leaves it.
-void Emitter::check(unsigned size, bool write, bool aligned, Label slow) {
+void Emitter::check(unsigned size, bool write, bool aligned, const Label& slow) {
     const auto view = static_cast<int32_t>(static_cast<unsigned>(view_) * sizeof(interp::Tlb));
     const int32_t entries = kTlbsAt + view + static_cast<int32_t>(interp::kTlbEntriesAt);
     const auto tag = static_cast<int32_t>(write ? offsetof(interp::TlbEntry, write_tag)
@@ -63,7 +63,7 @@ void Emitter::check(unsigned size, bool write, bool aligned, Label slow) {
     a_.jnz(slow);
 }
 
-void Emitter::slow_way(const Instruction& instruction, Label slow, Label done) {
+void Emitter::slow_way(const Instruction& instruction, const Label& slow, const Label& done) {
     const uint32_t site = add_site(instruction);
     const bool load = instruction.flags_live_out != 0;
     const Instruction* x87 = x87_last_;
@@ -77,14 +77,14 @@ void Emitter::slow_way(const Instruction& instruction, Label slow, Label done) {
     });
 }
 
-void Emitter::checked_address(const Instruction& instruction, Label done) {
+void Emitter::checked_address(const Instruction& instruction, const Label& done) {
     const Label slow = new_label();
     load_address(instruction);
     check(instruction.memory_size, instruction.writes_memory, instruction.aligned, slow);
     slow_way(instruction, slow, done);
 }
 
-HostAddress Emitter::memory_operand(const Instruction& instruction, Label done) {
+HostAddress Emitter::memory_operand(const Instruction& instruction, const Label& done) {
     if (in_window(instruction)) {
         return {static_cast<uint8_t>(kStack.id()),
                 static_cast<int32_t>(instruction.op->displacement)};

@@ -24,7 +24,8 @@ void Emitter::linear_rsp(const x86a::Gp& to, int32_t displacement) {
 }
 
 // `value` is a register other than T0, or an immediate.
-void Emitter::push_value(const Instruction& instruction, const asmjit::Operand& value, Label done) {
+void Emitter::push_value(const Instruction& instruction, const asmjit::Operand& value,
+                         const Label& done) {
     x86a::Mem slot = x86a::ptr(kStack, -8, 8);
     if (!window_) {
         const Label slow = new_label();

@@ -187,17 +187,22 @@ void Runtime::choose_window() {
     show_window(reinterpret_cast<uint64_t>(no_stack_->bytes.data()), no_stack_addend_);
 }
 
+const uint8_t* Runtime::code_without_window(Block& block) {
+    Translated& known = translated(block);
+    if (known.without_window == nullptr) known.without_window = emit(block, false);
+    return known.without_window;
+}
+
 const uint8_t* Runtime::code_for_stack(Block& block) {
     Translated& known = translated(block);
     const uint64_t low = cpu_.gpr[x86::kRsp] + static_cast<uint64_t>(int64_t{known.stack_low});
     const auto size = static_cast<unsigned>(known.stack_high - known.stack_low);
-    if ((low & (kPageSize - 1)) + size > kPageSize) {
-        if (known.without_window == nullptr) known.without_window = emit(block, false);
-        return known.without_window;
-    }
+    if ((low & (kPageSize - 1)) + size > kPageSize) return code_without_window(block);
     const uint64_t page = low & ~uint64_t{kPageSize - 1};
     const std::byte* host = cpu_.tlb->writable(page, 1);
-    if (host == nullptr) return nullptr;  // interpreting fills the TLB
+    // Not written yet, or not to be written. Interpreting fills the TLB.
+    if (host == nullptr)
+        return cpu_.tlb->readable(page, 1) != nullptr ? code_without_window(block) : nullptr;
     ++statistics_.stack_moves;
     const auto place = reinterpret_cast<uint64_t>(host);
     window() = {place, place - page, cpu_.tlb->generation()};

@@ -91,6 +91,7 @@ private:
     // The code of `block` for where its stack is now; moves the window there if it fits. Null: the
     // block must be interpreted.
     const uint8_t* code_for_stack(interp::Block& block);
+    const uint8_t* code_without_window(interp::Block& block);
 
     JitCpu& cpu_;
     JitOptions options_;
