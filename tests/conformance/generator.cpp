@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "conformance/exclusions.hpp"
+#include "cpu/interp/zydis_decoder.hpp"
 
 namespace banyan::conformance {
 
@@ -24,13 +25,7 @@ bool uses_memory_implicitly(const ZydisDecodedInstruction& instruction) {
 
 }  // namespace
 
-Generator::Generator(uint64_t seed) : seed_(seed) {
-    ZydisDecoderInit(&decoder_, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-    for (const ZydisDecoderMode off :
-         {ZYDIS_DECODER_MODE_MPX, ZYDIS_DECODER_MODE_CET, ZYDIS_DECODER_MODE_CLDEMOTE}) {
-        ZydisDecoderEnableMode(&decoder_, off, ZYAN_FALSE);
-    }
-}
+Generator::Generator(uint64_t seed) : seed_(seed), decoder_(interp::make_decoder64()) {}
 
 void Generator::append_prefixes(std::vector<uint8_t>& bytes) {
     if (chance(20)) bytes.push_back(0x66);

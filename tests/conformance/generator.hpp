@@ -49,7 +49,7 @@ private:
     std::set<ZydisMnemonic> mnemonics_;
     std::set<uint64_t> forms_;
     std::mt19937_64 random_;
-    ZydisDecoder decoder_{};
+    ZydisDecoder decoder_;
 };
 
 }  // namespace banyan::conformance

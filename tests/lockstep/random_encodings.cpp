@@ -48,14 +48,6 @@ std::vector<uint8_t> random_bytes(Random& random) {
 
 }  // namespace
 
-RandomEncodings::RandomEncodings() {
-    ZydisDecoderInit(&decoder_, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-    for (const ZydisDecoderMode off :
-         {ZYDIS_DECODER_MODE_MPX, ZYDIS_DECODER_MODE_CET, ZYDIS_DECODER_MODE_CLDEMOTE}) {
-        ZydisDecoderEnableMode(&decoder_, off, ZYAN_FALSE);
-    }
-}
-
 Picked RandomEncodings::pick(Random& random) const {
     for (;;) {
         Picked picked;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "cpu/interp/zydis_decoder.hpp"
 #include "lockstep/random.hpp"
 
 namespace banyan::lockstep {
@@ -18,11 +19,10 @@ struct Picked {
 
 class RandomEncodings {
 public:
-    RandomEncodings();
     Picked pick(Random& random) const;
 
 private:
-    ZydisDecoder decoder_{};
+    ZydisDecoder decoder_ = interp::make_decoder64();
 };
 
 }  // namespace banyan::lockstep

@@ -4,6 +4,7 @@
 
 #include "cpu/interp/code_cache.hpp"
 #include "cpu/interp/cpu_model.hpp"
+#include "cpu/interp/zydis_decoder.hpp"
 #include "cpu/interp/zydis_registers.hpp"
 
 namespace banyan::interp {
@@ -15,31 +16,15 @@ void op_undefined(Cpu& cpu, const Op* op) {
 namespace {
 
 // Zydis decoders, one for each code size, as this machine's CPUID has them.
-class Decoders {
-public:
-    Decoders() {
-        init(long64_, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-        init(code32_, ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32);
-        init(code16_, ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16);
-    }
+struct Decoders {
+    ZydisDecoder long64 = make_decoder64();
+    ZydisDecoder code32 = make_decoder(ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32);
+    ZydisDecoder code16 = make_decoder(ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16);
+
     const ZydisDecoder& of(Mode mode) const {
-        if (mode.has(Mode::kCode64)) return long64_;
-        return mode.has(Mode::kCode32) ? code32_ : code16_;
+        if (mode.has(Mode::kCode64)) return long64;
+        return mode.has(Mode::kCode32) ? code32 : code16;
     }
-
-private:
-    // MPX and CET are not offered: their encodings are NOPs, as on CPUs without them.
-    static void init(ZydisDecoder& decoder, ZydisMachineMode machine, ZydisStackWidth stack) {
-        ZydisDecoderInit(&decoder, machine, stack);
-        for (const ZydisDecoderMode off :
-             {ZYDIS_DECODER_MODE_MPX, ZYDIS_DECODER_MODE_CET, ZYDIS_DECODER_MODE_CLDEMOTE}) {
-            ZydisDecoderEnableMode(&decoder, off, ZYAN_FALSE);
-        }
-    }
-
-    ZydisDecoder long64_{};
-    ZydisDecoder code32_{};
-    ZydisDecoder code16_{};
 };
 
 const Decoders& decoders() {

@@ -138,15 +138,11 @@ uint32_t Emitter::add_site(const Instruction& instruction) {
     return number;
 }
 
-void Emitter::call_interpreter(const Instruction& instruction) {
+void Emitter::emit_interpreted(const Instruction& instruction) {
+    keep_flags(instruction);
+    finish_x87();
     a_.mov(kT1.r32(), add_site(instruction));
     a_.call(std::bit_cast<uint64_t>(stubs_.run_op));
-}
-
-void Emitter::emit_interpreted(const Instruction& instruction) {
-    if (instruction.flags_live_in() != 0) save_flags();
-    finish_x87();
-    call_interpreter(instruction);
     flags_dirty_ = false;
     if (instruction.flags_live_out != 0 && instruction.kind != Kind::interpret_end) load_flags();
 }
@@ -236,35 +232,15 @@ void Emitter::emit_native(const Instruction& instruction) {
     if (instruction.changes_flags) flags_dirty_ = true;
     for (unsigned i = 0; i < stand_ins.count; ++i) {
         const StandIns::Use& use = stand_ins.uses[i];
-        if (!use.write) continue;
-        if (use.gpr == kGuestRsp) {
-            a_.mov(kStack, state(kStackAddendAt));
-            a_.lea(kStack, x86a::ptr(kStack, temporaries[i]));
-        } else {
-            a_.mov(guest_gpr(use.gpr), temporaries[i]);
-        }
+        if (use.write) write_gpr(use.gpr, temporaries[i]);
     }
     a_.bind(done);
 }
 
 void Emitter::emit_lea(const Instruction& instruction) {
-    const interp::Op& op = *instruction.op;
-    const unsigned number = op.destination / 8U;
-    // The segment has no say in it.
-    interp::Op plain = op;
-    plain.segment = x86::kDs;
-    Instruction address = instruction;
-    address.op = &plain;
-    load_address(address);
+    load_offset(instruction);
     if (instruction.zydis.operand_width == 32) a_.mov(kT0.r32(), kT0.r32());
-    if (in_register(number)) {
-        a_.mov(host_gpr(number), kT0);
-    } else if (number == kGuestRsp) {
-        a_.mov(kStack, state(kStackAddendAt));
-        a_.lea(kStack, x86a::ptr(kStack, kT0));
-    } else {
-        a_.mov(guest_gpr(number), kT0);
-    }
+    write_gpr(instruction.op->destination / 8U, kT0);
 }
 
 }  // namespace banyan::jit

@@ -43,7 +43,6 @@ private:
     void check_divisor(const Instruction& instruction, const asmjit::Operand& divisor,
                        const Label& slow);
     void emit_interpreted(const Instruction& instruction);
-    void call_interpreter(const Instruction& instruction);
     void poll(const BasicBlock& block);
     void count_instructions(const BasicBlock& block);
     void set_rip(uint64_t rip);
@@ -60,7 +59,9 @@ private:
     void bring_flags(const Instruction& instruction);
 
     // --- emitter_memory.cpp
-    // The linear address to T0; changes flags only where a segment has a base.
+    // The operand's offset in its segment to T0; changes no flags.
+    void load_offset(const Instruction& instruction);
+    // Its linear address to T0; changes flags only where the segment has a base.
     void load_address(const Instruction& instruction);
     // From the linear address in T0 to the host's, or to `slow`. Uses T1.
     void check(unsigned size, bool write, bool aligned, const Label& slow);
@@ -70,7 +71,9 @@ private:
     // The same for an operand that is not in the window, to T0; changes flags.
     void checked_address(const Instruction& instruction, const Label& done);
     void slow_way(const Instruction& instruction, const Label& slow, const Label& done);
+    // The register itself, or `temporary` with its value.
     x86a::Gp read_gpr(unsigned number, const x86a::Gp& temporary);
+    void write_gpr(unsigned number, const x86a::Gp& from);
 
     // --- emitter_stack.cpp
     void check_window(int32_t low, int32_t high, uint64_t rip);
@@ -78,6 +81,9 @@ private:
     void emit_pop(const Instruction& instruction);
     void emit_move_stack(const Instruction& instruction);
     void linear_rsp(const x86a::Gp& to, int32_t displacement);
+    // The 8 bytes at RSP + displacement: in the window, or checked (which changes flags) at T0.
+    x86a::Mem stack_slot(const Instruction& instruction, int32_t displacement, bool write,
+                         const Label& done);
     void push_value(const Instruction& instruction, const asmjit::Operand& value,
                     const Label& done);
     bool in_window(const Instruction& instruction) const {
@@ -96,7 +102,7 @@ private:
     // --- emitter_control.cpp
     void emit_end(const BasicBlock& block, size_t index);
     void emit_branch(const BasicBlock& block, const Instruction& last);
-    void emit_call(const BasicBlock& block, const Instruction& last);
+    void emit_call(const Instruction& last);
     void emit_call_indirect(const Instruction& last);
     void emit_jump_indirect(const Instruction& last);
     void emit_ret(const Instruction& last);

@@ -82,7 +82,7 @@ void Emitter::emit_end(const BasicBlock& block, size_t index) {
     finish_x87();
     switch (last.kind) {
         case Kind::branch: emit_branch(block, last); return go(*block.next, index);
-        case Kind::call: emit_call(block, last); return go(*block.next, index);
+        case Kind::call: emit_call(last); return go(*block.next, index);
         case Kind::call_indirect: return emit_call_indirect(last);
         case Kind::jump_indirect: return emit_jump_indirect(last);
         case Kind::ret: return emit_ret(last);
@@ -110,22 +110,13 @@ void Emitter::emit_branch(const BasicBlock& block, const Instruction& last) {
     a_.bind(jump_end);
 }
 
-void Emitter::emit_call(const BasicBlock&, const Instruction& last) {
+void Emitter::emit_call(const Instruction& last) {
     const Label never = new_label();  // the interpreter does the whole call
     save_flags();
+    const x86a::Mem slot = stack_slot(last, -8, true, never);
     a_.mov(kT1, last.next_rip());
-    if (!window_) {
-        a_.mov(state(kScratchAt), kT1);
-        const Label slow = new_label();
-        linear_rsp(kT0, -8);
-        check(8, true, false, slow);
-        slow_way(last, slow, never);
-        a_.mov(kT1, state(kScratchAt));
-        a_.mov(x86a::ptr(kT0, 0, 8), kT1);
-        a_.lea(kStack, x86a::ptr(kStack, -8));
-    } else {
-        push_value(last, kT1, never);
-    }
+    a_.mov(slot, kT1);
+    a_.lea(kStack, x86a::ptr(kStack, -8));
     a_.bind(never);
 }
 
@@ -147,14 +138,10 @@ void Emitter::load_target(const Instruction& instruction, const Label& done) {
 
 void Emitter::jump_to_target(const Instruction& instruction, std::function<void()> commit) {
     const Label miss = new_label();
-    a_.mov(kT1.r32(), kT0.r32());
-    a_.and_(kT1.r32(), interp::kJumps - 1);
-    a_.shl(kT1.r32(), 5);
-    a_.xor_(kT0, state(kContextAt));
-    a_.cmp(kT0, table(kT1, kJumpsAt + static_cast<int32_t>(offsetof(interp::Jump, tag))));
+    find_jump(a_);
     a_.jne(miss);
     if (commit) commit();
-    a_.jmp(table(kT1, kJumpsAt + static_cast<int32_t>(offsetof(interp::Jump, host))));
+    a_.jmp(jump_member(offsetof(interp::Jump, host)));
     const uint32_t site = add_site(instruction);
     later([=, this] {
         a_.bind(miss);
@@ -188,15 +175,7 @@ void Emitter::emit_ret(const Instruction& last) {
     const Label never = new_label();
     const auto pops = static_cast<int32_t>(8 + (last.op->immediate & 0xFFFF));
     save_flags();
-    x86a::Mem top = x86a::ptr(kStack, 0, 8);
-    if (!window_) {
-        const Label slow = new_label();
-        linear_rsp(kT0, 0);
-        check(8, false, false, slow);
-        slow_way(last, slow, never);
-        top = x86a::ptr(kT0, 0, 8);
-    }
-    a_.mov(kT0, top);
+    a_.mov(kT0, stack_slot(last, 0, false, never));
     jump_to_target(last, [&] { a_.lea(kStack, x86a::ptr(kStack, pops)); });
     a_.bind(never);
 }

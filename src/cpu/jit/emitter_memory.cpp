@@ -22,7 +22,18 @@ x86a::Gp Emitter::read_gpr(unsigned number, const x86a::Gp& temporary) {
     return temporary;
 }
 
-void Emitter::load_address(const Instruction& instruction) {
+void Emitter::write_gpr(unsigned number, const x86a::Gp& from) {
+    if (in_register(number)) {
+        a_.mov(host_gpr(number), from);
+    } else if (number == kGuestRsp) {
+        a_.mov(kStack, state(kStackAddendAt));
+        a_.lea(kStack, x86a::ptr(kStack, from));
+    } else {
+        a_.mov(guest_gpr(number), from);
+    }
+}
+
+void Emitter::load_offset(const Instruction& instruction) {
     const interp::Op& op = *instruction.op;
     const bool has_base = op.base != interp::kZeroRegister;
     const bool has_index = op.index != interp::kZeroRegister;
@@ -41,6 +52,11 @@ void Emitter::load_address(const Instruction& instruction) {
         }
     }
     if (op.has(interp::Op::kAddress32)) a_.mov(kT0.r32(), kT0.r32());
+}
+
+void Emitter::load_address(const Instruction& instruction) {
+    load_offset(instruction);
+    const interp::Op& op = *instruction.op;
     if (op.segment == x86::kFs || op.segment == x86::kGs)
         a_.add(kT0, state(kBaseAt + op.segment * 8));
 }

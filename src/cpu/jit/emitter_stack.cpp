@@ -23,19 +23,22 @@ void Emitter::linear_rsp(const x86a::Gp& to, int32_t displacement) {
     a_.lea(to, x86a::ptr(to, kStack, 0, displacement));
 }
 
+x86a::Mem Emitter::stack_slot(const Instruction& instruction, int32_t displacement, bool write,
+                              const Label& done) {
+    if (window_) return x86a::ptr(kStack, displacement, 8);
+    const Label slow = new_label();
+    linear_rsp(kT0, displacement);
+    check(8, write, false, slow);
+    slow_way(instruction, slow, done);
+    return x86a::ptr(kT0, 0, 8);
+}
+
 // `value` is a register other than T0, or an immediate.
 void Emitter::push_value(const Instruction& instruction, const asmjit::Operand& value,
                          const Label& done) {
-    x86a::Mem slot = x86a::ptr(kStack, -8, 8);
-    if (!window_) {
-        const Label slow = new_label();
-        keep_flags(instruction);
-        linear_rsp(kT0, -8);
-        check(8, true, false, slow);
-        bring_flags(instruction);
-        slow_way(instruction, slow, done);
-        slot = x86a::ptr(kT0, 0, 8);
-    }
+    if (!window_) keep_flags(instruction);
+    const x86a::Mem slot = stack_slot(instruction, -8, true, done);
+    if (!window_) bring_flags(instruction);
     a_.emit(x86a::Inst::kIdMov, slot, value);
     a_.lea(kStack, x86a::ptr(kStack, -8));
 }
@@ -61,21 +64,14 @@ void Emitter::emit_push(const Instruction& instruction) {
 void Emitter::emit_pop(const Instruction& instruction) {
     const unsigned number = instruction.op->destination / 8U;
     const Label done = new_label();
-    x86a::Mem top = x86a::ptr(kStack, 0, 8);
-    if (!window_) {
-        const Label slow = new_label();
-        keep_flags(instruction);
-        linear_rsp(kT0, 0);
-        check(8, false, false, slow);
-        bring_flags(instruction);
-        slow_way(instruction, slow, done);
-        top = x86a::ptr(kT0, 0, 8);
-    }
+    if (!window_) keep_flags(instruction);
+    const x86a::Mem top = stack_slot(instruction, 0, false, done);
+    if (!window_) bring_flags(instruction);
     if (in_register(number)) {
         a_.mov(host_gpr(number), top);
     } else {
         a_.mov(kT1, top);
-        a_.mov(guest_gpr(number), kT1);
+        write_gpr(number, kT1);
     }
     a_.lea(kStack, x86a::ptr(kStack, 8));
     a_.bind(done);
@@ -96,8 +92,7 @@ void Emitter::emit_move_stack(const Instruction& instruction) {
         a_.sub(kT1, by);
     }
     flags_dirty_ = true;
-    a_.mov(kStack, state(kStackAddendAt));
-    a_.lea(kStack, x86a::ptr(kStack, kT1));
+    write_gpr(kGuestRsp, kT1);
 }
 
 }  // namespace banyan::jit

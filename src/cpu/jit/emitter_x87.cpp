@@ -100,11 +100,7 @@ void Emitter::emit_fldcw(const Instruction& instruction) {
 
 // FDP, the offset in the segment.
 void Emitter::note_x87_data(const Instruction& instruction) {
-    interp::Op plain = *instruction.op;
-    plain.segment = x86::kDs;
-    Instruction address = instruction;
-    address.op = &plain;
-    load_address(address);
+    load_offset(instruction);
     a_.mov(state(interp::kFdpAt), kT0);
 }
 

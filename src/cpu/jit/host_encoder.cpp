@@ -20,16 +20,10 @@ bool is_gpr_number(const ZydisDecodedOperand& operand, unsigned gpr) {
 
 // Memory means something else to it than a register: a bit string, a lock.
 bool treats_memory_otherwise(const Instruction& instruction) {
-    switch (instruction.zydis.mnemonic) {
-        case ZYDIS_MNEMONIC_BT:
-        case ZYDIS_MNEMONIC_BTS:
-        case ZYDIS_MNEMONIC_BTR:
-        case ZYDIS_MNEMONIC_BTC:
-        case ZYDIS_MNEMONIC_XCHG: return true;
-        default:
-            return instruction.op->has(interp::Op::kNative) ||
-                   instruction.zydis.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY;
-    }
+    const ZydisMnemonic mnemonic = instruction.zydis.mnemonic;
+    return is_bit_test(mnemonic) || mnemonic == ZYDIS_MNEMONIC_XCHG ||
+           instruction.op->has(interp::Op::kNative) ||
+           instruction.zydis.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY;
 }
 
 }  // namespace

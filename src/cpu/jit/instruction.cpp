@@ -4,9 +4,9 @@
 #include <limits>
 
 #include "cpu/interp/native_thunk.hpp"
+#include "cpu/interp/zydis_decoder.hpp"
 #include "cpu/interp/zydis_registers.hpp"
 #include "cpu/jit/layout.hpp"
-#include "support/assert.hpp"
 
 namespace banyan::jit {
 
@@ -15,15 +15,7 @@ using interp::Op;
 namespace {
 
 const ZydisDecoder& decoder() {
-    static const ZydisDecoder instance = [] {
-        ZydisDecoder d;
-        ZydisDecoderInit(&d, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-        for (const ZydisDecoderMode off :
-             {ZYDIS_DECODER_MODE_MPX, ZYDIS_DECODER_MODE_CET, ZYDIS_DECODER_MODE_CLDEMOTE}) {
-            ZydisDecoderEnableMode(&d, off, ZYAN_FALSE);
-        }
-        return d;
-    }();
+    static const ZydisDecoder instance = interp::make_decoder64();
     return instance;
 }
 
@@ -154,11 +146,6 @@ bool is_nothing(ZydisMnemonic mnemonic) {
         case ZYDIS_MNEMONIC_PREFETCH: return true;
         default: return false;
     }
-}
-
-bool is_bit_test(ZydisMnemonic mnemonic) {
-    return mnemonic == ZYDIS_MNEMONIC_BT || mnemonic == ZYDIS_MNEMONIC_BTS ||
-           mnemonic == ZYDIS_MNEMONIC_BTR || mnemonic == ZYDIS_MNEMONIC_BTC;
 }
 
 // Near, with the full operand size.
@@ -295,6 +282,11 @@ void find_memory(Instruction& i) {
 }
 
 }  // namespace
+
+bool is_bit_test(ZydisMnemonic mnemonic) {
+    return mnemonic == ZYDIS_MNEMONIC_BT || mnemonic == ZYDIS_MNEMONIC_BTS ||
+           mnemonic == ZYDIS_MNEMONIC_BTR || mnemonic == ZYDIS_MNEMONIC_BTC;
+}
 
 bool Instruction::on_stack() const {
     return memory >= 0 && op->base == kGuestRsp && op->index == interp::kZeroRegister &&

@@ -69,6 +69,9 @@ struct Instruction {
     bool on_stack() const;
 };
 
+// BT, BTS, BTR, BTC: with a register they reach beyond a memory operand.
+bool is_bit_test(ZydisMnemonic mnemonic);
+
 // What becomes of flags that an instruction leaves undefined.
 enum class UndefinedFlags : uint8_t {
     any,    // whatever is cheapest

@@ -73,4 +73,18 @@ inline x86a::Mem table(const x86a::Gp& index, int32_t at) {
     return x86a::ptr(x86a::rsp, index, 0, at, 8);
 }
 
+// A member of the entry of the jump table whose offset is in T1.
+inline x86a::Mem jump_member(size_t member) {
+    return table(kT1, kJumpsAt + static_cast<int32_t>(member));
+}
+// Finds the entry for the address in T0: its offset to T1, the wanted tag to T0. Equal, if it is
+// there.
+inline void find_jump(x86a::Assembler& a) {
+    a.mov(kT1.r32(), kT0.r32());
+    a.and_(kT1.r32(), interp::kJumps - 1);
+    a.shl(kT1.r32(), 5);
+    a.xor_(kT0, state(kContextAt));
+    a.cmp(kT0, jump_member(offsetof(interp::Jump, tag)));
+}
+
 }  // namespace banyan::jit

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "support/assert.hpp"
-
 namespace banyan::jit {
 
 using interp::Block;
@@ -178,12 +176,10 @@ void RegionBuilder::find_dirty_flags() {
     }
 }
 
-// Outside the region cpu.arith counts: if it is true already, the host's flags are not needed.
-uint32_t RegionBuilder::flags_at(const BasicBlock::Successor& to, bool dirty) const {
-    if (to.block) return region_->blocks[*to.block].flags_live_in;
-    if (!dirty) return 0;
-    if (!in_page(to.rip)) return kAllFlags;
-    const uint64_t gpa = entry_->gpa + (to.rip - entry_->rip);
+uint32_t RegionBuilder::flags_outside(const BasicBlock::Successor& way) const {
+    if (way.block) return 0;
+    if (!in_page(way.rip)) return kAllFlags;
+    const uint64_t gpa = entry_->gpa + (way.rip - entry_->rip);
     const uint64_t room = kPageSize - (gpa & (kPageSize - 1));
     const auto bytes = cpu_.memory.readable_range(Gpa{gpa}, room);
     if (bytes.empty()) return kAllFlags;
@@ -191,15 +187,26 @@ uint32_t RegionBuilder::flags_at(const BasicBlock::Successor& to, bool dirty) co
                         undefined_);
 }
 
+// Outside the region cpu.arith counts: if it is true already, the host's flags are not needed.
+uint32_t RegionBuilder::flags_outside(const BasicBlock& block) const {
+    if (!block.flags_dirty_out) return 0;
+    if (!block.next) return kAllFlags;
+    return flags_outside(*block.next) | (block.taken ? flags_outside(*block.taken) : 0);
+}
+
 uint32_t RegionBuilder::flags_after(const BasicBlock& block) const {
-    const bool dirty = block.flags_dirty_out;
-    if (!block.next) return dirty ? kAllFlags : 0;
-    return flags_at(*block.next, dirty) | (block.taken ? flags_at(*block.taken, dirty) : 0);
+    uint32_t live = block.flags_outside;
+    for (const auto& way : {block.next, block.taken}) {
+        if (way && way->block) live |= region_->blocks[*way->block].flags_live_in;
+    }
+    return live;
 }
 
 // Backwards, until nothing changes: flags are live where some way leads to a reader before a
 // writer.
 void RegionBuilder::find_live_flags() {
+    for (BasicBlock& block : region_->blocks)
+        block.flags_outside = flags_outside(block);
     for (bool changed = true; changed;) {
         changed = false;
         for (size_t b = region_->blocks.size(); b-- > 0;) {

@@ -28,7 +28,8 @@ struct BasicBlock {
     uint32_t flags_live_in = 0;
     bool flags_dirty_in = false;  // cpu.arith may not be what the flags are
     bool flags_dirty_out = false;
-    bool loop_head = false;  // some jump goes backwards to it
+    uint32_t flags_outside = 0;  // that the ways out of the region need
+    bool loop_head = false;      // some jump goes backwards to it
 
     // Bytes of the stack that it accesses, from RSP at its start; and how far it moves RSP.
     bool uses_stack = false;
@@ -80,8 +81,9 @@ private:
     void find_dirty_flags();
     bool leaves_dirty(const BasicBlock& block);
     void find_live_flags();
+    uint32_t flags_outside(const BasicBlock& block) const;
     uint32_t flags_after(const BasicBlock& block) const;
-    uint32_t flags_at(const BasicBlock::Successor& successor, bool dirty) const;
+    uint32_t flags_outside(const BasicBlock::Successor& way) const;
     bool in_page(uint64_t rip) const;
 
     JitCpu& cpu_;

@@ -1,12 +1,12 @@
 #include "cpu/jit/runtime.hpp"
 
 #include <cstring>
+#include <random>
 #include <utility>
 
 #include "cpu/interp/native_layout.hpp"
 #include "cpu/interp/native_x87_state.hpp"
 #include "cpu/jit/emitter.hpp"
-#include "support/assert.hpp"
 
 namespace banyan::jit {
 

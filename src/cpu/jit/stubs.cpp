@@ -85,7 +85,6 @@ public:
         settle_x87(a_, 0);
         leave(0);
     }
-    void look_up(const uint8_t* miss);
 
 private:
     interp::CodeMemory& memory_;
@@ -93,17 +92,6 @@ private:
     x86a::Assembler& a_;
     bool avx_;
 };
-
-void StubWriter::look_up(const uint8_t* miss) {
-    a_.mov(state(kRipAt), kT0);
-    a_.mov(kT1.r32(), kT0.r32());
-    a_.and_(kT1.r32(), interp::kJumps - 1);
-    a_.shl(kT1.r32(), 5);
-    a_.xor_(kT0, state(kContextAt));
-    a_.cmp(kT0, table(kT1, kJumpsAt + static_cast<int32_t>(offsetof(interp::Jump, tag))));
-    a_.jne(std::bit_cast<uint64_t>(miss));
-    a_.jmp(table(kT1, kJumpsAt + static_cast<int32_t>(offsetof(interp::Jump, host))));
-}
 
 }  // namespace
 
@@ -121,12 +109,17 @@ Stubs::Stubs(interp::CodeMemory& memory, OpHelper helper, bool avx) {
         w.exit(HostExit::link);
     });
     exit_tag = add([this](StubWriter&, x86a::Assembler& a) {
-        a.mov(kT0, table(kT1, kJumpsAt + static_cast<int32_t>(offsetof(interp::Jump, tag))));
+        a.mov(kT0, jump_member(offsetof(interp::Jump, tag)));
         a.xor_(kT0, state(kContextAt));
         a.mov(state(kRipAt), kT0);
         a.jmp(std::bit_cast<uint64_t>(exit_dispatch));
     });
-    lookup = add([this](StubWriter& w, x86a::Assembler&) { w.look_up(exit_dispatch); });
+    lookup = add([this](StubWriter&, x86a::Assembler& a) {
+        a.mov(state(kRipAt), kT0);
+        find_jump(a);
+        a.jne(std::bit_cast<uint64_t>(exit_dispatch));
+        a.jmp(jump_member(offsetof(interp::Jump, host)));
+    });
     load_vectors = add([this](StubWriter& w, x86a::Assembler& a) {
         const auto unmasked = a.newLabel();
         a.mov(kT0.r32(), state(kMxcsrAt, 4, 8));
