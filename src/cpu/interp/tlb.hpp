@@ -73,6 +73,7 @@ public:
 
     // Of the entries in a Tlb, for generated code.
     static constexpr size_t entries_offset();
+    static constexpr size_t generation_offset();
 
 private:
     // Which entries have been filled since they were last emptied; each is there once.
@@ -96,6 +97,10 @@ private:
 constexpr size_t Tlb::entries_offset() {
     return offsetof(Tlb, entries_);
 }
+constexpr size_t Tlb::generation_offset() {
+    return offsetof(Tlb, generation_);
+}
 inline constexpr size_t kTlbEntriesAt = Tlb::entries_offset();
+inline constexpr size_t kTlbGenerationAt = Tlb::generation_offset();
 
 }  // namespace banyan::interp

@@ -47,6 +47,7 @@ inline constexpr int32_t kMxcsrAt =
 inline constexpr int32_t kStackLowAt = offsetof(JitCpu, stack_low);
 inline constexpr int32_t kStackAddendAt = offsetof(JitCpu, stack_addend);
 inline constexpr int32_t kStackSubtrahendAt = offsetof(JitCpu, stack_subtrahend);
+inline constexpr int32_t kWindowsAt = offsetof(JitCpu, windows);
 inline constexpr int32_t kHostRspAt = offsetof(JitCpu, host_rsp);
 inline constexpr int32_t kVectorsLiveAt = offsetof(JitCpu, vectors_live);
 inline constexpr int32_t kExitAt = offsetof(JitCpu, exit);
@@ -71,6 +72,22 @@ inline x86a::Mem guest_gpr(unsigned number, int32_t pushed = 0) {
 // A member of the entry at byte offset `index` of a table in the Cpu.
 inline x86a::Mem table(const x86a::Gp& index, int32_t at) {
     return x86a::ptr(x86a::rsp, index, 0, at, 8);
+}
+
+// Where a view's TLB is, and its entries; T1 holds their offsets.
+constexpr int32_t tlb_at(interp::View view) {
+    return kTlbsAt + static_cast<int32_t>(static_cast<unsigned>(view) * sizeof(interp::Tlb));
+}
+inline x86a::Mem tlb_member(interp::View view, size_t member) {
+    return table(kT1, tlb_at(view) + static_cast<int32_t>(interp::kTlbEntriesAt + member));
+}
+// The offset of the entry for the address in T0 to T1. Changes flags.
+inline void find_tlb_entry(x86a::Assembler& a) {
+    constexpr int32_t kEntryShift = 5;
+    constexpr uint32_t kMask = (interp::Tlb::kEntries - 1) << kEntryShift;
+    a.mov(kT1.r32(), kT0.r32());
+    a.shr(kT1.r32(), static_cast<int32_t>(kPageShift) - kEntryShift);
+    a.and_(kT1.r32(), kMask);
 }
 
 // A member of the entry of the jump table whose offset is in T1.
