@@ -56,12 +56,12 @@ void Emitter::load_address(const Instruction& instruction) {
 
 // One unsigned comparison covers a page that is not there and an access that leaves it.
 void Emitter::check(unsigned size, bool write, bool aligned, const Label& slow) {
-    find_tlb_entry(a_);
-    a_.sub(kT0, tlb_member(view_, write ? offsetof(interp::TlbEntry, write_tag)
-                                        : offsetof(interp::TlbEntry, read_tag)));
+    using Layout = interp::Tlb::Layout;
+    find_tlb_index(a_, stubs_.fast_pext);
+    a_.sub(kT0, tlb_member(view_, write ? Layout::write_tags : Layout::read_tags));
     a_.cmp(kT0, static_cast<int32_t>(kPageSize - size));
     a_.ja(slow);
-    a_.add(kT0, tlb_member(view_, offsetof(interp::TlbEntry, host)));
+    a_.add(kT0, tlb_member(view_, Layout::pages));
     if (!aligned) return;
     a_.test(kT0.r8(), size - 1);
     a_.jnz(slow);

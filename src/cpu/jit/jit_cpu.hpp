@@ -35,6 +35,8 @@ struct JitCpu final : interp::Cpu {
     uint64_t stack_addend = 0;          // host address = linear + addend
     uint64_t stack_subtrahend = 0;      // -addend: added by LEA, which changes no flags
 
+    // The bits of an address that choose the entry of a TLB.
+    uint64_t tlb_mask = uint64_t{interp::Tlb::kEntries - 1} << kPageShift;
     uint64_t host_rsp = 0;  // of the C++ code that entered
     uint32_t vectors_live = 0;
     HostExit exit = HostExit::dispatch;

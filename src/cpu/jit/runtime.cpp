@@ -32,7 +32,7 @@ Runtime::Runtime(JitCpu& cpu, const JitOptions& options)
     : cpu_(cpu),
       options_(options),
       memory_(options.code_size),
-      stubs_(memory_, run_op, __builtin_cpu_supports("avx") != 0),
+      stubs_(memory_, run_op, options.host),
       stubs_size_(memory_.used()),
       no_stack_(std::make_unique<Page>()) {
     std::random_device random;

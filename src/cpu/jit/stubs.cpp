@@ -94,16 +94,15 @@ private:
 };
 
 // See Stubs::move_window.
-void write_move_window(x86a::Assembler& a, interp::View view) {
+void write_move_window(x86a::Assembler& a, interp::View view, bool fast_pext) {
+    using Layout = interp::Tlb::Layout;
     constexpr int32_t kPushed = 16;  // the return address and RAX
     const auto shown = [&](int32_t at) { return state(at, 8, kPushed); };
     const auto window = [&](size_t member) {
         const size_t at = static_cast<unsigned>(view) * sizeof(JitCpu::Window) + member;
         return shown(kWindowsAt + static_cast<int32_t>(at));
     };
-    const auto entry = [&](size_t member) {
-        return tlb_member(view, member).cloneAdjusted(kPushed);
-    };
+    const auto entry = [&](size_t at) { return tlb_member(view, at, kPushed); };
     const auto fail = a.newLabel();
     a.push(x86a::rax);
     a.add(kT0, shown(kStackSubtrahendAt));
@@ -112,17 +111,17 @@ void write_move_window(x86a::Assembler& a, interp::View view) {
     a.add(x86a::eax, kT1.r32());
     a.cmp(x86a::eax, kPageSize);
     a.ja(fail);
-    find_tlb_entry(a);
-    a.sub(kT0, entry(offsetof(interp::TlbEntry, write_tag)));
+    find_tlb_index(a, fast_pext, kPushed);
+    a.sub(kT0, entry(Layout::write_tags));
     a.cmp(kT0, kPageSize - 1);
     a.ja(fail);
     a.add(kStack, shown(kStackSubtrahendAt));
-    a.mov(x86a::rax, shown(tlb_at(view) + static_cast<int32_t>(interp::kTlbGenerationAt)));
+    a.mov(x86a::rax, shown(generation_at(view)));
     a.mov(window(offsetof(JitCpu::Window, generation)), x86a::rax);
-    a.mov(x86a::rax, entry(offsetof(interp::TlbEntry, host)));
+    a.mov(x86a::rax, entry(Layout::pages));
     a.mov(shown(kStackLowAt), x86a::rax);
     a.mov(window(offsetof(JitCpu::Window, low)), x86a::rax);
-    a.sub(x86a::rax, entry(offsetof(interp::TlbEntry, write_tag)));
+    a.sub(x86a::rax, entry(Layout::write_tags));
     a.mov(shown(kStackAddendAt), x86a::rax);
     a.mov(window(offsetof(JitCpu::Window, addend)), x86a::rax);
     a.add(kStack, x86a::rax);
@@ -139,9 +138,10 @@ void write_move_window(x86a::Assembler& a, interp::View view) {
 
 }  // namespace
 
-Stubs::Stubs(interp::CodeMemory& memory, OpHelper helper, bool avx) {
+Stubs::Stubs(interp::CodeMemory& memory, OpHelper helper, const HostFeatures& host)
+    : fast_pext(host.fast_pext) {
     const auto add = [&](auto write) -> const uint8_t* {
-        StubWriter writer(memory, avx);
+        StubWriter writer(memory, host.avx);
         write(writer, writer.a());
         return writer.finish();
     };
@@ -156,8 +156,8 @@ Stubs::Stubs(interp::CodeMemory& memory, OpHelper helper, bool avx) {
     exit_stack = add_link_exit(HostExit::stack);
     exit_link = add_link_exit(HostExit::link);
     for (unsigned view = 0; view < interp::kViewCount; ++view) {
-        move_window[view] = add([view](StubWriter&, x86a::Assembler& a) {
-            write_move_window(a, static_cast<interp::View>(view));
+        move_window[view] = add([this, view](StubWriter&, x86a::Assembler& a) {
+            write_move_window(a, static_cast<interp::View>(view), fast_pext);
         });
     }
     exit_tag = add([this](StubWriter&, x86a::Assembler& a) {

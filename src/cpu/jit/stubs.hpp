@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "cpu/interp/native_memory.hpp"
+#include "cpu/jit/host_features.hpp"
 #include "cpu/jit/jit_cpu.hpp"
 
 namespace banyan::jit {
@@ -19,9 +20,10 @@ inline const uint8_t* const kLeave = std::bit_cast<const uint8_t*>(uintptr_t{1})
 class Stubs {
 public:
     // Writes them to the start of `memory`. `good` says whether there was room.
-    Stubs(interp::CodeMemory& memory, OpHelper helper, bool avx);
+    Stubs(interp::CodeMemory& memory, OpHelper helper, const HostFeatures& host);
 
     bool good() const { return enter != nullptr; }
+    const bool fast_pext;
 
     // Runs code at `target` until it leaves.
     void (*enter)(JitCpu* cpu, const uint8_t* target) = nullptr;
