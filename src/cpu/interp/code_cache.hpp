@@ -30,6 +30,7 @@ struct Block {
     uint32_t heat = 0;              // times that it was run by the interpreter
     const uint8_t* host = nullptr;  // the accelerator's code for it
     void* translation = nullptr;    // what else the accelerator knows of it
+    bool scattered = false;         // its accesses often lie on more pages than expected
 
     static constexpr uint64_t kNoPage = ~uint64_t{0};
 };

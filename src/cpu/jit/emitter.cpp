@@ -76,6 +76,8 @@ void Emitter::emit_block(size_t index) {
     block_ = &block;
     window_ = use_window_ && block.in_window;
     flags_dirty_ = block.flags_dirty_in;
+    host_flags_ = true;
+    groups_ = {};
     a_.bind(blocks_[index]);
     const bool checks = index == 0 || block.loop_head || block.checks_stack;
     const bool live = block.flags_live_in != 0;
@@ -132,8 +134,10 @@ uint32_t Emitter::add_site(const Instruction& instruction) {
     Site& site = translations_.sites.emplace_back();
     site.ops[0] = *instruction.op;
     site.block = block_->source;
+    site.entry = region_.blocks.front().source;
     site.uses_x87 = region_.uses_x87;
     const auto index = static_cast<size_t>(&instruction - &region_.instructions[block_->first]);
+    site.index = static_cast<uint32_t>(index);
     site.unfinished = static_cast<uint32_t>(block_->count - index);
     return number;
 }
@@ -143,8 +147,8 @@ void Emitter::emit_interpreted(const Instruction& instruction) {
     finish_x87();
     a_.mov(kT1.r32(), add_site(instruction));
     a_.call(std::bit_cast<uint64_t>(stubs_.run_op));
-    flags_dirty_ = false;
-    if (instruction.flags_live_out != 0 && instruction.kind != Kind::interpret_end) load_flags();
+    flags_dirty_ = host_flags_ = false;
+    groups_ = {};
 }
 
 namespace {
@@ -198,8 +202,9 @@ bool Emitter::emit_on_slot(const Instruction& instruction, unsigned gpr) {
                            kGprAt + static_cast<int32_t>(gpr) * 8};
     const HostEncoder encoder(instruction, kSame, slot, gpr);
     if (encoder.code().empty()) return false;
+    bring_flags(instruction);
     a_.embed(encoder.code().data(), encoder.code().size());
-    if (instruction.changes_flags) flags_dirty_ = true;
+    note_changed_flags(instruction);
     return true;
 }
 
@@ -215,30 +220,27 @@ void Emitter::emit_native(const Instruction& instruction) {
         host_of[i] = static_cast<uint8_t>(i);
     for (unsigned i = 0; i < stand_ins.count; ++i)
         host_of[stand_ins.uses[i].gpr] = static_cast<uint8_t>(temporaries[i].id());
-    const HostAddress where = in_window(instruction)
-                                  ? HostAddress{static_cast<uint8_t>(kStack.id()),
-                                                static_cast<int32_t>(instruction.op->displacement)}
-                                  : HostAddress{static_cast<uint8_t>(kT0.id()), 0};
-    const HostEncoder encoder(instruction, host_of, where);
+    const HostEncoder encoder(instruction, host_of, place_of(instruction));
     if (encoder.code().empty()) return emit_interpreted(instruction);
 
     const Label done = new_label();
     if (memory) (void)memory_operand(instruction, done);
+    bring_flags(instruction);
     for (unsigned i = 0; i < stand_ins.count; ++i) {
         const StandIns::Use& use = stand_ins.uses[i];
         if (use.read) (void)read_gpr(use.gpr, temporaries[i]);
     }
     a_.embed(encoder.code().data(), encoder.code().size());
-    if (instruction.changes_flags) flags_dirty_ = true;
+    note_changed_flags(instruction);
     for (unsigned i = 0; i < stand_ins.count; ++i) {
         const StandIns::Use& use = stand_ins.uses[i];
         if (use.write) write_gpr(use.gpr, temporaries[i]);
     }
-    a_.bind(done);
+    join(instruction, done);
 }
 
 void Emitter::emit_lea(const Instruction& instruction) {
-    load_offset(instruction);
+    load_offset(instruction, instruction.op->displacement);
     if (instruction.zydis.operand_width == 32) a_.mov(kT0.r32(), kT0.r32());
     write_gpr(instruction.op->destination / 8U, kT0);
 }

@@ -54,23 +54,33 @@ private:
     // --- emitter_flags.cpp
     void save_flags();
     void load_flags();
-    // Around host code that changes flags in the midst of an instruction.
+    // Before host code that changes flags in the midst of an instruction.
     void keep_flags(const Instruction& instruction);
+    // Before an instruction itself, or the end of a block: into the host's flags, if they are
+    // wanted there. Uses T1.
     void bring_flags(const Instruction& instruction);
+    void bring_flags_for_successors(const BasicBlock& block);
+    void note_changed_flags(const Instruction& instruction);
 
     // --- emitter_memory.cpp
-    // The operand's offset in its segment to T0; changes no flags.
-    void load_offset(const Instruction& instruction);
-    // Its linear address to T0; changes flags only where the segment has a base.
-    void load_address(const Instruction& instruction);
+    // The offset in the operand's segment, for this displacement, to T0; changes no flags.
+    void load_offset(const Instruction& instruction, int64_t displacement);
+    // The linear address to T0; changes flags only where the segment has a base.
+    void load_address(const Instruction& instruction, int64_t displacement);
     // From the linear address in T0 to the host's, or to `slow`. Uses T1.
     void check(unsigned size, bool write, bool aligned, const Label& slow);
-    // The memory operand: where it is on the host. Its slow way interprets the instruction and goes
-    // on at `done`.
+    // The memory operand: where it is on the host, once memory_operand() has seen to that. The slow
+    // way interprets the instruction and goes on at `done`; that of a group interprets the rest of
+    // the block.
+    HostAddress place_of(const Instruction& instruction) const;
     HostAddress memory_operand(const Instruction& instruction, const Label& done);
+    void group_address(const Instruction& instruction);
     // The same for an operand that is not in the window, to T0; changes flags.
     void checked_address(const Instruction& instruction, const Label& done);
     void slow_way(const Instruction& instruction, const Label& slow, const Label& done);
+    void interpret_rest(const Instruction& instruction, const Label& slow);
+    // Where the slow ways of an instruction come back.
+    void join(const Instruction& instruction, const Label& done);
     // The register itself, or `temporary` with its value.
     x86a::Gp read_gpr(unsigned number, const x86a::Gp& temporary);
     void write_gpr(unsigned number, const x86a::Gp& from);
@@ -130,8 +140,14 @@ private:
     x86a::Assembler& a_;
     std::vector<Label> blocks_;
     std::vector<std::function<void()>> cold_;
-    const BasicBlock* block_ = nullptr;      // being emitted
-    bool flags_dirty_ = false;               // cpu.arith is not what the host's flags are
+    const BasicBlock* block_ = nullptr;  // being emitted
+    bool flags_dirty_ = false;           // cpu.arith is not what the host's flags are
+    bool host_flags_ = true;             // the host's are the guest's; else cpu.arith is
+    // Slow ways: must they load the flags before they come back? And those of this instruction.
+    std::vector<bool> slow_loads_;
+    std::vector<size_t> slow_open_;
+    // The groups whose host addresses are in JitCpu::group_addresses now.
+    std::array<const AccessGroup*, JitCpu::kGroupAddresses> groups_{};
     const Instruction* x87_last_ = nullptr;  // ran in this block, and is not noted yet
     struct PendingLink {
         uint32_t number;

@@ -111,10 +111,13 @@ void Emitter::emit_end(const BasicBlock& block, size_t index) {
             break;
     }
     if (leaves(block)) save_flags();
+    bring_flags_for_successors(block);
     go(*block.next, index);
 }
 
 void Emitter::emit_branch(const BasicBlock& block, const Instruction& last) {
+    bring_flags(last);
+    bring_flags_for_successors(block);
     // Ways that do not look at flags need none.
     if (leaves(block) && last.flags_live_out != 0) save_flags();
     if (counts_in_rcx(last)) return emit_count_branch(last, *block.taken);
@@ -151,7 +154,7 @@ void Emitter::emit_call(const Instruction& last) {
     a_.mov(kT1, last.next_rip());
     a_.mov(slot, kT1);
     a_.lea(kStack, x86a::ptr(kStack, -8));
-    a_.bind(never);
+    join(last, never);
 }
 
 // The target of an indirect jump or call to T0.
@@ -189,7 +192,7 @@ void Emitter::emit_jump_indirect(const Instruction& last) {
     save_flags();
     load_target(last, never);
     jump_to_target(last, nullptr);
-    a_.bind(never);
+    join(last, never);
 }
 
 void Emitter::emit_call_indirect(const Instruction& last) {
@@ -202,7 +205,7 @@ void Emitter::emit_call_indirect(const Instruction& last) {
         a_.mov(x86a::ptr(kStack, -8, 8), kT0);
         a_.lea(kStack, x86a::ptr(kStack, -8));
     });
-    a_.bind(never);
+    join(last, never);
 }
 
 void Emitter::emit_ret(const Instruction& last) {
@@ -211,7 +214,7 @@ void Emitter::emit_ret(const Instruction& last) {
     save_flags();
     a_.mov(kT0, stack_slot(last, 0, false, never));
     jump_to_target(last, [&] { a_.lea(kStack, x86a::ptr(kStack, pops)); });
-    a_.bind(never);
+    join(last, never);
 }
 
 }  // namespace banyan::jit

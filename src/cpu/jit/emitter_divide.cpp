@@ -59,8 +59,8 @@ void Emitter::emit_divide(const Instruction& instruction) {
     const bool is_signed = instruction.zydis.mnemonic == ZYDIS_MNEMONIC_IDIV;
     a_.emit(is_signed ? x86a::Inst::kIdIdiv : x86a::Inst::kIdDiv, of_size(x86a::rdx, size == 8),
             of_size(x86a::rax, size == 8), divisor);
-    if (instruction.changes_flags) flags_dirty_ = true;
-    a_.bind(done);
+    note_changed_flags(instruction);
+    join(instruction, done);
 }
 
 }  // namespace banyan::jit

@@ -26,15 +26,15 @@ void Emitter::write_gpr(unsigned number, const x86a::Gp& from) {
     }
 }
 
-void Emitter::load_offset(const Instruction& instruction) {
+void Emitter::load_offset(const Instruction& instruction, int64_t displaced) {
     const interp::Op& op = *instruction.op;
     const bool has_base = op.base != interp::kZeroRegister;
     const bool has_index = op.index != interp::kZeroRegister;
     if (!has_base && !has_index) {
-        a_.mov(kT0, op.displacement);
+        a_.mov(kT0, displaced);
     } else {
-        const auto displacement = static_cast<int32_t>(op.displacement);
-        if (!has_base) a_.mov(kT0, op.displacement);
+        const auto displacement = static_cast<int32_t>(displaced);
+        if (!has_base) a_.mov(kT0, displaced);
         const x86a::Gp base = has_base ? read_gpr(op.base, kT0) : kT0;
         const int32_t rest = has_base ? displacement : 0;
         if (has_index) {
@@ -47,8 +47,8 @@ void Emitter::load_offset(const Instruction& instruction) {
     if (op.has(interp::Op::kAddress32)) a_.mov(kT0.r32(), kT0.r32());
 }
 
-void Emitter::load_address(const Instruction& instruction) {
-    load_offset(instruction);
+void Emitter::load_address(const Instruction& instruction, int64_t displacement) {
+    load_offset(instruction, displacement);
     const interp::Op& op = *instruction.op;
     if (op.segment == x86::kFs || op.segment == x86::kGs)
         a_.add(kT0, state(kBaseAt + op.segment * 8));
@@ -69,34 +69,81 @@ void Emitter::check(unsigned size, bool write, bool aligned, const Label& slow) 
 
 void Emitter::slow_way(const Instruction& instruction, const Label& slow, const Label& done) {
     const uint32_t site = add_site(instruction);
-    const bool load = instruction.flags_live_out != 0;
+    const size_t number = slow_loads_.size();
+    slow_loads_.push_back(false);
+    slow_open_.push_back(number);
     const Instruction* x87 = x87_last_;
     later([=, this] {
         a_.bind(slow);
         note_x87(x87);
         a_.mov(kT1.r32(), site);
         a_.call(std::bit_cast<uint64_t>(stubs_.run_op));
-        if (load) load_flags();
+        if (slow_loads_[number]) load_flags();
         a_.jmp(done);
+    });
+}
+
+void Emitter::join(const Instruction& instruction, const Label& done) {
+    a_.bind(done);
+    for (const size_t number : slow_open_)
+        slow_loads_[number] = host_flags_ && instruction.flags_live_out != 0;
+    slow_open_.clear();
+}
+
+void Emitter::interpret_rest(const Instruction& instruction, const Label& slow) {
+    const uint32_t site = add_site(instruction);
+    const Instruction* x87 = x87_last_;
+    later([=, this] {
+        a_.bind(slow);
+        note_x87(x87);
+        a_.mov(kT1.r32(), site);
+        a_.call(std::bit_cast<uint64_t>(stubs_.run_rest));  // does not come back
     });
 }
 
 void Emitter::checked_address(const Instruction& instruction, const Label& done) {
     const Label slow = new_label();
-    load_address(instruction);
+    load_address(instruction, instruction.op->displacement);
     check(instruction.memory_size, instruction.writes_memory, instruction.aligned, slow);
     slow_way(instruction, slow, done);
 }
 
-HostAddress Emitter::memory_operand(const Instruction& instruction, const Label& done) {
-    if (in_window(instruction)) {
-        return {static_cast<uint8_t>(kStack.id()),
-                static_cast<int32_t>(instruction.op->displacement)};
+// T0 is where the group begins on the host.
+void Emitter::group_address(const Instruction& instruction) {
+    const auto number = static_cast<size_t>(instruction.group);
+    const AccessGroup& group = region_.groups[number];
+    const size_t slot = number % groups_.size();
+    const x86a::Mem kept = state(kGroupAddressesAt + static_cast<int32_t>(slot) * 8);
+    if (groups_[slot] == &group) {
+        a_.mov(kT0, kept);
+        return;
     }
+    const Label slow = new_label();
     keep_flags(instruction);
-    checked_address(instruction, done);
-    bring_flags(instruction);
-    return {static_cast<uint8_t>(kT0.id()), 0};
+    load_address(instruction, group.low);
+    check(group.size(), group.writes, false, slow);
+    interpret_rest(instruction, slow);
+    a_.mov(kept, kT0);
+    groups_[slot] = &group;
+}
+
+HostAddress Emitter::place_of(const Instruction& instruction) const {
+    const int64_t displacement = instruction.op->displacement;
+    if (in_window(instruction))
+        return {static_cast<uint8_t>(kStack.id()), static_cast<int32_t>(displacement)};
+    if (instruction.group < 0) return {static_cast<uint8_t>(kT0.id()), 0};
+    const AccessGroup& group = region_.groups[static_cast<size_t>(instruction.group)];
+    return {static_cast<uint8_t>(kT0.id()), static_cast<int32_t>(displacement - group.low)};
+}
+
+HostAddress Emitter::memory_operand(const Instruction& instruction, const Label& done) {
+    if (instruction.group >= 0) {
+        group_address(instruction);
+    } else if (!in_window(instruction)) {
+        keep_flags(instruction);
+        checked_address(instruction, done);
+    }
+    return place_of(instruction);
 }
 
 }  // namespace banyan::jit

@@ -53,7 +53,6 @@ void Emitter::push_value(const Instruction& instruction, const asmjit::Operand& 
                          const Label& done) {
     if (!window_) keep_flags(instruction);
     const x86a::Mem slot = stack_slot(instruction, -8, true, done);
-    if (!window_) bring_flags(instruction);
     a_.emit(x86a::Inst::kIdMov, slot, value);
     a_.lea(kStack, x86a::ptr(kStack, -8));
 }
@@ -73,7 +72,7 @@ void Emitter::emit_push(const Instruction& instruction) {
         if (!window_ && !in_register(number)) return emit_interpreted(instruction);
         push_value(instruction, read_gpr(number, kT1), done);
     }
-    a_.bind(done);
+    join(instruction, done);
 }
 
 void Emitter::emit_pop(const Instruction& instruction) {
@@ -81,7 +80,6 @@ void Emitter::emit_pop(const Instruction& instruction) {
     const Label done = new_label();
     if (!window_) keep_flags(instruction);
     const x86a::Mem top = stack_slot(instruction, 0, false, done);
-    if (!window_) bring_flags(instruction);
     if (in_register(number)) {
         a_.mov(host_gpr(number), top);
     } else {
@@ -89,7 +87,7 @@ void Emitter::emit_pop(const Instruction& instruction) {
         write_gpr(number, kT1);
     }
     a_.lea(kStack, x86a::ptr(kStack, 8));
-    a_.bind(done);
+    join(instruction, done);
 }
 
 // The host's RSP differs from the guest's, and so would the flags.
@@ -106,7 +104,7 @@ void Emitter::emit_move_stack(const Instruction& instruction) {
     } else {
         a_.sub(kT1, by);
     }
-    flags_dirty_ = true;
+    note_changed_flags(instruction);
     write_gpr(kGuestRsp, kT1);
 }
 

@@ -57,8 +57,9 @@ void Emitter::emit_x87(const Instruction& instruction) {
     if (instruction.memory < 0) {
         const uint8_t code[] = {
             opcode, static_cast<uint8_t>(0xC0U | reg << 3 | instruction.zydis.raw.modrm.rm)};
+        bring_flags(instruction);
         a_.embed(code, sizeof(code));
-        if (instruction.flags_killed != 0) flags_dirty_ = true;
+        note_changed_flags(instruction);
         if (!is_control(mnemonic)) x87_last_ = &instruction;
         return;
     }
@@ -77,7 +78,7 @@ void Emitter::emit_x87(const Instruction& instruction) {
         note_x87_data(instruction);
         x87_last_ = &instruction;
     }
-    a_.bind(done);
+    join(instruction, done);
 }
 
 // The new control word is looked at first, in a copy that no other vCPU can change: exceptions are
@@ -94,13 +95,12 @@ void Emitter::emit_fldcw(const Instruction& instruction) {
     a_.jnz(unmasks);
     a_.fldcw(state(kScratchAt, 2));
     slow_way(instruction, unmasks, done);
-    bring_flags(instruction);
-    a_.bind(done);
+    join(instruction, done);
 }
 
 // FDP, the offset in the segment.
 void Emitter::note_x87_data(const Instruction& instruction) {
-    load_offset(instruction);
+    load_offset(instruction, instruction.op->displacement);
     a_.mov(state(interp::kFdpAt), kT0);
 }
 

@@ -298,6 +298,15 @@ bool Instruction::on_stack() const {
            !aligned;
 }
 
+bool Instruction::writes_gpr(unsigned number) const {
+    return std::any_of(operands.begin(), operands.begin() + zydis.operand_count,
+                       [number](const ZydisDecodedOperand& operand) {
+                           return (operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0 &&
+                                  interp::is_gpr(operand) &&
+                                  interp::gpr_offset(operand.reg.value) / 8U == number;
+                       });
+}
+
 void analyse(const Op& op, uint64_t rip, const uint8_t* bytes, UndefinedFlags undefined,
              Instruction& i) {
     i = {};

@@ -51,6 +51,7 @@ struct Instruction {
     bool writes_memory = false;
     bool aligned = false;     // #GP unless it is aligned to its size
     uint8_t memory_size = 0;  // bytes
+    int16_t group = -1;       // index of its AccessGroup in Region::groups
     bool uses_vectors = false;
     bool changes_rsp = false;  // in a way that is not followed
     int32_t stack_change = 0;  // what it adds to RSP otherwise
@@ -65,8 +66,13 @@ struct Instruction {
         if (!is_interpreted()) return (flags_live_out & ~flags_killed) | flags_read;
         return flags_dirty ? (kAllFlags & ~flags_killed) | flags_read : 0;
     }
+    // The host's flags must be the guest's when it runs natively.
+    bool needs_host_flags() const {
+        return flags_read != 0 || (changes_flags && (flags_live_out & ~flags_killed) != 0);
+    }
     // The memory operand is [RSP + constant].
     bool on_stack() const;
+    bool writes_gpr(unsigned number) const;
 };
 
 // BT, BTS, BTR, BTC: with a register they reach beyond a memory operand.

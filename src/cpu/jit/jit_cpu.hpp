@@ -37,6 +37,9 @@ struct JitCpu final : interp::Cpu {
 
     // The bits of an address that choose the entry of a TLB.
     uint64_t tlb_mask = uint64_t{interp::Tlb::kEntries - 1} << kPageShift;
+    // Where groups of accesses are on the host; of use within a basic block only.
+    static constexpr size_t kGroupAddresses = 16;
+    std::array<uint64_t, kGroupAddresses> group_addresses{};
     uint64_t host_rsp = 0;  // of the C++ code that entered
     uint32_t vectors_live = 0;
     HostExit exit = HostExit::dispatch;

@@ -48,6 +48,7 @@ inline constexpr int32_t kStackLowAt = offsetof(JitCpu, stack_low);
 inline constexpr int32_t kStackAddendAt = offsetof(JitCpu, stack_addend);
 inline constexpr int32_t kStackSubtrahendAt = offsetof(JitCpu, stack_subtrahend);
 inline constexpr int32_t kTlbMaskAt = offsetof(JitCpu, tlb_mask);
+inline constexpr int32_t kGroupAddressesAt = offsetof(JitCpu, group_addresses);
 inline constexpr int32_t kWindowsAt = offsetof(JitCpu, windows);
 inline constexpr int32_t kHostRspAt = offsetof(JitCpu, host_rsp);
 inline constexpr int32_t kVectorsLiveAt = offsetof(JitCpu, vectors_live);

@@ -37,6 +37,7 @@ void RegionBuilder::build(Block& entry, bool stack_window, Region& region) {
     entry_ = &entry;
     region.instructions.clear();
     region.blocks.clear();
+    region.groups.clear();
     region.uses_vectors = region.uses_x87 = region.checks_stack = false;
     add_block(entry);
     // Blocks are appended while this goes on; a block that continues the last one comes first.
@@ -48,10 +49,12 @@ void RegionBuilder::build(Block& entry, bool stack_window, Region& region) {
     find_loops();
     find_dirty_flags();
     find_live_flags();
-    if (!stack_window) return;
-    for (BasicBlock& block : region.blocks)
-        measure_stack(block);
-    place_stack_checks();
+    for (BasicBlock& block : region.blocks) {
+        if (stack_window) measure_stack(block);
+        if (!block.source->scattered)
+            group_accesses(region.mutable_of(block), block.in_window, region.groups);
+    }
+    if (stack_window) place_stack_checks();
 }
 
 void RegionBuilder::add_block(Block& source) {

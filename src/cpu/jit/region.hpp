@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "cpu/jit/access_groups.hpp"
 #include "cpu/jit/instruction.hpp"
 #include "cpu/jit/jit_cpu.hpp"
 
@@ -46,6 +47,7 @@ struct BasicBlock {
 struct Region {
     std::vector<Instruction> instructions;
     std::vector<BasicBlock> blocks;  // the first is the entry
+    std::vector<AccessGroup> groups;
     bool uses_vectors = false;
     bool uses_x87 = false;
     // What the entry checks of the stack, from RSP there.
@@ -54,6 +56,9 @@ struct Region {
     int32_t stack_high = 0;
 
     std::span<const Instruction> of(const BasicBlock& block) const {
+        return {instructions.data() + block.first, block.count};
+    }
+    std::span<Instruction> mutable_of(const BasicBlock& block) {
         return {instructions.data() + block.first, block.count};
     }
 };

@@ -32,7 +32,7 @@ Runtime::Runtime(JitCpu& cpu, const JitOptions& options)
     : cpu_(cpu),
       options_(options),
       memory_(options.code_size),
-      stubs_(memory_, run_op, options.host),
+      stubs_(memory_, {run_op, run_rest}, options.host),
       stubs_size_(memory_.used()),
       no_stack_(std::make_unique<Page>()) {
     std::random_device random;
@@ -218,6 +218,8 @@ const uint8_t* Runtime::interpret(Site& site) {
     cpu_.block = site.block;
     cpu_.op_finished = false;
     const uint64_t counted = cpu_.retired;
+    const interp::Tlb* const tlb = cpu_.tlb;
+    const uint64_t generation = tlb->generation();
     site.ops[0].handler(cpu_, site.ops.data());
     cpu_.settle();
     const bool begins_anew = std::exchange(cpu_.retired, counted) != counted;
@@ -232,11 +234,49 @@ const uint8_t* Runtime::interpret(Site& site) {
         if (!site.uses_x87) cpu_.x87_live = 0;  // and there is no need to bring it back
         const bool x87_good = cpu_.x87_live == 0 || x87_is_quiet();
         const bool window_lost = shows_window() && !window_holds();
-        if (site.block->valid && !window_lost && vectors_good && x87_good) return nullptr;
+        // Groups of accesses keep addresses, too.
+        const bool remapped = cpu_.tlb != tlb || tlb->generation() != generation;
+        if (site.block->valid && !window_lost && !remapped && vectors_good && x87_good)
+            return nullptr;
         cpu_.rip = cpu_.next_rip(site.ops.data());
     }
     cpu_.retired -= begins_anew ? site.unfinished : site.unfinished - 1;
     return go_on();
+}
+
+const uint8_t* Runtime::run_rest(JitCpu* cpu, uint32_t site) {
+    auto& runtime = static_cast<Runtime&>(*cpu->accelerator);
+    return runtime.interpret_rest(runtime.translations_.sites[site]);
+}
+
+// The accesses of a group do not lie on one page that they may access.
+const uint8_t* Runtime::interpret_rest(Site& site) {
+    Block& block = *site.block;
+    if (++site.scattered == kMaxScattered) {
+        block.scattered = true;
+        forget(*site.entry);
+    }
+    const interp::Op* const first = block.ops + site.index;
+    cpu_.retired -= site.unfinished;
+    cpu_.block = &block;
+    first->handler(cpu_, first);
+    cpu_.settle();
+    const bool faulted = cpu_.fault.active;
+    const interp::Op* const end =
+        faulted && cpu_.fault_op != nullptr ? cpu_.fault_op : block.ops + block.count;
+    cpu_.retired += static_cast<uint64_t>(end - first);
+    if (!faulted) return go_on();
+    cpu_.exit = HostExit::dispatch;
+    return kLeave;
+}
+
+// Has it translated again, when it runs next.
+void Runtime::forget(Block& block) {
+    if (block.host == nullptr) return;
+    drop(block);
+    block.heat = options_.hot;
+    interp::Jump& jump = cpu_.jumps[interp::jump_index(block.rip)];
+    if (jump.block == &block) jump.host = cpu_.no_host;
 }
 
 // Nothing on the x87 can raise an exception.

@@ -48,6 +48,8 @@ private:
     // How often a link is made before those of other contexts look the target up instead.
     static constexpr uint32_t kMaxLinked = 16;
     static constexpr uint32_t kNever = ~uint32_t{0};
+    // How often a group of accesses may fail before each is checked by itself.
+    static constexpr uint32_t kMaxScattered = 64;
 
     // What is known of a block with code.
     struct Translated {
@@ -61,7 +63,10 @@ private:
     };
 
     static const uint8_t* run_op(JitCpu* cpu, uint32_t site);
+    static const uint8_t* run_rest(JitCpu* cpu, uint32_t site);
     const uint8_t* interpret(Site& site);
+    const uint8_t* interpret_rest(Site& site);
+    void forget(interp::Block& block);
     const uint8_t* go_on();
     bool x87_is_quiet() const;
 

@@ -78,6 +78,41 @@ public:
             a_.pop(kCalleeSaved[i]);
         a_.ret();
     }
+    // Calls C++ with the number in T1, and goes on where it says: see OpHelper.
+    void call_helper(OpHelper helper) {
+        const auto elsewhere = a_.newLabel();
+        const auto out = a_.newLabel();
+        const auto done = a_.newLabel();
+        store_guest(8);
+        settle_vectors(8);
+        settle_x87(a_, 8);
+        a_.lea(x86a::rdi, x86a::ptr(x86a::rsp, 8));
+        a_.mov(x86a::esi, kT1.r32());
+        a_.mov(x86a::rax, std::bit_cast<uint64_t>(helper));
+        a_.sub(x86a::rsp, 8);  // to a multiple of 16
+        a_.call(x86a::rax);
+        a_.add(x86a::rsp, 8);
+        a_.test(x86a::rax, x86a::rax);
+        a_.jnz(elsewhere);
+        reload_x87(a_, 8);
+        a_.cmp(state(kVectorsLiveAt, 4, 8), 0);
+        a_.je(done);
+        load_vectors(8);
+        a_.bind(done);
+        load_guest(8);
+        a_.ret();
+        a_.bind(elsewhere);
+        a_.cmp(x86a::rax, std::bit_cast<uint64_t>(kLeave));
+        a_.je(out);
+        a_.add(x86a::rsp, 8);
+        a_.mov(kT0, x86a::rax);
+        a_.mov(state(kVectorsLiveAt, 4), 0);
+        a_.mov(state(kX87LiveAt, 4), 0);
+        load_guest(0);
+        a_.jmp(kT0);
+        a_.bind(out);
+        leave(8);
+    }
     void exit(HostExit why) {
         a_.mov(state(kExitAt, 4), static_cast<uint32_t>(why));
         store_guest(0);
@@ -138,7 +173,7 @@ void write_move_window(x86a::Assembler& a, interp::View view, bool fast_pext) {
 
 }  // namespace
 
-Stubs::Stubs(interp::CodeMemory& memory, OpHelper helper, const HostFeatures& host)
+Stubs::Stubs(interp::CodeMemory& memory, const Helpers& helpers, const HostFeatures& host)
     : fast_pext(host.fast_pext) {
     const auto add = [&](auto write) -> const uint8_t* {
         StubWriter writer(memory, host.avx);
@@ -186,40 +221,8 @@ Stubs::Stubs(interp::CodeMemory& memory, OpHelper helper, const HostFeatures& ho
         a.jmp(std::bit_cast<uint64_t>(exit_interpret));
     });
     load_x87 = add([this](StubWriter&, x86a::Assembler& a) { write_load_x87(a, exit_interpret); });
-    run_op = add([helper](StubWriter& w, x86a::Assembler& a) {
-        const auto elsewhere = a.newLabel();
-        const auto leave = a.newLabel();
-        const auto done = a.newLabel();
-        w.store_guest(8);
-        w.settle_vectors(8);
-        settle_x87(a, 8);
-        a.lea(x86a::rdi, x86a::ptr(x86a::rsp, 8));
-        a.mov(x86a::esi, kT1.r32());
-        a.mov(x86a::rax, std::bit_cast<uint64_t>(helper));
-        a.sub(x86a::rsp, 8);  // to a multiple of 16
-        a.call(x86a::rax);
-        a.add(x86a::rsp, 8);
-        a.test(x86a::rax, x86a::rax);
-        a.jnz(elsewhere);
-        reload_x87(a, 8);
-        a.cmp(state(kVectorsLiveAt, 4, 8), 0);
-        a.je(done);
-        w.load_vectors(8);
-        a.bind(done);
-        w.load_guest(8);
-        a.ret();
-        a.bind(elsewhere);
-        a.cmp(x86a::rax, std::bit_cast<uint64_t>(kLeave));
-        a.je(leave);
-        a.add(x86a::rsp, 8);
-        a.mov(kT0, x86a::rax);
-        a.mov(state(kVectorsLiveAt, 4), 0);
-        a.mov(state(kX87LiveAt, 4), 0);
-        w.load_guest(0);
-        a.jmp(kT0);
-        a.bind(leave);
-        w.leave(8);
-    });
+    run_op = add([&](StubWriter& w, x86a::Assembler&) { w.call_helper(helpers.run_op); });
+    run_rest = add([&](StubWriter& w, x86a::Assembler&) { w.call_helper(helpers.run_rest); });
     const uint8_t* entry = add([](StubWriter& w, x86a::Assembler& a) {
         for (const auto& reg : kCalleeSaved)
             a.push(reg);

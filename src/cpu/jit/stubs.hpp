@@ -20,7 +20,11 @@ inline const uint8_t* const kLeave = std::bit_cast<const uint8_t*>(uintptr_t{1})
 class Stubs {
 public:
     // Writes them to the start of `memory`. `good` says whether there was room.
-    Stubs(interp::CodeMemory& memory, OpHelper helper, const HostFeatures& host);
+    struct Helpers {
+        OpHelper run_op;
+        OpHelper run_rest;
+    };
+    Stubs(interp::CodeMemory& memory, const Helpers& helpers, const HostFeatures& host);
 
     bool good() const { return enter != nullptr; }
     const bool fast_pext;
@@ -49,6 +53,8 @@ public:
     std::array<const uint8_t*, interp::kViewCount> move_window{};
     // Called with the number of the site in T1: OpHelper.
     const uint8_t* run_op = nullptr;
+    // The same for all instructions from this one to the end of its block; does not come back.
+    const uint8_t* run_rest = nullptr;
 };
 
 }  // namespace banyan::jit

@@ -14,8 +14,11 @@ namespace banyan::jit {
 struct Site {
     std::array<interp::Op, 2> ops{};  // itself, then one that notes that it went on
     interp::Block* block = nullptr;
-    uint32_t unfinished = 0;  // instructions of its basic block from this one on
-    bool uses_x87 = false;    // its region does
+    interp::Block* entry = nullptr;  // of its region
+    uint32_t index = 0;              // in its block
+    uint32_t unfinished = 0;         // instructions of its basic block from this one on
+    uint32_t scattered = 0;          // times that its group lay on more than one page
+    bool uses_x87 = false;           // its region does
 };
 
 // A jump to a constant address outside its region. Until its target is known it leads out.
