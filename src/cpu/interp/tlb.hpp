@@ -71,8 +71,9 @@ public:
     // written may not be any more. Room made for another page does not count.
     uint64_t generation() const { return generation_; }
 
-    // Of the entries in a Tlb, for generated code.
+    // Of the members in a Tlb, for generated code.
     static constexpr size_t entries_offset();
+    static constexpr size_t generation_offset();
 
 private:
     // Which entries have been filled since they were last emptied; each is there once.
@@ -97,5 +98,10 @@ constexpr size_t Tlb::entries_offset() {
     return offsetof(Tlb, entries_);
 }
 inline constexpr size_t kTlbEntriesAt = Tlb::entries_offset();
+
+constexpr size_t Tlb::generation_offset() {
+    return offsetof(Tlb, generation_);
+}
+inline constexpr size_t kTlbGenerationAt = Tlb::generation_offset();
 
 }  // namespace banyan::interp

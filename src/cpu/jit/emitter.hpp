@@ -99,6 +99,20 @@ private:
     // Before the interpreter is called, and at the end of a block.
     void finish_x87();
 
+    // --- emitter_system.cpp
+    void emit_system(const Instruction& instruction);
+    // Unless this goes through, an instruction that only code of CPL 0 may run goes the slow way.
+    void check_cpl0(const Label& slow);
+    void emit_set_interrupts(const Instruction& instruction);
+    void emit_set_direction(const Instruction& instruction);
+    void emit_swapgs(const Instruction& instruction);
+    void emit_segment_base(const Instruction& instruction);
+    void emit_read_register(const Instruction& instruction);
+    void emit_leave(const Instruction& instruction);
+    void emit_pop_rsp(const Instruction& instruction);
+    void emit_pushf(const Instruction& instruction);
+    void emit_transfer(const Instruction& last);
+
     // --- emitter_control.cpp
     void emit_end(const BasicBlock& block, size_t index);
     void emit_branch(const BasicBlock& block, const Instruction& last);

@@ -4,9 +4,12 @@
 
 namespace banyan::jit {
 
-// Leaves for exit_stack unless [RSP + low, RSP + high) lies in the window. Changes flags.
+// Moves the window unless [RSP + low, RSP + high) lies in it; leaves for exit_stack if it cannot be
+// moved there. Changes flags.
 void Emitter::check_window(int32_t low, int32_t high, uint64_t rip) {
     const Label miss = new_label();
+    const Label again = new_label();
+    a_.bind(again);
     a_.lea(kT0, x86a::ptr(kStack, low));
     a_.sub(kT0, state(kStackLowAt));
     a_.cmp(kT0, static_cast<int32_t>(kPageSize) - (high - low));
@@ -14,7 +17,10 @@ void Emitter::check_window(int32_t low, int32_t high, uint64_t rip) {
     later([=, this] {
         a_.bind(miss);
         set_rip(rip);
-        a_.jmp(std::bit_cast<uint64_t>(stubs_.exit_stack));
+        a_.lea(kT0, x86a::ptr(kStack, low));
+        a_.mov(kT1.r32(), high - low);
+        a_.call(std::bit_cast<uint64_t>(stubs_.system.move_window[static_cast<unsigned>(view_)]));
+        a_.jmp(again);
     });
 }
 

@@ -130,7 +130,10 @@ bool is_plain(ZydisMnemonic mnemonic) {
         case ZYDIS_MNEMONIC_STC:
         case ZYDIS_MNEMONIC_CMC:
         case ZYDIS_MNEMONIC_LAHF:
-        case ZYDIS_MNEMONIC_SAHF: return true;
+        case ZYDIS_MNEMONIC_SAHF:
+        case ZYDIS_MNEMONIC_LFENCE:
+        case ZYDIS_MNEMONIC_MFENCE:
+        case ZYDIS_MNEMONIC_SFENCE: return true;
         default: return false;
     }
 }
@@ -241,7 +244,9 @@ Kind find_kind(Instruction& i) {
     const Op& op = *i.op;
     const ZydisDecodedInstruction& in = i.zydis;
     const Kind other = op.has(Op::kEndsBlock) ? Kind::interpret_end : Kind::interpret;
-    if (op.handler == interp::op_undefined || op.has(Op::kStartsBlock)) return other;
+    if (op.handler == interp::op_undefined) return other;
+    if (const auto kind = system_kind(i)) return *kind;
+    if (op.has(Op::kStartsBlock)) return other;
     if (op.has(Op::kNative)) return Kind::native;
     if (op.has(Op::kNativeX87)) return Kind::x87;
     switch (in.meta.category) {
@@ -314,10 +319,12 @@ void analyse(const Op& op, uint64_t rip, const uint8_t* bytes, UndefinedFlags un
     // Some have no vector register among their operands, but exceptions in MXCSR.
     if (op.has(Op::kNative)) i.uses_vectors |= interp::thunk_of(&op).uses_mxcsr;
     i.aligned = op.has(Op::kAligned) && i.memory_size >= 16;
-    if (i.is_interpreted() || i.kind == Kind::native || i.kind == Kind::lea)
+    if (i.is_interpreted() || i.kind == Kind::native || i.kind == Kind::lea ||
+        i.kind == Kind::system)
         i.changes_rsp = writes_rsp(i);
     if (i.is_interpreted()) i.uses_vectors = false;
-    if (i.kind == Kind::call || i.kind == Kind::call_indirect) i.stack_change = -8;
+    if (i.kind == Kind::call || i.kind == Kind::call_indirect || i.kind == Kind::pushf)
+        i.stack_change = -8;
     if (i.kind == Kind::native && i.accesses && i.memory_size == 0) i.kind = Kind::interpret;
 }
 

@@ -4,6 +4,7 @@
 #include <Zydis/Zydis.h>
 #include <array>
 #include <cstdint>
+#include <optional>
 
 #include "cpu/interp/code_cache.hpp"
 #include "cpu/interp/op.hpp"
@@ -28,6 +29,9 @@ enum class Kind : uint8_t {
     jump_indirect,
     call_indirect,
     ret,
+    pushf,          // PUSHFQ
+    system,         // emitter_system.cpp; goes on with the next one
+    transfer,       // a change of mode: a stub does it and goes on by the jump table
     interpret,      // by its handler; goes on with the next one
     interpret_end,  // by its handler, which may go anywhere
 };
@@ -68,6 +72,10 @@ struct Instruction {
     // The memory operand is [RSP + constant].
     bool on_stack() const;
 };
+
+// Does generated code do this instruction of the system family, or one near to it, itself? As a
+// system, transfer or pushf.
+std::optional<Kind> system_kind(const Instruction& instruction);  // system_instruction.cpp
 
 // BT, BTS, BTR, BTC: with a register they reach beyond a memory operand.
 bool is_bit_test(ZydisMnemonic mnemonic);

@@ -61,12 +61,6 @@ private:
         alignas(kPageSize) std::array<std::byte, kPageSize> bytes{};
     };
 
-    struct Window {
-        uint64_t low = 0;
-        uint64_t addend = 0;
-        uint64_t generation = 0;  // of the TLB when it was opened; 0: never
-    };
-
     static const uint8_t* run_op(JitCpu* cpu, uint32_t site);
     const uint8_t* interpret(Site& site);
     const uint8_t* go_on();
@@ -83,9 +77,9 @@ private:
 
     Translated& translated(interp::Block& block);
 
-    Window& window() { return windows_[static_cast<unsigned>(cpu_.view)]; }
+    StackWindow& window() { return cpu_.windows[static_cast<unsigned>(cpu_.view)]; }
     bool window_holds() { return window().generation == cpu_.tlb->generation(); }
-    bool shows_window() const { return cpu_.stack_addend != no_stack_addend_; }
+    bool shows_window() const { return cpu_.stack_addend != cpu_.no_stack_addend; }
     void show_window(uint64_t low, uint64_t addend);
     void choose_window();
     // The code of `block` for where its stack is now; moves the window there if it fits. Null: the
@@ -95,6 +89,7 @@ private:
 
     JitCpu& cpu_;
     JitOptions options_;
+    JitStatistics statistics_;
     interp::CodeMemory memory_;
     Stubs stubs_;
     size_t stubs_size_;
@@ -102,10 +97,7 @@ private:
     std::deque<Translated> translated_;  // Block::translation points into it
     Region region_;                      // being translated
     HostExit last_exit_ = HostExit::dispatch;
-    std::array<Window, interp::kViewCount> windows_;
     std::unique_ptr<Page> no_stack_;  // what the window shows while it shows no stack
-    uint64_t no_stack_addend_ = 0;
-    JitStatistics statistics_;
 };
 
 }  // namespace banyan::jit

@@ -95,7 +95,7 @@ private:
 
 }  // namespace
 
-Stubs::Stubs(interp::CodeMemory& memory, OpHelper helper, bool avx) {
+Stubs::Stubs(interp::CodeMemory& memory, OpHelper helper, bool avx, const SystemConfig& config) {
     const auto add = [&](auto write) -> const uint8_t* {
         StubWriter writer(memory, avx);
         write(writer, writer.a());
@@ -168,6 +168,7 @@ Stubs::Stubs(interp::CodeMemory& memory, OpHelper helper, bool avx) {
         a.bind(leave);
         w.leave(8);
     });
+    system = write_system_stubs(memory, config, lookup, exit_stack);
     const uint8_t* entry = add([](StubWriter& w, x86a::Assembler& a) {
         for (const auto& reg : kCalleeSaved)
             a.push(reg);

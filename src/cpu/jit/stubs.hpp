@@ -6,6 +6,7 @@
 
 #include "cpu/interp/native_memory.hpp"
 #include "cpu/jit/jit_cpu.hpp"
+#include "cpu/jit/stubs_system.hpp"
 
 namespace banyan::jit {
 
@@ -18,7 +19,7 @@ inline const uint8_t* const kLeave = std::bit_cast<const uint8_t*>(uintptr_t{1})
 class Stubs {
 public:
     // Writes them to the start of `memory`. `good` says whether there was room.
-    Stubs(interp::CodeMemory& memory, OpHelper helper, bool avx);
+    Stubs(interp::CodeMemory& memory, OpHelper helper, bool avx, const SystemConfig& config);
 
     bool good() const { return enter != nullptr; }
 
@@ -43,6 +44,7 @@ public:
     const uint8_t* load_x87 = nullptr;
     // Called with the number of the site in T1: OpHelper.
     const uint8_t* run_op = nullptr;
+    SystemStubs system;
 };
 
 }  // namespace banyan::jit
