@@ -33,7 +33,10 @@ Emitter::Label Emitter::link_to(uint64_t rip, const Label& jump_end) {
     const interp::Block& source = *block_->source;
     translations_.links.push_back(
         {.target = rip, .page = source.gpa >> kPageShift, .mode = source.mode});
-    const bool here = same_page(rip);
+    // What begins at the end of a page may go on in the next one, which others may have mapped
+    // otherwise.
+    constexpr uint64_t kMaxInstruction = 15;
+    const bool here = same_page(rip) && same_page(rip + kMaxInstruction - 1);
     const Label out = new_label();
     PendingLink link{number, jump_end, out, {}, {}, {}};
     if (!here) {
