@@ -33,10 +33,8 @@ Runtime::Runtime(JitCpu& cpu, const JitOptions& options)
     : cpu_(cpu),
       options_(options),
       memory_(options.code_size),
-      stubs_(memory_, run_op, __builtin_cpu_supports("avx") != 0,
-             {.amd = cpu.model.is_amd(),
-              .smap = cpu.model.has(interp::Feature::smap),
-              .stack_moves = &statistics_.stack_moves}),
+      stubs_(memory_, run_op, options.host,
+             {.amd = cpu.model.is_amd(), .smap = cpu.model.has(interp::Feature::smap)}),
       stubs_size_(memory_.used()),
       no_stack_(std::make_unique<Page>()) {
     std::random_device random;
@@ -77,7 +75,7 @@ bool Runtime::run(Block& block) {
     }
     interp::Jump& jump = cpu_.jumps[interp::jump_index(block.rip)];
     if (jump.block == &block) jump.host = block.host;
-    if (last == HostExit::link) follow_link(block);
+    if (last == HostExit::link) follow_link(block, block.host);
     const uint8_t* code = last == HostExit::stack ? code_for_stack(block) : block.host;
     if (code == nullptr) return false;
     enter(code);
@@ -149,8 +147,8 @@ void Runtime::patch(const uint8_t* displacement, const uint8_t* target) {
     memory_.replace(displacement, std::span(reinterpret_cast<const uint8_t*>(&distance), 4));
 }
 
-// The loop has come from a link to this block: from now on it goes there directly.
-void Runtime::follow_link(Block& target) {
+// The loop has come from a link to this block: from now on it goes to `code` directly.
+void Runtime::follow_link(Block& target, const uint8_t* code) {
     Link& link = translations_.links[cpu_.link];
     if (link.target != target.rip) return;
     if (link.context == nullptr) {
@@ -165,7 +163,7 @@ void Runtime::follow_link(Block& target) {
         // Code that several address spaces share would be linked for one after the other for ever.
         patch(link.other_jump, ++link.made < kMaxLinked ? link.unlinked : link.other);
     }
-    patch(link.jump, target.host);
+    patch(link.jump, code);
     if (link.linked_to != &target) translated(target).incoming.push_back(cpu_.link);
     link.linked_to = &target;
     ++statistics_.links;
@@ -199,19 +197,15 @@ const uint8_t* Runtime::code_without_window(Block& block) {
 }
 
 const uint8_t* Runtime::code_for_stack(Block& block) {
-    Translated& known = translated(block);
+    const Translated& known = translated(block);
     const uint64_t low = cpu_.gpr[x86::kRsp] + static_cast<uint64_t>(int64_t{known.stack_low});
     const auto size = static_cast<unsigned>(known.stack_high - known.stack_low);
-    if ((low & (kPageSize - 1)) + size > kPageSize) return code_without_window(block);
-    const uint64_t page = low & ~uint64_t{kPageSize - 1};
-    const std::byte* host = cpu_.tlb->writable(page, 1);
-    // Not written yet, or not to be written. Interpreting fills the TLB.
-    if (host == nullptr)
-        return cpu_.tlb->readable(page, 1) != nullptr ? code_without_window(block) : nullptr;
-    ++statistics_.stack_moves;
-    const auto place = reinterpret_cast<uint64_t>(host);
-    window() = {place, place - page, cpu_.tlb->generation()};
-    return block.host;
+    const bool in_page = (low & (kPageSize - 1)) + size <= kPageSize;
+    // Interpreting fills the TLB, if the page may be written.
+    if (in_page && cpu_.tlb->readable(low, 1) == nullptr) return nullptr;
+    const uint8_t* code = code_without_window(block);
+    if (code != nullptr) follow_link(block, code);
+    return code;
 }
 
 // --- single instructions
@@ -226,8 +220,10 @@ const uint8_t* Runtime::interpret(Site& site) {
     site.ops[1].handler = op_went_on;
     cpu_.block = site.block;
     cpu_.op_finished = false;
+    const uint64_t counted = cpu_.retired;
     site.ops[0].handler(cpu_, site.ops.data());
     cpu_.settle();
+    const bool begins_anew = std::exchange(cpu_.retired, counted) != counted;
     if (cpu_.fault.active) {
         // A trap without an instruction of its own comes behind this one.
         cpu_.retired -= site.unfinished - (cpu_.fault_op == nullptr ? 1 : 0);
@@ -243,7 +239,7 @@ const uint8_t* Runtime::interpret(Site& site) {
         if (site.block->valid && !window_lost && vectors_good && x87_good) return nullptr;
         cpu_.rip = cpu_.next_rip(site.ops.data());
     }
-    cpu_.retired -= site.unfinished - 1;
+    cpu_.retired -= begins_anew ? site.unfinished : site.unfinished - 1;
     return go_on();
 }
 

@@ -26,7 +26,6 @@ struct JitStatistics {
     uint64_t links = 0;        // made
     uint64_t entries = 0;      // from the loop into generated code
     uint64_t interpreted = 0;  // single instructions, called from generated code
-    uint64_t stack_moves = 0;
 };
 
 class Runtime final : public interp::Accelerator {
@@ -71,25 +70,24 @@ private:
     const uint8_t* emit(interp::Block& block, bool window);
     void enter(const uint8_t* code);
 
-    void follow_link(interp::Block& target);
+    void follow_link(interp::Block& target, const uint8_t* code);
     void unlink(Link& link);
     void patch(const uint8_t* displacement, const uint8_t* target);
 
     Translated& translated(interp::Block& block);
 
-    StackWindow& window() { return cpu_.windows[static_cast<unsigned>(cpu_.view)]; }
-    bool window_holds() { return window().generation == cpu_.tlb->generation(); }
+    const JitCpu::Window& window() const { return cpu_.windows[static_cast<unsigned>(cpu_.view)]; }
+    bool window_holds() const { return window().generation == cpu_.tlb->generation(); }
     bool shows_window() const { return cpu_.stack_addend != cpu_.no_stack_addend; }
     void show_window(uint64_t low, uint64_t addend);
     void choose_window();
-    // The code of `block` for where its stack is now; moves the window there if it fits. Null: the
-    // block must be interpreted.
+    // The code of `block` for a stack that the window cannot show. Null: the block must be
+    // interpreted.
     const uint8_t* code_for_stack(interp::Block& block);
     const uint8_t* code_without_window(interp::Block& block);
 
     JitCpu& cpu_;
     JitOptions options_;
-    JitStatistics statistics_;
     interp::CodeMemory memory_;
     Stubs stubs_;
     size_t stubs_size_;
@@ -98,6 +96,7 @@ private:
     Region region_;                      // being translated
     HostExit last_exit_ = HostExit::dispatch;
     std::unique_ptr<Page> no_stack_;  // what the window shows while it shows no stack
+    JitStatistics statistics_;
 };
 
 }  // namespace banyan::jit

@@ -22,7 +22,7 @@ constexpr uint32_t kSlowFlags = x86::kTf | x86::kAc | x86::kRf | x86::kVm;
 constexpr uint32_t kSystemFlags = x86::kTf | x86::kIf | x86::kDf | x86::kIopl | x86::kNt |
                                   x86::kRf | x86::kVm | x86::kAc | x86::kVif | x86::kVip | x86::kId;
 constexpr int32_t kWindowShift = 5;
-static_assert(sizeof(StackWindow) == 1 << kWindowShift);
+static_assert(sizeof(JitCpu::Window) == 1 << kWindowShift);
 static_assert(interp::kEventInterrupt == 1 && x86::kIf == 1 << 9);
 
 constexpr int32_t msr_at(size_t member) {
@@ -39,7 +39,6 @@ public:
     void write_syscall(const uint8_t* lookup);
     void write_sysret(const uint8_t* lookup);
     void write_set_ac(bool set, const uint8_t* lookup);
-    void write_move_window(interp::View view, uint64_t* moves, const uint8_t* exit_stack);
 
 private:
     using Label = asmjit::Label;
@@ -139,15 +138,15 @@ void SystemStubWriter::show_window() {
     const Label none = a_.newLabel();
     const Label chosen = a_.newLabel();
     a_.add(kStack, state(kStackSubtrahendAt));
-    a_.mov(kT0, x86a::ptr(kT0, static_cast<int32_t>(interp::kTlbGenerationAt), 8));
+    a_.mov(kT0, x86a::ptr(kT0, static_cast<int32_t>(interp::Tlb::Layout::generation), 8));
     a_.shl(kT1.r32(), kWindowShift);
     const auto window = [&](size_t member) {
         return table(kT1, kWindowsAt + static_cast<int32_t>(member));
     };
-    a_.cmp(kT0, window(offsetof(StackWindow, generation)));
+    a_.cmp(kT0, window(offsetof(JitCpu::Window, generation)));
     a_.jne(none);
-    a_.mov(kT0, window(offsetof(StackWindow, low)));
-    a_.mov(kT1, window(offsetof(StackWindow, addend)));
+    a_.mov(kT0, window(offsetof(JitCpu::Window, low)));
+    a_.mov(kT1, window(offsetof(JitCpu::Window, addend)));
     a_.bind(chosen);
     a_.mov(state(kStackLowAt), kT0);
     a_.mov(state(kStackAddendAt), kT1);
@@ -243,55 +242,6 @@ void SystemStubWriter::write_set_ac(bool set, const uint8_t* lookup) {
     end();
 }
 
-void SystemStubWriter::write_move_window(interp::View view, uint64_t* moves,
-                                         const uint8_t* exit_stack) {
-    constexpr int32_t kPushed = 16;
-    constexpr int32_t kEntryShift = 5;
-    constexpr uint32_t kTlbMask = (interp::Tlb::kEntries - 1) << kEntryShift;
-    const int32_t tlb =
-        kTlbsAt + static_cast<int32_t>(static_cast<unsigned>(view) * sizeof(interp::Tlb)) + kPushed;
-    const auto member = [&](size_t at) {
-        return table(x86a::rax, tlb + static_cast<int32_t>(interp::kTlbEntriesAt + at));
-    };
-    const auto window = [&](size_t at) {
-        const auto number = static_cast<size_t>(view);
-        return state(kWindowsAt + static_cast<int32_t>(number * sizeof(StackWindow) + at), 8,
-                     kPushed);
-    };
-    const Label fails = a_.newLabel();
-    a_.push(x86a::rax);
-    a_.add(kT0, state(kStackSubtrahendAt, 8, kPushed));
-    a_.mov(x86a::eax, kT0.r32());
-    a_.shr(x86a::eax, static_cast<int32_t>(kPageShift) - kEntryShift);
-    a_.and_(x86a::eax, kTlbMask);
-    a_.sub(kT0, member(offsetof(interp::TlbEntry, write_tag)));
-    a_.cmp(kT0, static_cast<int32_t>(kPageSize) - 1);
-    a_.ja(fails);
-    a_.add(kT1, kT0);
-    a_.cmp(kT1, static_cast<int32_t>(kPageSize));
-    a_.ja(fails);
-    a_.mov(kT1, member(offsetof(interp::TlbEntry, host)));
-    a_.mov(window(offsetof(StackWindow, low)), kT1);
-    a_.mov(state(kStackLowAt, 8, kPushed), kT1);
-    a_.sub(kT1, member(offsetof(interp::TlbEntry, write_tag)));
-    a_.mov(window(offsetof(StackWindow, addend)), kT1);
-    a_.add(kStack, state(kStackSubtrahendAt, 8, kPushed));
-    a_.add(kStack, kT1);
-    a_.mov(state(kStackAddendAt, 8, kPushed), kT1);
-    a_.neg(kT1);
-    a_.mov(state(kStackSubtrahendAt, 8, kPushed), kT1);
-    a_.mov(kT1, state(tlb - kPushed + static_cast<int32_t>(interp::kTlbGenerationAt), 8, kPushed));
-    a_.mov(window(offsetof(StackWindow, generation)), kT1);
-    a_.mov(kT1, std::bit_cast<uint64_t>(moves));
-    a_.inc(x86a::ptr(kT1, 0, 8));
-    a_.pop(x86a::rax);
-    a_.ret();
-    a_.bind(fails);
-    a_.pop(x86a::rax);
-    a_.lea(x86a::rsp, x86a::ptr(x86a::rsp, 8));
-    a_.jmp(std::bit_cast<uint64_t>(exit_stack));
-}
-
 }  // namespace
 
 const uint8_t* SystemStubs::transfer_for(ZydisMnemonic mnemonic, bool user) const {
@@ -305,7 +255,7 @@ const uint8_t* SystemStubs::transfer_for(ZydisMnemonic mnemonic, bool user) cons
 }
 
 SystemStubs write_system_stubs(interp::CodeMemory& memory, const SystemConfig& config,
-                               const uint8_t* lookup, const uint8_t* exit_stack) {
+                               const uint8_t* lookup) {
     const auto add = [&](auto write) -> const uint8_t* {
         SystemStubWriter writer(memory, config);
         write(writer);
@@ -317,11 +267,6 @@ SystemStubs write_system_stubs(interp::CodeMemory& memory, const SystemConfig& c
     if (config.smap) {
         stubs.stac = add([&](SystemStubWriter& w) { w.write_set_ac(true, lookup); });
         stubs.clac = add([&](SystemStubWriter& w) { w.write_set_ac(false, lookup); });
-    }
-    for (unsigned i = 0; i < interp::kViewCount; ++i) {
-        stubs.move_window[i] = add([&](SystemStubWriter& w) {
-            w.write_move_window(static_cast<interp::View>(i), config.stack_moves, exit_stack);
-        });
     }
     return stubs;
 }

@@ -1,23 +1,19 @@
 // Stubs for changes of mode: SYSCALL, SYSRET, STAC, CLAC. They copy what interp::ModeCache knows of
-// the new mode, show the stack window of its view, and go on by the jump table. And the stub that
-// moves the stack window, which each such change makes necessary.
+// the new mode, show the stack window of its view, and go on by the jump table.
 #pragma once
 
 #include <Zydis/Zydis.h>
-#include <array>
 #include <asmjit/x86.h>
 #include <cstdint>
 
 #include "cpu/interp/native_memory.hpp"
-#include "cpu/interp/tlb.hpp"
 
 namespace banyan::jit {
 
-// What of the CPU model and of the runtime they depend on.
+// What of the CPU model they depend on.
 struct SystemConfig {
     bool amd = false;
     bool smap = false;
-    uint64_t* stack_moves = nullptr;  // counts
 };
 
 struct SystemStubs {
@@ -27,18 +23,14 @@ struct SystemStubs {
     const uint8_t* sysret = nullptr;   // to 64-bit code
     const uint8_t* stac = nullptr;
     const uint8_t* clac = nullptr;
-    // Called with a host address on the stack in T0 and a number of bytes in T1: moves the window
-    // to the page where they are, in the view that the code is of. Leaves for exit_stack (cpu.rip
-    // is set) if they are on two pages, or on one that may not be written now.
-    std::array<const uint8_t*, interp::kViewCount> move_window{};
 
     // The one for an instruction; `user`: in code of CPL 3. Null: there is none.
     const uint8_t* transfer_for(ZydisMnemonic mnemonic, bool user) const;
 };
 
-// `lookup`, `exit_stack`: see Stubs.
+// `lookup`: see Stubs.
 SystemStubs write_system_stubs(interp::CodeMemory& memory, const SystemConfig& config,
-                               const uint8_t* lookup, const uint8_t* exit_stack);
+                               const uint8_t* lookup);
 
 // --- parts that emitted code has, too
 
