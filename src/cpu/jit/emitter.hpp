@@ -113,6 +113,12 @@ private:
     void emit_pushf(const Instruction& instruction);
     void emit_transfer(const Instruction& last);
 
+    // --- emitter_string.cpp
+    void emit_string(const Instruction& instruction);
+    // Where the elements at the guest's RSI or RDI are on the host, to T0; `scale`: of RCX.
+    void run_in_page(x86::Gpr index, unsigned scale, bool write, const Label& slow);
+    void emit_bit_string(const Instruction& instruction);
+
     // --- emitter_control.cpp
     void emit_end(const BasicBlock& block, size_t index);
     void emit_branch(const BasicBlock& block, const Instruction& last);

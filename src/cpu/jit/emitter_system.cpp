@@ -122,7 +122,13 @@ void Emitter::emit_read_register(const Instruction& instruction) {
     const ZydisRegister from = instruction.operands[1].reg.value;
     if (ZydisRegisterGetClass(from) == ZYDIS_REGCLASS_SEGMENT) {
         a_.movzx(kT0.r32(), state(segment_at(interp::segment_of(from)), 2));
-        write_gpr(to, kT0);
+        if (instruction.operands[0].size >= 32) {
+            write_gpr(to, kT0);
+        } else if (in_register(to)) {
+            a_.mov(host_gpr(to).r16(), kT0.r16());
+        } else {
+            a_.mov(state(kGprAt + static_cast<int32_t>(to) * 8, 2), kT0.r16());
+        }
         return;
     }
     const Label slow = new_label();

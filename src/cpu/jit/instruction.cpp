@@ -120,6 +120,7 @@ bool is_plain(ZydisMnemonic mnemonic) {
         case ZYDIS_MNEMONIC_XCHG:
         case ZYDIS_MNEMONIC_XADD:
         case ZYDIS_MNEMONIC_CMPXCHG:
+        case ZYDIS_MNEMONIC_CMPXCHG16B:
         case ZYDIS_MNEMONIC_CBW:
         case ZYDIS_MNEMONIC_CWDE:
         case ZYDIS_MNEMONIC_CDQE:
@@ -237,7 +238,8 @@ Kind plain_kind(const Instruction& i) {
     }
     const bool bit_string = is_bit_test(i.zydis.mnemonic) && i.memory >= 0 &&
                             i.operands[1].type == ZYDIS_OPERAND_TYPE_REGISTER;
-    return bit_string ? Kind::interpret : Kind::native;
+    if (!bit_string) return Kind::native;
+    return i.zydis.operand_width == 16 ? Kind::interpret : Kind::bit_string;
 }
 
 Kind find_kind(Instruction& i) {
@@ -247,6 +249,7 @@ Kind find_kind(Instruction& i) {
     if (op.handler == interp::op_undefined) return other;
     if (const auto kind = system_kind(i)) return *kind;
     if (op.has(Op::kStartsBlock)) return other;
+    if (is_native_string(i)) return Kind::string;
     if (op.has(Op::kNative)) return Kind::native;
     if (op.has(Op::kNativeX87)) return Kind::x87;
     switch (in.meta.category) {
@@ -322,7 +325,8 @@ void analyse(const Op& op, uint64_t rip, const uint8_t* bytes, UndefinedFlags un
     i.kind = find_kind(i);
     // Some have no vector register among their operands, but exceptions in MXCSR.
     if (op.has(Op::kNative)) i.uses_vectors |= interp::thunk_of(&op).uses_mxcsr;
-    i.aligned = op.has(Op::kAligned) && i.memory_size >= 16;
+    i.aligned = i.memory_size >= 16 &&
+                (op.has(Op::kAligned) || i.zydis.mnemonic == ZYDIS_MNEMONIC_CMPXCHG16B);
     if (i.is_interpreted() || i.kind == Kind::native || i.kind == Kind::lea ||
         i.kind == Kind::system)
         i.changes_rsp = writes_rsp(i);

@@ -31,6 +31,8 @@ enum class Kind : uint8_t {
     ret,
     pushf,          // PUSHFQ
     system,         // emitter_system.cpp; goes on with the next one
+    string,         // REP MOVS and REP STOS: emitter_string.cpp
+    bit_string,     // BT and the like with a register's bit of memory: emitter_string.cpp
     transfer,       // a change of mode: a stub does it and goes on by the jump table
     interpret,      // by its handler; goes on with the next one
     interpret_end,  // by its handler, which may go anywhere
@@ -76,6 +78,8 @@ struct Instruction {
 // Does generated code do this instruction of the system family, or one near to it, itself? As a
 // system, transfer or pushf.
 std::optional<Kind> system_kind(const Instruction& instruction);  // system_instruction.cpp
+// REP MOVS or REP STOS as compilers and kernels use it.
+bool is_native_string(const Instruction& instruction);  // emitter_string.cpp
 
 // BT, BTS, BTR, BTC: with a register they reach beyond a memory operand.
 bool is_bit_test(ZydisMnemonic mnemonic);

@@ -15,12 +15,12 @@ bool is_segment(const ZydisDecodedOperand& operand) {
            ZydisRegisterGetClass(operand.reg.value) == ZYDIS_REGCLASS_SEGMENT;
 }
 
-// From a segment or control register to a whole general one.
+// From a segment or control register to a general one.
 bool is_register_read(const Instruction& i) {
     const ZydisDecodedOperand& to = i.operands[0];
     const ZydisDecodedOperand& from = i.operands[1];
-    if (!interp::is_gpr(to) || to.size < 32) return false;
-    if (is_segment(from)) return true;
+    if (!interp::is_gpr(to)) return false;
+    if (is_segment(from)) return to.size >= 32 || i.op->destination / 8U != kGuestRsp;
     switch (from.reg.value) {
         case ZYDIS_REGISTER_CR0:
         case ZYDIS_REGISTER_CR2:

@@ -353,6 +353,10 @@ const Case kCases[] = {
          a.mov(r10, cr3);
          a.mov(rdi, cr4);
          a.mov(ebx, ss);
+         a.mov(rcx, -1);
+         a.mov(cx, es);
+         a.mov(r9, -1);
+         a.mov(r9w, ss);
          a.mov(r11, cs);
          a.mov(rsi, ds);
          a.std();
