@@ -108,6 +108,7 @@ private:
     void emit_swapgs(const Instruction& instruction);
     void emit_segment_base(const Instruction& instruction);
     void emit_read_register(const Instruction& instruction);
+    void emit_read_tsc(const Instruction& instruction);
     void emit_leave(const Instruction& instruction);
     void emit_pop_rsp(const Instruction& instruction);
     void emit_pushf(const Instruction& instruction);

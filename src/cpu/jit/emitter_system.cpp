@@ -26,6 +26,8 @@ void Emitter::emit_system(const Instruction& instruction) {
         case ZYDIS_MNEMONIC_STD: return emit_set_direction(instruction);
         case ZYDIS_MNEMONIC_SWAPGS: return emit_swapgs(instruction);
         case ZYDIS_MNEMONIC_MOV: return emit_read_register(instruction);
+        case ZYDIS_MNEMONIC_RDTSC:
+        case ZYDIS_MNEMONIC_RDTSCP: return emit_read_tsc(instruction);
         case ZYDIS_MNEMONIC_LEAVE: return emit_leave(instruction);
         case ZYDIS_MNEMONIC_POP: return emit_pop_rsp(instruction);
         default: return emit_segment_base(instruction);
@@ -68,8 +70,7 @@ void Emitter::emit_set_direction(const Instruction& instruction) {
 }
 
 void Emitter::emit_swapgs(const Instruction& instruction) {
-    constexpr auto kKernelBase =
-        kMsrAt + static_cast<int32_t>(offsetof(x86::MsrState, kernel_gs_base));
+    constexpr int32_t kKernelBase = msr_at(offsetof(x86::MsrState, kernel_gs_base));
     const Label slow = new_label();
     const Label done = new_label();
     keep_flags(instruction);
@@ -142,6 +143,33 @@ void Emitter::emit_read_register(const Instruction& instruction) {
         default: a_.mov(kT0, state(kCr4At)); break;
     }
     write_gpr(to, kT0);
+    slow_way(instruction, slow, done);
+    bring_flags(instruction);
+    a_.bind(done);
+}
+
+// By the host's counter, where the guest's runs at its pace. RDTSCP waits for what is before it.
+void Emitter::emit_read_tsc(const Instruction& instruction) {
+    static_assert(in_register(x86::kRax) && in_register(x86::kRdx) && in_register(x86::kRcx));
+    const bool with_aux = instruction.zydis.mnemonic == ZYDIS_MNEMONIC_RDTSCP;
+    if (with_aux && !stubs_.system.rdtscp) return emit_interpreted(instruction);
+    const Label slow = new_label();
+    const Label done = new_label();
+    keep_flags(instruction);
+    a_.cmp(state(kHasTscOffsetAt, 1), 0);
+    a_.je(slow);
+    a_.test(state(kCr4At, 1), static_cast<uint32_t>(x86::kCr4Tsd));
+    a_.jnz(slow);
+    if (with_aux) a_.lfence();
+    a_.rdtsc();
+    a_.shl(x86a::rdx, 32);
+    a_.or_(x86a::rax, x86a::rdx);
+    a_.add(x86a::rax, state(kTscOffsetAt));
+    a_.add(x86a::rax, state(msr_at(offsetof(x86::MsrState, tsc_offset))));
+    a_.mov(x86a::rdx, x86a::rax);
+    a_.shr(x86a::rdx, 32);
+    a_.mov(x86a::eax, x86a::eax);
+    if (with_aux) a_.mov(x86a::ecx, state(msr_at(offsetof(x86::MsrState, tsc_aux)), 4));
     slow_way(instruction, slow, done);
     bring_flags(instruction);
     a_.bind(done);

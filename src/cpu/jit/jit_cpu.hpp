@@ -41,6 +41,10 @@ struct JitCpu final : interp::Cpu {
 
     // The bits of an address that choose the entry of a TLB.
     uint64_t tlb_mask = uint64_t{interp::Tlb::kEntries - 1} << kPageShift;
+    // Clock::host_tsc_offset(), as it is while this CPU runs.
+    uint64_t tsc_offset = 0;
+    bool has_tsc_offset = false;
+
     uint64_t host_rsp = 0;  // of the C++ code that entered
     uint32_t vectors_live = 0;
     HostExit exit = HostExit::dispatch;

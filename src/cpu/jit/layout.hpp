@@ -65,6 +65,8 @@ inline constexpr int32_t kTlbMaskAt = offsetof(JitCpu, tlb_mask);
 inline constexpr int32_t kWindowsAt = offsetof(JitCpu, windows);
 inline constexpr int32_t kNoStackLowAt = offsetof(JitCpu, no_stack_low);
 inline constexpr int32_t kNoStackAddendAt = offsetof(JitCpu, no_stack_addend);
+inline constexpr int32_t kTscOffsetAt = offsetof(JitCpu, tsc_offset);
+inline constexpr int32_t kHasTscOffsetAt = offsetof(JitCpu, has_tsc_offset);
 inline constexpr int32_t kHostRspAt = offsetof(JitCpu, host_rsp);
 inline constexpr int32_t kVectorsLiveAt = offsetof(JitCpu, vectors_live);
 inline constexpr int32_t kExitAt = offsetof(JitCpu, exit);
@@ -85,6 +87,10 @@ inline x86a::Mem state(int32_t at, unsigned size = 8, int32_t pushed = 0) {
 }
 inline x86a::Mem guest_gpr(unsigned number, int32_t pushed = 0) {
     return state(kGprAt + static_cast<int32_t>(number) * 8, 8, pushed);
+}
+// A member of x86::MsrState.
+constexpr int32_t msr_at(size_t member) {
+    return kMsrAt + static_cast<int32_t>(member);
 }
 // A member of the entry at byte offset `index` of a table in the Cpu.
 inline x86a::Mem table(const x86a::Gp& index, int32_t at) {

@@ -34,7 +34,9 @@ Runtime::Runtime(JitCpu& cpu, const JitOptions& options)
       options_(options),
       memory_(options.code_size),
       stubs_(memory_, run_op, options.host,
-             {.amd = cpu.model.is_amd(), .smap = cpu.model.has(interp::Feature::smap)}),
+             {.amd = cpu.model.is_amd(),
+              .smap = cpu.model.has(interp::Feature::smap),
+              .rdtscp = cpu.model.has(interp::Feature::rdtscp)}),
       stubs_size_(memory_.used()),
       no_stack_(std::make_unique<Page>()) {
     std::random_device random;
@@ -85,6 +87,9 @@ bool Runtime::run(Block& block) {
 void Runtime::enter(const uint8_t* code) {
     ++statistics_.entries;
     choose_window();
+    const auto tsc_offset = cpu_.clock.host_tsc_offset();
+    cpu_.has_tsc_offset = tsc_offset.has_value();
+    cpu_.tsc_offset = tsc_offset.value_or(0);
     stubs_.enter(&cpu_, code);
     last_exit_ = cpu_.exit;
 }

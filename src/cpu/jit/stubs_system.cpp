@@ -25,10 +25,6 @@ constexpr int32_t kWindowShift = 5;
 static_assert(sizeof(JitCpu::Window) == 1 << kWindowShift);
 static_assert(interp::kEventInterrupt == 1 && x86::kIf == 1 << 9);
 
-constexpr int32_t msr_at(size_t member) {
-    return kMsrAt + static_cast<int32_t>(member);
-}
-
 class SystemStubWriter {
 public:
     SystemStubWriter(interp::CodeMemory& memory, const SystemConfig& config)
@@ -262,6 +258,7 @@ SystemStubs write_system_stubs(interp::CodeMemory& memory, const SystemConfig& c
         return writer.finish();
     };
     SystemStubs stubs;
+    stubs.rdtscp = config.rdtscp;
     stubs.syscall = add([&](SystemStubWriter& w) { w.write_syscall(lookup); });
     stubs.sysret = add([&](SystemStubWriter& w) { w.write_sysret(lookup); });
     if (config.smap) {

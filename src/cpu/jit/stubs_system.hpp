@@ -14,9 +14,11 @@ namespace banyan::jit {
 struct SystemConfig {
     bool amd = false;
     bool smap = false;
+    bool rdtscp = false;
 };
 
 struct SystemStubs {
+    bool rdtscp = false;  // the guest has it
     // Jumped to with RIP of the next instruction in T0 and the flags saved. Jumps to the address in
     // T1 when the interpreter has to do it; nothing has happened then. Null: always.
     const uint8_t* syscall = nullptr;  // from CPL 3

@@ -51,6 +51,8 @@ std::optional<Kind> system_kind(const Instruction& i) {
         case ZYDIS_MNEMONIC_CLI:
         case ZYDIS_MNEMONIC_CLD:
         case ZYDIS_MNEMONIC_STD:
+        case ZYDIS_MNEMONIC_RDTSC:
+        case ZYDIS_MNEMONIC_RDTSCP:
         case ZYDIS_MNEMONIC_SWAPGS:
         case ZYDIS_MNEMONIC_RDFSBASE:
         case ZYDIS_MNEMONIC_RDGSBASE:

@@ -409,6 +409,74 @@ const Case kCases[] = {
 INSTANTIATE_TEST_SUITE_P(Cases, Entries, testing::ValuesIn(kCases),
                          [](const auto& param) { return std::string(param.param.name); });
 
+// --- the time stamp counter
+
+class TickingClock final : public Clock {
+public:
+    static constexpr uint64_t kOffset = 0x123456789ABC;
+
+    uint64_t now_ns() const override { return 0; }
+    uint64_t wall_ns() const override { return 0; }
+    uint64_t tsc() const override { return __builtin_ia32_rdtsc() + kOffset; }
+    uint64_t tsc_hz() const override { return 1'000'000'000; }
+    std::optional<uint64_t> host_tsc_offset() const override { return kOffset; }
+};
+
+class TimeStamps : public testing::Test {
+protected:
+    struct Machine : LongMachine {
+        explicit Machine(const Clock& ticking)
+            : LongMachine([&](const VcpuWiring& wiring, GuestMemory& ram, const Clock&,
+                              const interp::CpuModel& model, interp::CodeCoherence& coherence) {
+                  return make_testing_cpu(wiring, ram, ticking, model, coherence);
+              }),
+              runtime(static_cast<JitCpu&>(cpu()), {.hot = 0}) {}
+        Runtime runtime;
+    };
+
+    TickingClock clock_;
+    Machine m{clock_};
+};
+
+TEST_F(TimeStamps, AreTheHostsWithBothOffsets) {
+    constexpr uint64_t kGuestOffset = 0xFFFF000000000000;
+    m.code_at(kKernel, [](Assembler& a) {
+        a.stc();
+        a.mov(rcx, -1);
+        a.rdtsc();
+        a.adc(rbx, 0);
+        a.shl(rdx, 32);
+        a.lea(rsi, ptr(rax, rdx));
+        a.stc();
+        a.rdtscp();
+        a.adc(rbx, 0);
+        a.shl(rdx, 32);
+        a.lea(rdi, ptr(rax, rdx));
+        a.hlt();
+    });
+    m.cpu().msr.tsc_offset = kGuestOffset;
+    m.cpu().msr.tsc_aux = 0x1234;
+    const uint64_t before = clock_.tsc() + kGuestOffset;
+    m.run_from(kKernel);
+    const uint64_t after = clock_.tsc() + kGuestOffset;
+    EXPECT_LE(before, m.gpr(x86::kRsi));
+    EXPECT_LE(m.gpr(x86::kRsi), m.gpr(x86::kRdi));
+    EXPECT_LE(m.gpr(x86::kRdi), after);
+    EXPECT_EQ(m.gpr(x86::kRcx), 0x1234U);
+    EXPECT_EQ(m.gpr(x86::kRbx), 2U) << "CF";
+    EXPECT_EQ(m.runtime.statistics().interpreted, 1U) << "HLT";
+}
+
+TEST_F(TimeStamps, CanBeForbidden) {
+    m.cpu().cr4 |= x86::kCr4Tsd;
+    m.cpu().cpl = 3;
+    m.cpu().seg[x86::kCs] = {LongMachine::kUserCode, {0xA0FB}, 0xFFFFFFFF, 0};
+    m.cpu().mode_changed();
+    m.code_at(kKernel, [](Assembler& a) { a.rdtsc(); });
+    m.run_from(kKernel);
+    EXPECT_EQ(m.handler(), 13U);
+}
+
 // Vectors stay in the host's registers across changes of mode.
 TEST(EntriesAndVectors, KeepThem) {
     SystemMachine<JitMachine> m;
