@@ -52,6 +52,12 @@ bool emit_segment_base(Stream& s) {
     return s.emit(ZYDIS_MNEMONIC_WRFSBASE, {reg(gpr(saved))});
 }
 
+bool emit_segment_read(Stream& s) {
+    return s.mov(reg(gpr(s.free_gpr(), s.random.pick({2U, 4U, 8U}))),
+                 reg(s.random.pick({ZYDIS_REGISTER_CS, ZYDIS_REGISTER_SS, ZYDIS_REGISTER_DS,
+                                    ZYDIS_REGISTER_FS})));
+}
+
 // Three instructions with TF set: a debug trap after the first, whose handler clears TF.
 bool emit_single_step(Stream& s) {
     if (s.in_loop()) return false;
@@ -122,6 +128,37 @@ bool emit_port_interrupt(Stream& s) {
     }
     emit_integer(s);
     return s.main || s.emit(ZYDIS_MNEMONIC_CLI);
+}
+
+// An interrupt waits while the instruction behind STI runs, whatever that is.
+bool emit_interrupt_shadow(Stream& s) {
+    if (!s.is_free(x86::kRax)) return false;
+    s.mov(scratch(4), imm(s.random.below(kPortVectors)));
+    s.emit(ZYDIS_MNEMONIC_CLI);
+    s.emit(ZYDIS_MNEMONIC_OUT, {imm(kInterruptPort), reg(ZYDIS_REGISTER_AL)});
+    s.emit(ZYDIS_MNEMONIC_STI);
+    const Label next = s.a.make_label();
+    switch (s.random.below(4)) {
+        case 0:
+            s.emit(ZYDIS_MNEMONIC_CLI);
+            s.emit(ZYDIS_MNEMONIC_STI);
+            break;
+        case 1: s.a.branch(ZYDIS_MNEMONIC_JMP, next); break;
+        case 2:
+            s.emit(ZYDIS_MNEMONIC_PUSHFQ);
+            s.emit(ZYDIS_MNEMONIC_POP, {scratch()});
+            break;
+        default: s.emit(ZYDIS_MNEMONIC_STI); break;
+    }
+    s.a.bind(next);
+    emit_integer(s);
+    return s.main || s.emit(ZYDIS_MNEMONIC_CLI);
+}
+
+bool emit_control_read(Stream& s) {
+    return s.mov(reg(gpr(s.free_gpr())),
+                 reg(s.random.pick({ZYDIS_REGISTER_CR0, ZYDIS_REGISTER_CR2, ZYDIS_REGISTER_CR3,
+                                    ZYDIS_REGISTER_CR4})));
 }
 
 bool switch_root(Stream& s) {
@@ -282,14 +319,15 @@ bool emit_swapgs(Stream& s) {
 
 using Emit = bool (*)(Stream&);
 constexpr Emit kAnywhere[] = {
-    emit_service, emit_service,      emit_checkpoint,  emit_breakpoint,         emit_undefined,
-    emit_query,   emit_segment_base, emit_single_step, emit_call_through_remap, emit_port};
-constexpr Emit kSupervisor[] = {emit_port_interrupt, emit_port_interrupt, emit_root_switch,
-                                emit_root_switch,    emit_invlpg,         emit_page_change,
-                                emit_page_change,    emit_code_remap,     emit_code_remap,
-                                emit_user_access,    emit_user_access,    emit_control_bit,
-                                emit_far_transfer,   emit_segment_load,   emit_swapgs,
-                                emit_string_port,    emit_port,           emit_service};
+    emit_service, emit_service,      emit_checkpoint,   emit_breakpoint,  emit_undefined,
+    emit_query,   emit_segment_read, emit_segment_base, emit_single_step, emit_call_through_remap,
+    emit_port};
+constexpr Emit kSupervisor[] = {
+    emit_interrupt_shadow, emit_control_read, emit_port_interrupt, emit_port_interrupt,
+    emit_root_switch,      emit_root_switch,  emit_invlpg,         emit_page_change,
+    emit_page_change,      emit_code_remap,   emit_code_remap,     emit_user_access,
+    emit_user_access,      emit_control_bit,  emit_far_transfer,   emit_segment_load,
+    emit_swapgs,           emit_string_port,  emit_port,           emit_service};
 
 }  // namespace
 

@@ -105,8 +105,10 @@ Block* CodeCache::decode_block(uint64_t gpa, Mode mode, uint64_t linear) {
         if (op.has(Op::kStartsBlock) && !ops_.empty()) break;
         op.offset = static_cast<uint16_t>(length);
         length += size;
+        const bool shadowed = !ops_.empty() && ops_.back().has(Op::kShadow);
+        if (shadowed) ops_.back().bits |= Op::kFollowed;
         ops_.push_back(op);
-        if (op.has(Op::kEndsBlock)) break;
+        if (op.has(Op::kEndsBlock) || shadowed) break;
     }
     if (ops_.empty()) return decode_crossing(gpa, mode, linear);
     return add_block(gpa, Block::kNoPage, mode, length, ops_);

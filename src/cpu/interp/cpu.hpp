@@ -16,6 +16,7 @@
 #include "arch/x86/register_state.hpp"
 #include "cpu/interp/arithmetic.hpp"
 #include "cpu/interp/code_context.hpp"
+#include "cpu/interp/mode_cache.hpp"
 #include "cpu/interp/op.hpp"
 #include "cpu/interp/tlb.hpp"
 #include "vm/engine.hpp"
@@ -180,6 +181,7 @@ public:
     CodeContexts contexts;
     AddressSpaces spaces;
     uint64_t context = 0;              // name of the current one
+    ModeCache modes;                   // other modes, and the names of their contexts
     const uint8_t* no_host = nullptr;  // where generated code goes for a block without any
     std::array<Jump, kJumps> jumps{};
 

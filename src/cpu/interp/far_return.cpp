@@ -55,12 +55,16 @@ bool prepare_return_stack(Cpu& cpu, const Op* op, uint16_t selector, const x86::
 // Intel SDM vol. 3 section 5.8.6. In 64-bit mode too, so that a 32-bit caller gets none of the
 // kernel's segments.
 void drop_inner_segments(Cpu& cpu) {
+    bool dropped = false;
     for (const x86::Segment segment : {x86::kEs, x86::kDs, x86::kFs, x86::kGs}) {
         x86::SegmentRegister& reg = cpu.seg[segment];
         const bool conforming = reg.attributes.get<x86::Attributes::Code>() &&
                                 reg.attributes.get<x86::Attributes::ExpandDown>();
-        if (reg.usable() && reg.dpl() < cpu.cpl && !conforming) reg = {0, {}, 0, 0};
+        if (!reg.usable() || reg.dpl() >= cpu.cpl || conforming) continue;
+        reg = {0, {}, 0, 0};
+        dropped = true;
     }
+    if (dropped) cpu.mode_changed();
 }
 
 namespace {
@@ -88,7 +92,6 @@ void return_outer(Cpu& cpu, const Op* op, uint64_t rip, const x86::SegmentRegist
     enter_code(cpu, cs, rip, cs.rpl());
     set_stack_pointer(cpu, sp + released);
     drop_inner_segments(cpu);
-    cpu.mode_changed();
 }
 
 void return_protected(Cpu& cpu, const Op* op, uint64_t rip, uint16_t selector) {

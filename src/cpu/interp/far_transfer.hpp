@@ -18,7 +18,8 @@ void set_stack_pointer(Cpu& cpu, uint64_t value);
 // SS that goes with it.
 [[nodiscard]] bool prepare_return_stack(Cpu& cpu, const Op* op, uint16_t selector,
                                         const x86::SegmentRegister& cs, x86::SegmentRegister& ss);
-// After a return to an outer level: clears the data segment registers that the new CPL may not use.
+// After a return to an outer level: clears the data segment registers that the new CPL may not use,
+// and calls mode_changed() if there are any.
 void drop_inner_segments(Cpu& cpu);
 
 // Element `index` of the current stack, each `width` bytes wide; `skip` bytes are left out before

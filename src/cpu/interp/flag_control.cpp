@@ -72,12 +72,15 @@ void op_cli(Cpu& cpu, const Op* op) {
     NEXT(cpu, op);
 }
 
-// Interrupts stay off for one more instruction, if they were off.
+// Interrupts stay off for one more instruction, if they were off: Intel SDM vol. 3 section 6.8.3.
+// That one is mostly the rest of the block, behind which events are looked at.
 void op_sti(Cpu& cpu, const Op* op) {
     if (!may_change_if(cpu, op)) return;
-    cpu.shadow_next = !cpu.flag(x86::kIf);
+    const bool was_off = !cpu.flag(x86::kIf);
     cpu.system_flags |= x86::kIf;
     update_interrupt_mask(cpu);
+    if (op->has(Op::kFollowed)) NEXT(cpu, op);
+    cpu.shadow_next = was_off;
     cpu.finish(op);
 }
 
@@ -101,6 +104,7 @@ Handler select_flag_control(const Decoded& decoded, Op& op) {
         case ZYDIS_MNEMONIC_PUSHFD: return op_pushf<uint32_t>;
         case ZYDIS_MNEMONIC_PUSHFQ: return op_pushf<uint64_t>;
         case ZYDIS_MNEMONIC_CLI: return op_cli;
+        case ZYDIS_MNEMONIC_STI: op.bits |= Op::kShadow; return op_sti;
         default: break;
     }
     Handler handler = nullptr;
@@ -108,7 +112,6 @@ Handler select_flag_control(const Decoded& decoded, Op& op) {
         case ZYDIS_MNEMONIC_POPF: handler = op_popf<uint16_t>; break;
         case ZYDIS_MNEMONIC_POPFD: handler = op_popf<uint32_t>; break;
         case ZYDIS_MNEMONIC_POPFQ: handler = op_popf<uint64_t>; break;
-        case ZYDIS_MNEMONIC_STI: handler = op_sti; break;
         case ZYDIS_MNEMONIC_STAC: handler = op_set_ac<true>; break;
         case ZYDIS_MNEMONIC_CLAC: handler = op_set_ac<false>; break;
         default: return nullptr;

@@ -123,10 +123,7 @@ void return_protected(Cpu& cpu, const Op* op) {
     } else {
         cpu.commit_rsp(sp);
     }
-    if (outer) {
-        drop_inner_segments(cpu);
-        cpu.mode_changed();
-    }
+    if (outer) drop_inner_segments(cpu);
 }
 
 void op_iret(Cpu& cpu, const Op* op) {

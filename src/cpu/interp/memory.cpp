@@ -159,7 +159,13 @@ void Cpu::fill_tlb(uint64_t linear, const Translation& translation, View as) {
         {.writable = writable, .large = translation.large, .global = translation.global});
 }
 
+// Accesses of the system's own (descriptors, gates, stacks of other levels) come here at once: the
+// TLB of their view is asked first.
 bool Cpu::read_slow(const Op* op, uint64_t linear, void* to, unsigned size, View as) {
+    if (const std::byte* host = tlbs[static_cast<unsigned>(as)].readable(linear, size)) {
+        move_bytes(to, host, size);
+        return true;
+    }
     Target target;
     if (!resolve(op, linear, size, Access::read, as, target)) return false;
     copy_in(target, to);
@@ -167,6 +173,10 @@ bool Cpu::read_slow(const Op* op, uint64_t linear, void* to, unsigned size, View
 }
 
 bool Cpu::write_slow(const Op* op, uint64_t linear, const void* from, unsigned size, View as) {
+    if (std::byte* host = tlbs[static_cast<unsigned>(as)].writable(linear, size)) {
+        move_bytes(host, from, size);
+        return true;
+    }
     Target target;
     if (!resolve(op, linear, size, Access::write, as, target)) return false;
     copy_out(target, from);

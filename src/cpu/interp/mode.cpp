@@ -97,6 +97,7 @@ void Cpu::mode_changed() {
     tlb = &tlbs[static_cast<unsigned>(view)];
     event_mask = flag(x86::kIf) ? ~0U : ~uint32_t{kEventInterrupt};
     context_changed();
+    modes.note(*this);
 }
 
 void Cpu::context_changed() {
@@ -106,6 +107,7 @@ void Cpu::context_changed() {
         key.segment_limit = seg[x86::kCs].limit;
     }
     context = contexts.name_of(key);
+    modes.rename(*this);
 }
 
 void Cpu::forget_linear() {

@@ -47,6 +47,8 @@ struct Op {
         kNative = 1 << 10,         // runs on the host as it is (a thunk that is not x87)
         kAligned = 1 << 11,    // with kNative: the host may not take a misaligned memory operand
         kNativeX87 = 1 << 12,  // the same on the x87's registers; with kNative: MMX
+        kShadow = 1 << 13,     // no interrupt comes between it and the next instruction (STI)
+        kFollowed = 1 << 14,   // with kShadow: that one ends its block, so that none can
     };
 
     Handler handler = nullptr;

@@ -28,7 +28,8 @@ public:
 
     void run(bool in_window) {
         for (Instruction& i : block_) {
-            if (i.is_interpreted()) {
+            // These may change segments' bases, or anything.
+            if (i.is_interpreted() || i.kind == Kind::system) {
                 open_.clear();
                 continue;
             }

@@ -122,6 +122,10 @@ void Emitter::emit_instruction(const Instruction& instruction) {
         case Kind::x87: return emit_x87(instruction);
         case Kind::lea: return emit_lea(instruction);
         case Kind::divide: return emit_divide(instruction);
+        case Kind::system: return emit_system(instruction);
+        case Kind::pushf: return emit_pushf(instruction);
+        case Kind::string: return emit_string(instruction);
+        case Kind::bit_string: return emit_bit_string(instruction);
         case Kind::push: return emit_push(instruction);
         case Kind::pop: return emit_pop(instruction);
         case Kind::move_stack: return emit_move_stack(instruction);

@@ -109,6 +109,27 @@ private:
     // Before the interpreter is called, and at the end of a block.
     void finish_x87();
 
+    // --- emitter_system.cpp
+    void emit_system(const Instruction& instruction);
+    // Unless this goes through, an instruction that only code of CPL 0 may run goes the slow way.
+    void check_cpl0(const Label& slow);
+    void emit_set_interrupts(const Instruction& instruction);
+    void emit_set_direction(const Instruction& instruction);
+    void emit_swapgs(const Instruction& instruction);
+    void emit_segment_base(const Instruction& instruction);
+    void emit_read_register(const Instruction& instruction);
+    void emit_read_tsc(const Instruction& instruction);
+    void emit_leave(const Instruction& instruction);
+    void emit_pop_rsp(const Instruction& instruction);
+    void emit_pushf(const Instruction& instruction);
+    void emit_transfer(const Instruction& last);
+
+    // --- emitter_string.cpp
+    void emit_string(const Instruction& instruction);
+    // Where the elements at the guest's RSI or RDI are on the host, to T0; `scale`: of RCX.
+    void run_in_page(x86::Gpr index, unsigned scale, bool write, const Label& slow);
+    void emit_bit_string(const Instruction& instruction);
+
     // --- emitter_control.cpp
     void emit_end(const BasicBlock& block, size_t index);
     void emit_branch(const BasicBlock& block, const Instruction& last);

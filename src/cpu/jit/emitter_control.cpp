@@ -104,6 +104,7 @@ void Emitter::emit_end(const BasicBlock& block, size_t index) {
         case Kind::jump_indirect: return emit_jump_indirect(last);
         case Kind::ret: return emit_ret(last);
         case Kind::interpret_end: return emit_interpreted(last);
+        case Kind::transfer: return emit_transfer(last);
         case Kind::jump: break;
         default:
             emit_instruction(last);

@@ -120,6 +120,7 @@ bool is_plain(ZydisMnemonic mnemonic) {
         case ZYDIS_MNEMONIC_XCHG:
         case ZYDIS_MNEMONIC_XADD:
         case ZYDIS_MNEMONIC_CMPXCHG:
+        case ZYDIS_MNEMONIC_CMPXCHG16B:
         case ZYDIS_MNEMONIC_CBW:
         case ZYDIS_MNEMONIC_CWDE:
         case ZYDIS_MNEMONIC_CDQE:
@@ -130,7 +131,10 @@ bool is_plain(ZydisMnemonic mnemonic) {
         case ZYDIS_MNEMONIC_STC:
         case ZYDIS_MNEMONIC_CMC:
         case ZYDIS_MNEMONIC_LAHF:
-        case ZYDIS_MNEMONIC_SAHF: return true;
+        case ZYDIS_MNEMONIC_SAHF:
+        case ZYDIS_MNEMONIC_LFENCE:
+        case ZYDIS_MNEMONIC_MFENCE:
+        case ZYDIS_MNEMONIC_SFENCE: return true;
         default: return false;
     }
 }
@@ -234,14 +238,18 @@ Kind plain_kind(const Instruction& i) {
     }
     const bool bit_string = is_bit_test(i.zydis.mnemonic) && i.memory >= 0 &&
                             i.operands[1].type == ZYDIS_OPERAND_TYPE_REGISTER;
-    return bit_string ? Kind::interpret : Kind::native;
+    if (!bit_string) return Kind::native;
+    return i.zydis.operand_width == 16 ? Kind::interpret : Kind::bit_string;
 }
 
 Kind find_kind(Instruction& i) {
     const Op& op = *i.op;
     const ZydisDecodedInstruction& in = i.zydis;
     const Kind other = op.has(Op::kEndsBlock) ? Kind::interpret_end : Kind::interpret;
-    if (op.handler == interp::op_undefined || op.has(Op::kStartsBlock)) return other;
+    if (op.handler == interp::op_undefined) return other;
+    if (const auto kind = system_kind(i)) return *kind;
+    if (op.has(Op::kStartsBlock)) return other;
+    if (is_native_string(i)) return Kind::string;
     if (op.has(Op::kNative)) return Kind::native;
     if (op.has(Op::kNativeX87)) return Kind::x87;
     switch (in.meta.category) {
@@ -326,11 +334,14 @@ void analyse(const Op& op, uint64_t rip, const uint8_t* bytes, UndefinedFlags un
     i.kind = find_kind(i);
     // Some have no vector register among their operands, but exceptions in MXCSR.
     if (op.has(Op::kNative)) i.uses_vectors |= interp::thunk_of(&op).uses_mxcsr;
-    i.aligned = op.has(Op::kAligned) && i.memory_size >= 16;
-    if (i.is_interpreted() || i.kind == Kind::native || i.kind == Kind::lea)
+    i.aligned = i.memory_size >= 16 &&
+                (op.has(Op::kAligned) || i.zydis.mnemonic == ZYDIS_MNEMONIC_CMPXCHG16B);
+    if (i.is_interpreted() || i.kind == Kind::native || i.kind == Kind::lea ||
+        i.kind == Kind::system)
         i.changes_rsp = writes_rsp(i);
     if (i.is_interpreted()) i.uses_vectors = false;
-    if (i.kind == Kind::call || i.kind == Kind::call_indirect) i.stack_change = -8;
+    if (i.kind == Kind::call || i.kind == Kind::call_indirect || i.kind == Kind::pushf)
+        i.stack_change = -8;
     if (i.kind == Kind::native && i.accesses && i.memory_size == 0) i.kind = Kind::interpret;
 }
 

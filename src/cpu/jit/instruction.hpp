@@ -4,6 +4,7 @@
 #include <Zydis/Zydis.h>
 #include <array>
 #include <cstdint>
+#include <optional>
 
 #include "cpu/interp/code_cache.hpp"
 #include "cpu/interp/op.hpp"
@@ -28,6 +29,11 @@ enum class Kind : uint8_t {
     jump_indirect,
     call_indirect,
     ret,
+    pushf,          // PUSHFQ
+    system,         // emitter_system.cpp; goes on with the next one
+    string,         // REP MOVS and REP STOS: emitter_string.cpp
+    bit_string,     // BT and the like with a register's bit of memory: emitter_string.cpp
+    transfer,       // a change of mode: a stub does it and goes on by the jump table
     interpret,      // by its handler; goes on with the next one
     interpret_end,  // by its handler, which may go anywhere
 };
@@ -74,6 +80,12 @@ struct Instruction {
     bool on_stack() const;
     bool writes_gpr(unsigned number) const;
 };
+
+// Does generated code do this instruction of the system family, or one near to it, itself? As a
+// system, transfer or pushf.
+std::optional<Kind> system_kind(const Instruction& instruction);  // system_instruction.cpp
+// REP MOVS or REP STOS as compilers and kernels use it.
+bool is_native_string(const Instruction& instruction);  // emitter_string.cpp
 
 // BT, BTS, BTR, BTC: with a register they reach beyond a memory operand.
 bool is_bit_test(ZydisMnemonic mnemonic);

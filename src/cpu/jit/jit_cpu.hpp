@@ -24,7 +24,7 @@ struct JitCpu final : interp::Cpu {
 
     // --- the stack window: one page of the guest's stack, whose RSP is kept as a host address.
     // What each view saw last; true as long as the generation is that of its TLB.
-    struct Window {
+    struct alignas(32) Window {
         uint64_t low = 0;
         uint64_t addend = 0;
         uint64_t generation = 0;  // 0: never
@@ -34,12 +34,20 @@ struct JitCpu final : interp::Cpu {
     uint64_t stack_low = ~uint64_t{0};  // where the page is on the host
     uint64_t stack_addend = 0;          // host address = linear + addend
     uint64_t stack_subtrahend = 0;      // -addend: added by LEA, which changes no flags
+    // What it shows while it shows no stack: a page at an address that is not canonical and that no
+    // guest can guess.
+    uint64_t no_stack_low = 0;
+    uint64_t no_stack_addend = 0;
 
     // The bits of an address that choose the entry of a TLB.
     uint64_t tlb_mask = uint64_t{interp::Tlb::kEntries - 1} << kPageShift;
     // Where groups of accesses are on the host; of use within a basic block only.
     static constexpr size_t kGroupAddresses = 16;
     std::array<uint64_t, kGroupAddresses> group_addresses{};
+    // Clock::host_tsc_offset(), as it is while this CPU runs.
+    uint64_t tsc_offset = 0;
+    bool has_tsc_offset = false;
+
     uint64_t host_rsp = 0;  // of the C++ code that entered
     uint32_t vectors_live = 0;
     HostExit exit = HostExit::dispatch;

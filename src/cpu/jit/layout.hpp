@@ -34,6 +34,20 @@ inline x86a::Gp host_gpr(unsigned number) {
 inline constexpr int32_t kGprAt = offsetof(JitCpu, gpr);
 inline constexpr int32_t kRipAt = offsetof(JitCpu, rip);
 inline constexpr int32_t kArithAt = offsetof(JitCpu, arith);
+inline constexpr int32_t kSystemFlagsAt = offsetof(JitCpu, system_flags);
+inline constexpr int32_t kCplAt = offsetof(JitCpu, cpl);
+inline constexpr int32_t kSegmentsAt = offsetof(JitCpu, seg);
+inline constexpr int32_t kMsrAt = offsetof(JitCpu, msr);
+inline constexpr int32_t kCr0At = offsetof(JitCpu, cr0);
+inline constexpr int32_t kCr2At = offsetof(JitCpu, cr2);
+inline constexpr int32_t kCr3At = offsetof(JitCpu, cr3);
+inline constexpr int32_t kCr4At = offsetof(JitCpu, cr4);
+inline constexpr int32_t kModeAt = offsetof(JitCpu, mode);
+inline constexpr int32_t kTlbAt = offsetof(JitCpu, tlb);
+inline constexpr int32_t kViewAt = offsetof(JitCpu, view);
+inline constexpr int32_t kModesAt = offsetof(JitCpu, modes) + offsetof(interp::ModeCache, entries);
+inline constexpr int32_t kDebugStepAt =
+    offsetof(JitCpu, debug) + offsetof(interp::DebugTraps, step);
 inline constexpr int32_t kBaseAt = offsetof(JitCpu, base);
 inline constexpr int32_t kEventsAt = offsetof(JitCpu, events);
 inline constexpr int32_t kEventMaskAt = offsetof(JitCpu, event_mask);
@@ -50,6 +64,10 @@ inline constexpr int32_t kStackSubtrahendAt = offsetof(JitCpu, stack_subtrahend)
 inline constexpr int32_t kTlbMaskAt = offsetof(JitCpu, tlb_mask);
 inline constexpr int32_t kGroupAddressesAt = offsetof(JitCpu, group_addresses);
 inline constexpr int32_t kWindowsAt = offsetof(JitCpu, windows);
+inline constexpr int32_t kNoStackLowAt = offsetof(JitCpu, no_stack_low);
+inline constexpr int32_t kNoStackAddendAt = offsetof(JitCpu, no_stack_addend);
+inline constexpr int32_t kTscOffsetAt = offsetof(JitCpu, tsc_offset);
+inline constexpr int32_t kHasTscOffsetAt = offsetof(JitCpu, has_tsc_offset);
 inline constexpr int32_t kHostRspAt = offsetof(JitCpu, host_rsp);
 inline constexpr int32_t kVectorsLiveAt = offsetof(JitCpu, vectors_live);
 inline constexpr int32_t kExitAt = offsetof(JitCpu, exit);
@@ -70,6 +88,10 @@ inline x86a::Mem state(int32_t at, unsigned size = 8, int32_t pushed = 0) {
 }
 inline x86a::Mem guest_gpr(unsigned number, int32_t pushed = 0) {
     return state(kGprAt + static_cast<int32_t>(number) * 8, 8, pushed);
+}
+// A member of x86::MsrState.
+constexpr int32_t msr_at(size_t member) {
+    return kMsrAt + static_cast<int32_t>(member);
 }
 // A member of the entry at byte offset `index` of a table in the Cpu.
 inline x86a::Mem table(const x86a::Gp& index, int32_t at) {

@@ -21,6 +21,7 @@ bool ends_block(Kind kind) {
         case Kind::jump_indirect:
         case Kind::call_indirect:
         case Kind::ret:
+        case Kind::transfer:
         case Kind::interpret_end: return true;
         default: return false;
     }
@@ -118,11 +119,18 @@ BasicBlock::Successor RegionBuilder::successor(uint64_t rip) {
 
 void RegionBuilder::find_successors(BasicBlock& block) {
     const Instruction last = region_->instructions[block.first + block.count - 1];
+    // After the instruction behind STI events are looked at, which entries of regions do. After an
+    // RSP that is unknown another region finds its stack anew.
+    const bool leaves =
+        last.changes_rsp || region_->instructions[block.first].op->has(interp::Op::kFollowed);
+    const auto way = [&](uint64_t rip) {
+        return leaves ? BasicBlock::Successor{rip, std::nullopt} : successor(rip);
+    };
     switch (last.kind) {
-        case Kind::jump: block.next = successor(last.op->immediate); break;
+        case Kind::jump: block.next = way(last.op->immediate); break;
         case Kind::branch:
-            block.next = successor(last.next_rip());
-            block.taken = successor(last.op->immediate);
+            block.next = way(last.next_rip());
+            block.taken = way(last.op->immediate);
             break;
         case Kind::call:
             block.next = BasicBlock::Successor{last.op->immediate, std::nullopt};
@@ -130,12 +138,9 @@ void RegionBuilder::find_successors(BasicBlock& block) {
         case Kind::jump_indirect:
         case Kind::call_indirect:
         case Kind::ret:
+        case Kind::transfer:
         case Kind::interpret_end: break;
-        default:
-            // RSP is unknown from here on: another region finds its stack anew.
-            block.next = last.changes_rsp ? BasicBlock::Successor{last.next_rip(), std::nullopt}
-                                          : successor(last.next_rip());
-            break;
+        default: block.next = way(last.next_rip()); break;
     }
 }
 
@@ -242,6 +247,7 @@ void RegionBuilder::measure_stack(BasicBlock& block) const {
             touch(i.op->displacement, i.memory_size);
         switch (i.kind) {
             case Kind::push:
+            case Kind::pushf:
             case Kind::call:
             case Kind::call_indirect: touch(-8, 8); break;
             case Kind::pop:

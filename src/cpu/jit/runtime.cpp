@@ -4,6 +4,7 @@
 #include <random>
 #include <utility>
 
+#include "cpu/interp/cpu_model.hpp"
 #include "cpu/interp/native_layout.hpp"
 #include "cpu/interp/native_x87_state.hpp"
 #include "cpu/jit/emitter.hpp"
@@ -32,13 +33,17 @@ Runtime::Runtime(JitCpu& cpu, const JitOptions& options)
     : cpu_(cpu),
       options_(options),
       memory_(options.code_size),
-      stubs_(memory_, {run_op, run_rest}, options.host),
+      stubs_(memory_, {run_op, run_rest}, options.host,
+             {.amd = cpu.model.is_amd(),
+              .smap = cpu.model.has(interp::Feature::smap),
+              .rdtscp = cpu.model.has(interp::Feature::rdtscp)}),
       stubs_size_(memory_.used()),
       no_stack_(std::make_unique<Page>()) {
     std::random_device random;
     const uint64_t page = (uint64_t{random()} << 32 | random()) & ~uint64_t{kPageSize - 1};
     const uint64_t never_canonical = (page | uint64_t{1} << 63) & ~(uint64_t{1} << 62);
-    no_stack_addend_ = reinterpret_cast<uint64_t>(no_stack_->bytes.data()) - never_canonical;
+    cpu_.no_stack_low = reinterpret_cast<uint64_t>(no_stack_->bytes.data());
+    cpu_.no_stack_addend = cpu_.no_stack_low - never_canonical;
     if (!good()) return;
     cpu_.accelerator = this;
     cpu_.no_host = stubs_.exit_tag;
@@ -82,6 +87,9 @@ bool Runtime::run(Block& block) {
 void Runtime::enter(const uint8_t* code) {
     ++statistics_.entries;
     choose_window();
+    const auto tsc_offset = cpu_.clock.host_tsc_offset();
+    cpu_.has_tsc_offset = tsc_offset.has_value();
+    cpu_.tsc_offset = tsc_offset.value_or(0);
     stubs_.enter(&cpu_, code);
     last_exit_ = cpu_.exit;
 }
@@ -184,7 +192,7 @@ void Runtime::show_window(uint64_t low, uint64_t addend) {
 // that is still true. Else a page at an address that is not canonical and that no guest can guess.
 void Runtime::choose_window() {
     if (window_holds()) return show_window(window().low, window().addend);
-    show_window(reinterpret_cast<uint64_t>(no_stack_->bytes.data()), no_stack_addend_);
+    show_window(cpu_.no_stack_low, cpu_.no_stack_addend);
 }
 
 const uint8_t* Runtime::code_without_window(Block& block) {
@@ -224,7 +232,8 @@ const uint8_t* Runtime::interpret(Site& site) {
     cpu_.settle();
     const bool begins_anew = std::exchange(cpu_.retired, counted) != counted;
     if (cpu_.fault.active) {
-        cpu_.retired -= site.unfinished;
+        // A trap without an instruction of its own comes behind this one.
+        cpu_.retired -= site.unfinished - (cpu_.fault_op == nullptr ? 1 : 0);
         cpu_.exit = HostExit::dispatch;
         return kLeave;
     }

@@ -83,7 +83,7 @@ private:
 
     const JitCpu::Window& window() const { return cpu_.windows[static_cast<unsigned>(cpu_.view)]; }
     bool window_holds() const { return window().generation == cpu_.tlb->generation(); }
-    bool shows_window() const { return cpu_.stack_addend != no_stack_addend_; }
+    bool shows_window() const { return cpu_.stack_addend != cpu_.no_stack_addend; }
     void show_window(uint64_t low, uint64_t addend);
     void choose_window();
     // The code of `block` for a stack that the window cannot show. Null: the block must be
@@ -101,7 +101,6 @@ private:
     Region region_;                      // being translated
     HostExit last_exit_ = HostExit::dispatch;
     std::unique_ptr<Page> no_stack_;  // what the window shows while it shows no stack
-    uint64_t no_stack_addend_ = 0;
     JitStatistics statistics_;
 };
 

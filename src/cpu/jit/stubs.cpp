@@ -173,7 +173,8 @@ void write_move_window(x86a::Assembler& a, interp::View view, bool fast_pext) {
 
 }  // namespace
 
-Stubs::Stubs(interp::CodeMemory& memory, const Helpers& helpers, const HostFeatures& host)
+Stubs::Stubs(interp::CodeMemory& memory, const Helpers& helpers, const HostFeatures& host,
+             const SystemConfig& config)
     : fast_pext(host.fast_pext) {
     const auto add = [&](auto write) -> const uint8_t* {
         StubWriter writer(memory, host.avx);
@@ -223,6 +224,7 @@ Stubs::Stubs(interp::CodeMemory& memory, const Helpers& helpers, const HostFeatu
     load_x87 = add([this](StubWriter&, x86a::Assembler& a) { write_load_x87(a, exit_interpret); });
     run_op = add([&](StubWriter& w, x86a::Assembler&) { w.call_helper(helpers.run_op); });
     run_rest = add([&](StubWriter& w, x86a::Assembler&) { w.call_helper(helpers.run_rest); });
+    system = write_system_stubs(memory, config, lookup);
     const uint8_t* entry = add([](StubWriter& w, x86a::Assembler& a) {
         for (const auto& reg : kCalleeSaved)
             a.push(reg);

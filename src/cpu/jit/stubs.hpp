@@ -8,6 +8,7 @@
 #include "cpu/interp/native_memory.hpp"
 #include "cpu/jit/host_features.hpp"
 #include "cpu/jit/jit_cpu.hpp"
+#include "cpu/jit/stubs_system.hpp"
 
 namespace banyan::jit {
 
@@ -24,7 +25,8 @@ public:
         OpHelper run_op;
         OpHelper run_rest;
     };
-    Stubs(interp::CodeMemory& memory, const Helpers& helpers, const HostFeatures& host);
+    Stubs(interp::CodeMemory& memory, const Helpers& helpers, const HostFeatures& host,
+          const SystemConfig& config);
 
     bool good() const { return enter != nullptr; }
     const bool fast_pext;
@@ -55,6 +57,7 @@ public:
     const uint8_t* run_op = nullptr;
     // The same for all instructions from this one to the end of its block; does not come back.
     const uint8_t* run_rest = nullptr;
+    SystemStubs system;
 };
 
 }  // namespace banyan::jit
