@@ -142,6 +142,7 @@ void Cpu::deliver_fault() {
                                         .error = first.error,
                                         .external = !first.software,
                                         .int3_or_into = false};
+        ++counters.exceptions;
         if (deliver(*this, interruption)) {
             if (!fault.active) return;
             first = fault;  // the debug trap of a task switch
@@ -217,6 +218,7 @@ void Cpu::take_interrupt() {
 }
 
 void Cpu::deliver_interruption(const Interruption& interruption) {
+    ++counters.interrupts;
     if (deliver(*this, interruption)) return;
     deliver_fault();  // benign first event: the second is delivered as it is
 }

@@ -1,5 +1,7 @@
 #include "cpu/jit/runtime.hpp"
 
+#include <cinttypes>
+#include <cstdio>
 #include <cstring>
 #include <random>
 #include <utility>
@@ -28,9 +30,10 @@ bool is_translatable(Mode mode) {
 
 }  // namespace
 
-Runtime::Runtime(JitCpu& cpu, const JitOptions& options)
+Runtime::Runtime(JitCpu& cpu, const JitOptions& options, HostCodeListener* listener)
     : cpu_(cpu),
       options_(options),
+      listener_(listener),
       memory_(options.code_size),
       stubs_(memory_, run_op, __builtin_cpu_supports("avx") != 0),
       stubs_size_(memory_.used()),
@@ -40,6 +43,8 @@ Runtime::Runtime(JitCpu& cpu, const JitOptions& options)
     const uint64_t never_canonical = (page | uint64_t{1} << 63) & ~(uint64_t{1} << 62);
     no_stack_addend_ = reinterpret_cast<uint64_t>(no_stack_->bytes.data()) - never_canonical;
     if (!good()) return;
+    if (listener_ != nullptr)
+        listener_->on_host_code(memory_.next() - stubs_size_, stubs_size_, "banyan:stubs");
     cpu_.accelerator = this;
     cpu_.no_host = stubs_.exit_tag;
 }
@@ -84,6 +89,19 @@ void Runtime::enter(const uint8_t* code) {
     choose_window();
     stubs_.enter(&cpu_, code);
     last_exit_ = cpu_.exit;
+    ++exit_counter();
+}
+
+Counter& Runtime::exit_counter() {
+    switch (last_exit_) {
+        case HostExit::link: return statistics_.exits_for_links;
+        case HostExit::interpret: return statistics_.exits_to_interpret;
+        case HostExit::stack: return statistics_.exits_for_stack;
+        case HostExit::dispatch: break;
+    }
+    if (cpu_.fault.active) return statistics_.exits_for_faults;
+    const bool events = (cpu_.events.load(std::memory_order_relaxed) & cpu_.event_mask) != 0;
+    return events ? statistics_.exits_for_events : statistics_.exits_for_lookups;
 }
 
 // --- translation
@@ -112,7 +130,15 @@ const uint8_t* Runtime::emit(Block& block, bool window) {
     ++statistics_.regions;
     statistics_.instructions += region_.instructions.size();
     statistics_.code_bytes += emitter.size();
+    if (listener_ != nullptr) tell_listener(code, emitter.size(), block);
     return code;
+}
+
+void Runtime::tell_listener(const uint8_t* code, size_t size, const Block& block) {
+    const char* who = cpu_.view == interp::View::user ? "user" : "kernel";
+    char name[40];
+    std::snprintf(name, sizeof(name), "guest:%s:%#" PRIx64, who, block.rip);
+    listener_->on_host_code(code, size, name);
 }
 
 void Runtime::drop(Block& block) {
@@ -219,7 +245,11 @@ const uint8_t* Runtime::run_op(JitCpu* cpu, uint32_t site) {
 const uint8_t* Runtime::interpret(Site& site) {
     ++statistics_.interpreted;
     site.ops[1].handler = op_went_on;
-    cpu_.block = site.block;
+    // Handlers that end before the instruction does take back what is unfinished of its block: here
+    // that is the instruction alone.
+    running_.rip = site.block->rip;
+    running_.ops = site.ops.data();
+    cpu_.block = &running_;
     cpu_.op_finished = false;
     site.ops[0].handler(cpu_, site.ops.data());
     cpu_.settle();
