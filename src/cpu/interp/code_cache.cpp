@@ -11,7 +11,6 @@ namespace banyan::interp {
 
 namespace {
 
-constexpr unsigned kMaxInstruction = 15;
 constexpr size_t kMaxOps = 64;
 
 // Ends a block after its last instruction, where no branch did.

@@ -14,6 +14,8 @@
 
 namespace banyan::interp {
 
+inline constexpr unsigned kMaxInstruction = 15;  // bytes
+
 // A run of instructions. Lies in one page, or is one instruction that crosses into a second.
 struct Block {
     uint64_t rip = 0;               // of the first instruction

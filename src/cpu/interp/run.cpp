@@ -1,4 +1,7 @@
 // The loop: blocks, then events, then blocks.
+#include <algorithm>
+#include <span>
+
 #include "cpu/interp/accelerator.hpp"
 #include "cpu/interp/code_cache.hpp"
 #include "cpu/interp/code_coherence.hpp"
@@ -33,7 +36,11 @@ uint64_t Cpu::rip_of(const Op* op) const {
 }
 
 uint64_t Cpu::unfinished(const Op* op) const {
-    return block->count - static_cast<uint64_t>(op - block->ops);
+    // By its place: it may be a copy of the block's.
+    const std::span<const Op> ops(block->ops, block->count);
+    const auto place =
+        std::find_if(ops.begin(), ops.end(), [op](const Op& o) { return o.offset == op->offset; });
+    return static_cast<uint64_t>(ops.end() - place);
 }
 
 Exit Cpu::run() {

@@ -10,36 +10,35 @@ constexpr uint64_t kLargePageMask = ~uint64_t{0x3FFFFFFF};  // 1 GiB, the larges
 
 void Tlb::insert(uint64_t linear, std::byte* host_page, Kind kind) {
     const unsigned i = index(linear);
-    TlbEntry& e = entries_[i];
     const uint64_t page = linear & ~(kPageSize - 1);
-    const bool same = e.read_tag == page && e.host == host_page;
-    const bool was_writable = same && e.write_tag == page;
-    e.read_tag = page;
-    e.write_tag = kind.writable || was_writable ? page : absent(i);
-    e.host = host_page;
-    e.bits &= ~uint64_t{TlbEntry::kLarge};
+    const bool same = read_tags_[i] == page && pages_[i] == host_page;
+    const bool was_writable = same && write_tags_[i] == page;
+    read_tags_[i] = page;
+    write_tags_[i] = kind.writable || was_writable ? page : absent(i);
+    pages_[i] = host_page;
+    clear_bit(i, kLarge);
     if (kind.large) {
-        e.bits |= TlbEntry::kLarge;
+        set_bit(i, kLarge);
         large_ |= large_bit(linear);
     }
-    const TlbEntry::Bits logged = kind.global ? TlbEntry::kInGlobalLog : TlbEntry::kInLocalLog;
-    if ((e.bits & logged) != 0) return;
-    e.bits |= logged;
+    const Bits logged = kind.global ? kInGlobalLog : kInLocalLog;
+    if ((bits_[i] & logged) != 0) return;
+    set_bit(i, logged);
     (kind.global ? global_ : local_).push_back(static_cast<uint16_t>(i));
 }
 
-void Tlb::empty(Log& log, TlbEntry::Bits bit) {
+void Tlb::empty(Log& log, Bits bit) {
     for (const uint16_t i : log) {
         clear(i);
-        entries_[i].bits &= ~uint64_t{bit};
+        clear_bit(i, bit);
     }
     log.clear();
 }
 
 void Tlb::flush() {
     ++generation_;
-    empty(global_, TlbEntry::kInGlobalLog);
-    empty(local_, TlbEntry::kInLocalLog);
+    empty(global_, kInGlobalLog);
+    empty(local_, kInLocalLog);
     large_ = 0;
 }
 
@@ -47,14 +46,14 @@ void Tlb::flush() {
 // table, no more.
 void Tlb::flush_local() {
     ++generation_;
-    empty(local_, TlbEntry::kInLocalLog);
+    empty(local_, kInLocalLog);
 }
 
 void Tlb::flush_page(uint64_t linear) {
     ++generation_;
     const unsigned own = index(linear);
     const uint64_t page = linear & ~(kPageSize - 1);
-    if (entries_[own].read_tag == page) clear(own);
+    if (read_tags_[own] == page) clear(own);
     if ((large_ & large_bit(linear)) == 0) return;
     drop_large_around(global_, linear);
     drop_large_around(local_, linear);
@@ -64,9 +63,7 @@ void Tlb::flush_page(uint64_t linear) {
 // 3 section 4.10.4.1).
 void Tlb::drop_large_around(Log& log, uint64_t linear) {
     for (const uint16_t i : log) {
-        const TlbEntry& e = entries_[i];
-        if ((e.bits & TlbEntry::kLarge) != 0 && ((e.read_tag ^ linear) & kLargePageMask) == 0)
-            clear(i);
+        if ((bits_[i] & kLarge) != 0 && ((read_tags_[i] ^ linear) & kLargePageMask) == 0) clear(i);
     }
 }
 
@@ -74,7 +71,7 @@ void Tlb::drop_write_tags() {
     ++generation_;
     for (const Log* log : {&global_, &local_}) {
         for (const uint16_t i : *log)
-            entries_[i].write_tag = absent(i);
+            write_tags_[i] = absent(i);
     }
 }
 

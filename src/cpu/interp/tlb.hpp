@@ -19,16 +19,6 @@ namespace banyan::interp {
 enum class View : uint8_t { user, supervisor, supervisor_smap };
 inline constexpr unsigned kViewCount = 3;
 
-// One line of a host's cache holds two.
-struct TlbEntry {
-    uint64_t read_tag = 0;
-    uint64_t write_tag = 0;
-    std::byte* host = nullptr;  // where the page is
-    uint64_t bits = 0;          // Bits
-
-    enum Bits : uint64_t { kLarge = 1, kInGlobalLog = 2, kInLocalLog = 4 };
-};
-
 class Tlb {
 public:
     static constexpr unsigned kEntries = 16384;
@@ -40,17 +30,11 @@ public:
     // A tag that no address which selects entry `i` can match: a page of another index.
     static uint64_t absent(unsigned i) { return i == 0 ? kPageSize : 0; }
 
-    const TlbEntry& entry(uint64_t linear) const { return entries_[index(linear)]; }
-
     std::byte* readable(uint64_t linear, unsigned size) const {
-        const TlbEntry& e = entry(linear);
-        const uint64_t offset = linear - e.read_tag;
-        return offset <= kPageSize - size ? e.host + offset : nullptr;
+        return find(read_tags_, linear, size);
     }
     std::byte* writable(uint64_t linear, unsigned size) const {
-        const TlbEntry& e = entry(linear);
-        const uint64_t offset = linear - e.write_tag;
-        return offset <= kPageSize - size ? e.host + offset : nullptr;
+        return find(write_tags_, linear, size);
     }
 
     struct Kind {
@@ -71,31 +55,49 @@ public:
     // written may not be any more. Room made for another page does not count.
     uint64_t generation() const { return generation_; }
 
-    // Of the entries in a Tlb, for generated code.
-    static constexpr size_t entries_offset();
+    // Where generated code finds what it needs: tables of kEntries of 64 bits, and the generation.
+    struct Layout;
 
 private:
     // Which entries have been filled since they were last emptied; each is there once.
     using Log = std::vector<uint16_t>;
 
-    void clear(unsigned i) {
-        entries_[i].read_tag = entries_[i].write_tag = absent(i);
-        entries_[i].bits &= ~uint64_t{TlbEntry::kLarge};
+    enum Bits : uint8_t { kLarge = 1, kInGlobalLog = 2, kInLocalLog = 4 };
+
+    template <class T>
+    using Table = std::array<T, kEntries>;
+
+    std::byte* find(const Table<uint64_t>& tags, uint64_t linear, unsigned size) const {
+        const unsigned i = index(linear);
+        const uint64_t offset = linear - tags[i];
+        return offset <= kPageSize - size ? pages_[i] + offset : nullptr;
     }
-    void empty(Log& log, TlbEntry::Bits bit);
+    void set_bit(unsigned i, Bits bit) { bits_[i] = static_cast<uint8_t>(bits_[i] | bit); }
+    void clear_bit(unsigned i, Bits bit) { bits_[i] = static_cast<uint8_t>(bits_[i] & ~bit); }
+    void clear(unsigned i) {
+        read_tags_[i] = write_tags_[i] = absent(i);
+        clear_bit(i, kLarge);
+    }
+    void empty(Log& log, Bits bit);
     void drop_large_around(Log& log, uint64_t linear);
     static uint64_t large_bit(uint64_t linear) { return uint64_t{1} << ((linear >> 30) & 63U); }
 
-    std::array<TlbEntry, kEntries> entries_{};
+    // Apart, so that generated code can scale an index by 8 as it is.
+    Table<uint64_t> read_tags_{};
+    Table<uint64_t> write_tags_{};
+    Table<std::byte*> pages_{};  // where they are on the host
+    Table<uint8_t> bits_{};      // Bits
     Log global_;
     Log local_;
     uint64_t generation_ = 1;
     uint64_t large_ = 0;  // large_bit() of every large page that may have entries
 };
 
-constexpr size_t Tlb::entries_offset() {
-    return offsetof(Tlb, entries_);
-}
-inline constexpr size_t kTlbEntriesAt = Tlb::entries_offset();
+struct Tlb::Layout {
+    static constexpr size_t read_tags = offsetof(Tlb, read_tags_);
+    static constexpr size_t write_tags = offsetof(Tlb, write_tags_);
+    static constexpr size_t pages = offsetof(Tlb, pages_);
+    static constexpr size_t generation = offsetof(Tlb, generation_);
+};
 
 }  // namespace banyan::interp

@@ -110,7 +110,10 @@ private:
     // Jumps to the address in T0. `commit` writes what the instruction does besides, with T0 free,
     // when it is certain that it can.
     void jump_to_target(const Instruction& instruction, std::function<void()> commit);
+    void emit_count_branch(const Instruction& last, const BasicBlock::Successor& taken);
     void go(const BasicBlock::Successor& to, size_t from);
+    void jump_long(const BasicBlock::Successor& to);
+    uint32_t new_link(uint64_t rip);
     // A label that leads out of the region to `rip`; `jump_end`: bound after the jump to be
     // patched.
     Label link_to(uint64_t rip, const Label& jump_end);

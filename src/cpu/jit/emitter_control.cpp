@@ -6,6 +6,11 @@ namespace banyan::jit {
 
 namespace {
 
+bool counts_in_rcx(const Instruction& instruction) {
+    return instruction.zydis.mnemonic == ZYDIS_MNEMONIC_JRCXZ ||
+           instruction.zydis.mnemonic == ZYDIS_MNEMONIC_LOOP;
+}
+
 x86a::CondCode condition_of(const Instruction& instruction) {
     // The condition is in the low four bits of the opcode; asmjit has its own order.
     constexpr x86a::CondCode kCodes[16] = {
@@ -20,7 +25,9 @@ x86a::CondCode condition_of(const Instruction& instruction) {
 
 bool Emitter::same_page(uint64_t rip) const {
     const interp::Block& entry = *region_.blocks.front().source;
-    return entry.second_gpa == interp::Block::kNoPage &&
+    // An instruction that begins near the end may go on in another page.
+    const bool may_cross = (rip & (kPageSize - 1)) + interp::kMaxInstruction > kPageSize;
+    return entry.second_gpa == interp::Block::kNoPage && !may_cross &&
            rip >> kPageShift == entry.rip >> kPageShift;
 }
 
@@ -28,11 +35,16 @@ bool Emitter::leaves(const BasicBlock& block) const {
     return !block.next || !block.next->block || (block.taken && !block.taken->block);
 }
 
-Emitter::Label Emitter::link_to(uint64_t rip, const Label& jump_end) {
+uint32_t Emitter::new_link(uint64_t rip) {
     const auto number = static_cast<uint32_t>(translations_.links.size());
-    const interp::Block& source = *block_->source;
+    const interp::Block& source = *region_.blocks.front().source;
     translations_.links.push_back(
         {.target = rip, .page = source.gpa >> kPageShift, .mode = source.mode});
+    return number;
+}
+
+Emitter::Label Emitter::link_to(uint64_t rip, const Label& jump_end) {
+    const uint32_t number = new_link(rip);
     const bool here = same_page(rip);
     const Label out = new_label();
     PendingLink link{number, jump_end, out, {}, {}, {}};
@@ -67,8 +79,13 @@ Emitter::Label Emitter::link_to(uint64_t rip, const Label& jump_end) {
 
 // From the end of block `from`.
 void Emitter::go(const BasicBlock::Successor& to, size_t from) {
+    if (to.block && *to.block == from + 1) return;
+    jump_long(to);
+}
+
+void Emitter::jump_long(const BasicBlock::Successor& to) {
     if (to.block) {
-        if (*to.block != from + 1) a_.jmp(blocks_[*to.block]);
+        a_.long_().jmp(blocks_[*to.block]);
         return;
     }
     const Label jump_end = new_label();
@@ -100,6 +117,7 @@ void Emitter::emit_end(const BasicBlock& block, size_t index) {
 void Emitter::emit_branch(const BasicBlock& block, const Instruction& last) {
     // Ways that do not look at flags need none.
     if (leaves(block) && last.flags_live_out != 0) save_flags();
+    if (counts_in_rcx(last)) return emit_count_branch(last, *block.taken);
     if (block.taken->block) {
         a_.j(condition_of(last), blocks_[*block.taken->block]);
         return;
@@ -108,6 +126,22 @@ void Emitter::emit_branch(const BasicBlock& block, const Instruction& last) {
     const Label out = link_to(block.taken->rip, jump_end);
     a_.long_().j(condition_of(last), out);
     a_.bind(jump_end);
+}
+
+// JRCXZ and LOOP, which have only short forms. They change no flags.
+void Emitter::emit_count_branch(const Instruction& last, const BasicBlock::Successor& taken) {
+    const Label zero = new_label();
+    const Label end = new_label();
+    if (last.zydis.mnemonic == ZYDIS_MNEMONIC_LOOP) {
+        a_.lea(x86a::rcx, x86a::ptr(x86a::rcx, -1));
+        a_.jecxz(x86a::rcx, end);
+    } else {
+        a_.jecxz(x86a::rcx, zero);
+        a_.short_().jmp(end);
+        a_.bind(zero);
+    }
+    jump_long(taken);
+    a_.bind(end);
 }
 
 void Emitter::emit_call(const Instruction& last) {

@@ -5,13 +5,6 @@
 
 namespace banyan::jit {
 
-namespace {
-
-constexpr int32_t kTlbEntryShift = 5;
-constexpr uint32_t kTlbMask = (interp::Tlb::kEntries - 1) << kTlbEntryShift;
-
-}  // namespace
-
 x86a::Gp Emitter::read_gpr(unsigned number, const x86a::Gp& temporary) {
     if (in_register(number)) return host_gpr(number);
     if (number == kGuestRsp) {
@@ -63,17 +56,12 @@ void Emitter::load_address(const Instruction& instruction) {
 
 // One unsigned comparison covers a page that is not there and an access that leaves it.
 void Emitter::check(unsigned size, bool write, bool aligned, const Label& slow) {
-    const auto view = static_cast<int32_t>(static_cast<unsigned>(view_) * sizeof(interp::Tlb));
-    const int32_t entries = kTlbsAt + view + static_cast<int32_t>(interp::kTlbEntriesAt);
-    const auto tag = static_cast<int32_t>(write ? offsetof(interp::TlbEntry, write_tag)
-                                                : offsetof(interp::TlbEntry, read_tag));
-    a_.mov(kT1.r32(), kT0.r32());
-    a_.shr(kT1.r32(), static_cast<int32_t>(kPageShift) - kTlbEntryShift);
-    a_.and_(kT1.r32(), kTlbMask);
-    a_.sub(kT0, table(kT1, entries + tag));
+    using Layout = interp::Tlb::Layout;
+    find_tlb_index(a_, stubs_.fast_pext);
+    a_.sub(kT0, tlb_member(view_, write ? Layout::write_tags : Layout::read_tags));
     a_.cmp(kT0, static_cast<int32_t>(kPageSize - size));
     a_.ja(slow);
-    a_.add(kT0, table(kT1, entries + static_cast<int32_t>(offsetof(interp::TlbEntry, host))));
+    a_.add(kT0, tlb_member(view_, Layout::pages));
     if (!aligned) return;
     a_.test(kT0.r8(), size - 1);
     a_.jnz(slow);

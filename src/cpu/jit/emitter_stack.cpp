@@ -4,17 +4,32 @@
 
 namespace banyan::jit {
 
-// Leaves for exit_stack unless [RSP + low, RSP + high) lies in the window. Changes flags.
+// Has [RSP + low, RSP + high) in the window from here on; what does not fit is left to the region
+// without a window. Changes flags.
 void Emitter::check_window(int32_t low, int32_t high, uint64_t rip) {
     const Label miss = new_label();
+    const Label in_window = new_label();
     a_.lea(kT0, x86a::ptr(kStack, low));
     a_.sub(kT0, state(kStackLowAt));
     a_.cmp(kT0, static_cast<int32_t>(kPageSize) - (high - low));
     a_.ja(miss);
+    a_.bind(in_window);
+    const auto number = new_link(rip);
     later([=, this] {
+        const Label out = new_label();
+        const Label jump_end = new_label();
         a_.bind(miss);
+        a_.lea(kT0, x86a::ptr(kStack, low));
+        a_.mov(kT1.r32(), high - low);
+        a_.call(std::bit_cast<uint64_t>(stubs_.move_window[static_cast<unsigned>(view_)]));
+        a_.jz(in_window);
+        a_.long_().jmp(out);
+        a_.bind(jump_end);
+        a_.bind(out);
         set_rip(rip);
+        a_.mov(kT1.r32(), number);
         a_.jmp(std::bit_cast<uint64_t>(stubs_.exit_stack));
+        pending_links_.push_back({number, jump_end, out, {}, {}, {}});
     });
 }
 

@@ -160,10 +160,10 @@ Kind control_kind(const Instruction& i) {
         case ZYDIS_MNEMONIC_JMP: return direct ? Kind::jump : Kind::jump_indirect;
         case ZYDIS_MNEMONIC_CALL: return direct ? Kind::call : Kind::call_indirect;
         case ZYDIS_MNEMONIC_RET: return Kind::ret;
+        case ZYDIS_MNEMONIC_LOOP:
+            return i.zydis.address_width == 64 ? Kind::branch : Kind::interpret_end;
         case ZYDIS_MNEMONIC_JCXZ:
         case ZYDIS_MNEMONIC_JECXZ:
-        case ZYDIS_MNEMONIC_JRCXZ:
-        case ZYDIS_MNEMONIC_LOOP:
         case ZYDIS_MNEMONIC_LOOPE:
         case ZYDIS_MNEMONIC_LOOPNE: return Kind::interpret_end;
         default: return Kind::branch;
@@ -254,6 +254,10 @@ Kind find_kind(Instruction& i) {
         default: break;
     }
     if (is_nothing(in.mnemonic)) return Kind::nop;
+    if (in.mnemonic == ZYDIS_MNEMONIC_VZEROUPPER || in.mnemonic == ZYDIS_MNEMONIC_VZEROALL) {
+        i.uses_vectors = true;
+        return Kind::native;
+    }
     if (in.mnemonic == ZYDIS_MNEMONIC_PUSH) return push_kind(i);
     if (in.mnemonic == ZYDIS_MNEMONIC_POP) return pop_kind(i);
     if (in.mnemonic == ZYDIS_MNEMONIC_LEA) {

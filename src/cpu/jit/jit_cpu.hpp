@@ -2,6 +2,7 @@
 // below is the stack of that code and of what it calls.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -22,10 +23,20 @@ struct JitCpu final : interp::Cpu {
     using Cpu::Cpu;
 
     // --- the stack window: one page of the guest's stack, whose RSP is kept as a host address.
+    // What each view saw last; true as long as the generation is that of its TLB.
+    struct Window {
+        uint64_t low = 0;
+        uint64_t addend = 0;
+        uint64_t generation = 0;  // 0: never
+    };
+    std::array<Window, interp::kViewCount> windows{};
+    // What is seen now.
     uint64_t stack_low = ~uint64_t{0};  // where the page is on the host
     uint64_t stack_addend = 0;          // host address = linear + addend
     uint64_t stack_subtrahend = 0;      // -addend: added by LEA, which changes no flags
 
+    // The bits of an address that choose the entry of a TLB.
+    uint64_t tlb_mask = uint64_t{interp::Tlb::kEntries - 1} << kPageShift;
     uint64_t host_rsp = 0;  // of the C++ code that entered
     uint32_t vectors_live = 0;
     HostExit exit = HostExit::dispatch;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string_view>
 
+#include "cpu/jit/host_features.hpp"
 #include "cpu/jit/instruction.hpp"
 #include "vm/engine.hpp"
 
@@ -14,6 +15,7 @@ namespace banyan::jit {
 struct JitOptions {
     uint32_t hot = 32;  // how often a block is interpreted before it is translated
     UndefinedFlags undefined_flags = UndefinedFlags::any;
+    HostFeatures host = HostFeatures::of_this_host();
     size_t code_size = size_t{128} << 20;  // bytes of host code, of each virtual CPU
 };
 

@@ -47,6 +47,8 @@ inline constexpr int32_t kMxcsrAt =
 inline constexpr int32_t kStackLowAt = offsetof(JitCpu, stack_low);
 inline constexpr int32_t kStackAddendAt = offsetof(JitCpu, stack_addend);
 inline constexpr int32_t kStackSubtrahendAt = offsetof(JitCpu, stack_subtrahend);
+inline constexpr int32_t kTlbMaskAt = offsetof(JitCpu, tlb_mask);
+inline constexpr int32_t kWindowsAt = offsetof(JitCpu, windows);
 inline constexpr int32_t kHostRspAt = offsetof(JitCpu, host_rsp);
 inline constexpr int32_t kVectorsLiveAt = offsetof(JitCpu, vectors_live);
 inline constexpr int32_t kExitAt = offsetof(JitCpu, exit);
@@ -59,7 +61,7 @@ inline constexpr int32_t kHostFcwAt = offsetof(JitCpu, host_fcw);
 #pragma GCC diagnostic pop
 
 static_assert(kGprAt == 0, "registers are reached with 8-bit displacements");
-static_assert(sizeof(interp::TlbEntry) == 32 && sizeof(interp::Jump) == 32);
+static_assert(sizeof(interp::Jump) == 32);
 
 // A member of the Cpu; `pushed`: bytes that are on the stack above it.
 inline x86a::Mem state(int32_t at, unsigned size = 8, int32_t pushed = 0) {
@@ -71,6 +73,26 @@ inline x86a::Mem guest_gpr(unsigned number, int32_t pushed = 0) {
 // A member of the entry at byte offset `index` of a table in the Cpu.
 inline x86a::Mem table(const x86a::Gp& index, int32_t at) {
     return x86a::ptr(x86a::rsp, index, 0, at, 8);
+}
+
+// A table of a view's TLB (Tlb::Layout): the member whose index is in T1; `pushed` as above.
+inline x86a::Mem tlb_member(interp::View view, size_t at, int32_t pushed = 0) {
+    const size_t tlb = static_cast<unsigned>(view) * sizeof(interp::Tlb);
+    return x86a::ptr(x86a::rsp, kT1, 3, kTlbsAt + static_cast<int32_t>(tlb + at) + pushed, 8);
+}
+constexpr int32_t generation_at(interp::View view) {
+    const size_t tlb = static_cast<unsigned>(view) * sizeof(interp::Tlb);
+    return kTlbsAt + static_cast<int32_t>(tlb + interp::Tlb::Layout::generation);
+}
+// The index for the address in T0 to T1. Changes flags.
+inline void find_tlb_index(x86a::Assembler& a, bool fast_pext, int32_t pushed = 0) {
+    if (fast_pext) {
+        a.pext(kT1, kT0, state(kTlbMaskAt, 8, pushed));
+        return;
+    }
+    a.mov(kT1.r32(), kT0.r32());
+    a.shr(kT1.r32(), static_cast<int32_t>(kPageShift));
+    a.and_(kT1.r32(), interp::Tlb::kEntries - 1);
 }
 
 // A member of the entry of the jump table whose offset is in T1.

@@ -35,7 +35,7 @@ Runtime::Runtime(JitCpu& cpu, const JitOptions& options, HostCodeListener* liste
       options_(options),
       listener_(listener),
       memory_(options.code_size),
-      stubs_(memory_, run_op, __builtin_cpu_supports("avx") != 0),
+      stubs_(memory_, run_op, options.host),
       stubs_size_(memory_.used()),
       no_stack_(std::make_unique<Page>()) {
     std::random_device random;
@@ -77,7 +77,7 @@ bool Runtime::run(Block& block) {
     }
     interp::Jump& jump = cpu_.jumps[interp::jump_index(block.rip)];
     if (jump.block == &block) jump.host = block.host;
-    if (last == HostExit::link) follow_link(block);
+    if (last == HostExit::link) follow_link(block, block.host);
     const uint8_t* code = last == HostExit::stack ? code_for_stack(block) : block.host;
     if (code == nullptr) return false;
     enter(code);
@@ -170,8 +170,8 @@ void Runtime::patch(const uint8_t* displacement, const uint8_t* target) {
     memory_.replace(displacement, std::span(reinterpret_cast<const uint8_t*>(&distance), 4));
 }
 
-// The loop has come from a link to this block: from now on it goes there directly.
-void Runtime::follow_link(Block& target) {
+// The loop has come from a link to this block: from now on it goes to `code` directly.
+void Runtime::follow_link(Block& target, const uint8_t* code) {
     Link& link = translations_.links[cpu_.link];
     if (link.target != target.rip) return;
     if (link.context == nullptr) {
@@ -186,7 +186,7 @@ void Runtime::follow_link(Block& target) {
         // Code that several address spaces share would be linked for one after the other for ever.
         patch(link.other_jump, ++link.made < kMaxLinked ? link.unlinked : link.other);
     }
-    patch(link.jump, target.host);
+    patch(link.jump, code);
     if (link.linked_to != &target) translated(target).incoming.push_back(cpu_.link);
     link.linked_to = &target;
     ++statistics_.links;
@@ -220,19 +220,15 @@ const uint8_t* Runtime::code_without_window(Block& block) {
 }
 
 const uint8_t* Runtime::code_for_stack(Block& block) {
-    Translated& known = translated(block);
+    const Translated& known = translated(block);
     const uint64_t low = cpu_.gpr[x86::kRsp] + static_cast<uint64_t>(int64_t{known.stack_low});
     const auto size = static_cast<unsigned>(known.stack_high - known.stack_low);
-    if ((low & (kPageSize - 1)) + size > kPageSize) return code_without_window(block);
-    const uint64_t page = low & ~uint64_t{kPageSize - 1};
-    const std::byte* host = cpu_.tlb->writable(page, 1);
-    // Not written yet, or not to be written. Interpreting fills the TLB.
-    if (host == nullptr)
-        return cpu_.tlb->readable(page, 1) != nullptr ? code_without_window(block) : nullptr;
-    ++statistics_.stack_moves;
-    const auto place = reinterpret_cast<uint64_t>(host);
-    window() = {place, place - page, cpu_.tlb->generation()};
-    return block.host;
+    const bool in_page = (low & (kPageSize - 1)) + size <= kPageSize;
+    // Interpreting fills the TLB, if the page may be written.
+    if (in_page && cpu_.tlb->readable(low, 1) == nullptr) return nullptr;
+    const uint8_t* code = code_without_window(block);
+    if (code != nullptr) follow_link(block, code);
+    return code;
 }
 
 // --- single instructions

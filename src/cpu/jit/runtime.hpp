@@ -51,12 +51,6 @@ private:
         alignas(kPageSize) std::array<std::byte, kPageSize> bytes{};
     };
 
-    struct Window {
-        uint64_t low = 0;
-        uint64_t addend = 0;
-        uint64_t generation = 0;  // of the TLB when it was opened; 0: never
-    };
-
     static const uint8_t* run_op(JitCpu* cpu, uint32_t site);
     const uint8_t* interpret(Site& site);
     const uint8_t* go_on();
@@ -69,19 +63,19 @@ private:
     void enter(const uint8_t* code);
     Counter& exit_counter();
 
-    void follow_link(interp::Block& target);
+    void follow_link(interp::Block& target, const uint8_t* code);
     void unlink(Link& link);
     void patch(const uint8_t* displacement, const uint8_t* target);
 
     Translated& translated(interp::Block& block);
 
-    Window& window() { return windows_[static_cast<unsigned>(cpu_.view)]; }
-    bool window_holds() { return window().generation == cpu_.tlb->generation(); }
+    const JitCpu::Window& window() const { return cpu_.windows[static_cast<unsigned>(cpu_.view)]; }
+    bool window_holds() const { return window().generation == cpu_.tlb->generation(); }
     bool shows_window() const { return cpu_.stack_addend != no_stack_addend_; }
     void show_window(uint64_t low, uint64_t addend);
     void choose_window();
-    // The code of `block` for where its stack is now; moves the window there if it fits. Null: the
-    // block must be interpreted.
+    // The code of `block` for a stack that the window cannot show. Null: the block must be
+    // interpreted.
     const uint8_t* code_for_stack(interp::Block& block);
     const uint8_t* code_without_window(interp::Block& block);
 
@@ -96,7 +90,6 @@ private:
     Region region_;                      // being translated
     interp::Block running_{.count = 1};  // what a single instruction takes for its block
     HostExit last_exit_ = HostExit::dispatch;
-    std::array<Window, interp::kViewCount> windows_;
     std::unique_ptr<Page> no_stack_;  // what the window shows while it shows no stack
     uint64_t no_stack_addend_ = 0;
     JitStatistics statistics_;

@@ -15,8 +15,7 @@ void JitStatistics::append_to(Statistics& list) const {
                          {"exits_for_links", exits_for_links},
                          {"exits_for_stack", exits_for_stack},
                          {"exits_to_interpret", exits_to_interpret},
-                         {"interpreted_instructions", interpreted},
-                         {"stack_window_moves", stack_moves}};
+                         {"interpreted_instructions", interpreted}};
     list.insert(list.end(), own.begin(), own.end());
 }
 

@@ -16,7 +16,6 @@ struct JitStatistics {
     Counter links;        // made
     Counter entries;      // from the loop into generated code
     Counter interpreted;  // single instructions, called from generated code
-    Counter stack_moves;  // of the stack window
 
     // Why generated code was left. First three: HostExit::dispatch.
     Counter exits_for_events;

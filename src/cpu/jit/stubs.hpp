@@ -1,10 +1,12 @@
 // Stubs: the host code that all translations share: the way in, the ways out, and calls of C++.
 #pragma once
 
+#include <array>
 #include <bit>
 #include <cstdint>
 
 #include "cpu/interp/native_memory.hpp"
+#include "cpu/jit/host_features.hpp"
 #include "cpu/jit/jit_cpu.hpp"
 
 namespace banyan::jit {
@@ -18,9 +20,10 @@ inline const uint8_t* const kLeave = std::bit_cast<const uint8_t*>(uintptr_t{1})
 class Stubs {
 public:
     // Writes them to the start of `memory`. `good` says whether there was room.
-    Stubs(interp::CodeMemory& memory, OpHelper helper, bool avx);
+    Stubs(interp::CodeMemory& memory, OpHelper helper, const HostFeatures& host);
 
     bool good() const { return enter != nullptr; }
+    const bool fast_pext;
 
     // Runs code at `target` until it leaves.
     void (*enter)(JitCpu* cpu, const uint8_t* target) = nullptr;
@@ -28,8 +31,8 @@ public:
     // Jumped to. cpu.rip is set, flags are saved if they matter.
     const uint8_t* exit_dispatch = nullptr;
     const uint8_t* exit_interpret = nullptr;
+    // The same with the number of the link in T1.
     const uint8_t* exit_stack = nullptr;
-    // Jumped to with the number of the link in T1; cpu.rip is set.
     const uint8_t* exit_link = nullptr;
     // Jumped to with the offset of an entry of the jump table in T1: its block has no code.
     const uint8_t* exit_tag = nullptr;
@@ -41,6 +44,9 @@ public:
     // Called: the same for the x87 (stubs_x87.hpp), while some x87 exception is unmasked or
     // pending.
     const uint8_t* load_x87 = nullptr;
+    // Called with an address as the stack window shows it in T0 and a size in T1: has the window
+    // show that range, if it lies in one page that the TLB knows as writable. ZF says whether.
+    std::array<const uint8_t*, interp::kViewCount> move_window{};
     // Called with the number of the site in T1: OpHelper.
     const uint8_t* run_op = nullptr;
 };

@@ -14,7 +14,7 @@ struct CheckOptions {
     // Of the stretches that the JIT runs, so many in a row are compared, then others are not:
     // between the two the memory's protection changes as a whole, which costs more than a page's.
     uint64_t in_a_row = 1000;
-    uint64_t one_in = 4;  // such rows
+    uint64_t one_in = 2;  // such rows
     // From this comparison on, an instruction of the interpreter does something else, until that is
     // found. 0: never.
     uint64_t spoil_at = 0;

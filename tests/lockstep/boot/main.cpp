@@ -89,9 +89,12 @@ int report(const Options& options, const CheckResult& result, const VmOutcome& o
         fmt::print("{}", result.difference);
         return kDiffer;
     }
-    if (outcome.end != VmEnd::powered_off || result.compared < options.at_least) {
-        fmt::print("the guest did not power off after {} comparisons: {}\n{}\n", options.at_least,
-                   outcome.message, outcome.registers);
+    if (outcome.end != VmEnd::powered_off) {
+        fmt::print("the guest did not power off: {}\n{}\n", outcome.message, outcome.registers);
+        return kFailed;
+    }
+    if (result.compared < options.at_least) {
+        fmt::print("fewer than {}: choose a smaller --one-in\n", options.at_least);
         return kFailed;
     }
     return 0;
