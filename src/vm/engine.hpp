@@ -14,6 +14,7 @@
 #include "vm/address.hpp"
 #include "vm/clock.hpp"
 #include "vm/guest_memory.hpp"
+#include "vm/statistics.hpp"
 
 namespace banyan {
 
@@ -128,14 +129,28 @@ public:
     // Power-on (index 0 starts at the reset vector, others wait for SIPI).
     virtual void reset() = 0;
 
-    // Instructions retired so far; for statistics and benchmarks.
+    // Instructions retired so far. From any thread.
     virtual uint64_t instructions() const = 0;
+    // What the engine counts, in an order to show it in; instructions() are not among it. From any
+    // thread.
+    virtual Statistics statistics() const { return {}; }
+};
+
+// Told of host code that an engine makes, for profilers. Called by the vCPUs' threads.
+class HostCodeListener {
+public:
+    // `name` says what of the guest it is.
+    virtual void on_host_code(const void* start, size_t size, std::string_view name) = 0;
+
+protected:
+    ~HostCodeListener() = default;
 };
 
 struct EngineConfig {
     GuestMemory* memory = nullptr;
     const Clock* clock = nullptr;
     unsigned cpu_count = 1;
+    HostCodeListener* host_code = nullptr;  // may be null
 };
 
 class Engine {

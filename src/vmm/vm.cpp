@@ -126,7 +126,12 @@ Result<void> Vm::create_board(EventLoop& loop) {
 }
 
 Result<void> Vm::create_vcpus(const EngineChoice& choice) {
-    TRY_ASSIGN(engine, choice.create({&memory_, &clock_, config_.cpus}, config_.cpu_model));
+    if (config_.perf_map) {
+        TRY_ASSIGN(map, PerfMap::create());
+        perf_map_ = std::move(map);
+    }
+    TRY_ASSIGN(engine, choice.create({&memory_, &clock_, config_.cpus, perf_map_.get()},
+                                     config_.cpu_model));
     engine_ = std::move(engine);
     VcpuGroup& vcpus = lifecycle_->vcpus();
     for (unsigned i = 0; i < config_.cpus; ++i) {
@@ -185,6 +190,17 @@ VmOutcome Vm::run() {
     console_->disconnect();
     drain_disks();
     return outcome;
+}
+
+std::vector<Statistics> Vm::statistics() const {
+    std::vector<Statistics> all;
+    VcpuGroup& vcpus = lifecycle_->vcpus();
+    for (unsigned i = 0; i < vcpus.size(); ++i) {
+        const Vcpu& vcpu = vcpus.vcpu(i);
+        all.push_back(vcpu.statistics());
+        all.back().insert(all.back().begin(), {"instructions", vcpu.instructions()});
+    }
+    return all;
 }
 
 void Vm::pause() {

@@ -11,6 +11,7 @@
 #include "host/linux/guest_ram.hpp"
 #include "host/linux/host_clock.hpp"
 #include "host/linux/host_timers.hpp"
+#include "host/linux/perf_map.hpp"
 #include "machine/boards/board.hpp"
 #include "vm/guest_memory.hpp"
 #include "vmm/console.hpp"
@@ -28,6 +29,8 @@ public:
     ~Vm() override;
 
     std::string_view engine_reason() const override { return engine_reason_; }
+    std::string_view engine_name() const override { return engine_->name(); }
+    std::vector<Statistics> statistics() const override;
     std::string_view console_place() const override { return console_->place(); }
     VmOutcome run() override;
     void stop(std::string_view why) override { lifecycle_->stop(why); }
@@ -58,6 +61,7 @@ private:
     std::unique_ptr<Console> console_;
     std::unique_ptr<CharFile> debugcon_;
     std::vector<std::unique_ptr<RawFile>> disks_;
+    std::unique_ptr<PerfMap> perf_map_;  // null: not wanted
     std::unique_ptr<Engine> engine_;
     std::unique_ptr<Lifecycle> lifecycle_;
     std::unique_ptr<Board> board_;

@@ -4,8 +4,10 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "support/result.hpp"
+#include "vm/statistics.hpp"
 #include "vmm/vm_config.hpp"
 #include "vmm/vm_outcome.hpp"
 
@@ -19,6 +21,10 @@ public:
 
     // One line: which engine executes the guest, and why that one.
     virtual std::string_view engine_reason() const = 0;
+    // The engine's short name.
+    virtual std::string_view engine_name() const = 0;
+    // What each vCPU has counted, "instructions" first. From any thread.
+    virtual std::vector<Statistics> statistics() const = 0;
     // Where the console is, if the user must know ("/dev/pts/3"); else empty.
     virtual std::string_view console_place() const = 0;
 

@@ -44,8 +44,9 @@ struct VmConfig {
     bool rng = true;
     ConsoleChoice console;
     std::optional<uint16_t> debug_exit_port;
-    std::string debugcon;  // a file; empty: none
-    bool reboot = true;    // false: a guest's reset ends the run
+    std::string debugcon;   // a file; empty: none
+    bool reboot = true;     // false: a guest's reset ends the run
+    bool perf_map = false;  // names translated code for perf
 };
 
 // Fails with ErrorCode::invalid_argument on values that no host could serve.

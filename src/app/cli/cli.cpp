@@ -11,6 +11,9 @@
 #include "app/cli/doctor.hpp"
 #include "app/cli/foreground.hpp"
 #include "app/cli/run_options.hpp"
+#include "app/cli/stats.hpp"
+#include "app/cli/trace_choice.hpp"
+#include "host/linux/run_directory.hpp"
 #include "host/linux/stderr_log.hpp"
 #include "host/linux/terminal.hpp"
 #include "host/posix/host_error.hpp"
@@ -20,10 +23,10 @@ namespace banyan {
 namespace {
 
 // In docs/cli.md, but not in this build.
-constexpr std::array<std::string_view, 25> kUnsupportedCommands{
-    "create", "start", "stop",    "kill",     "reset", "pause",   "resume", "remove", "rename",
-    "list",   "show",  "console", "logs",     "stats", "top",     "events", "exec",   "cp",
-    "image",  "pool",  "network", "snapshot", "fork",  "migrate", "serve"};
+constexpr std::array<std::string_view, 24> kUnsupportedCommands{
+    "create", "start", "stop", "kill",    "reset",    "pause", "resume",  "remove",
+    "rename", "list",  "show", "console", "logs",     "top",   "events",  "exec",
+    "cp",     "image", "pool", "network", "snapshot", "fork",  "migrate", "serve"};
 
 int usage_error(std::string text) {
     std::replace(text.begin(), text.end(), '\n', ' ');
@@ -52,12 +55,27 @@ int run(const RunOptions& options, const std::vector<std::string>& extra) {
         return usage_error(fmt::format("wrong usage: {}: {}; see banyan run --help",
                                        quote_name(extra.front()), why));
     }
+    const auto trace = parse_traces(options.traces);
+    if (!trace) return usage_error(std::string(trace.error().text()));
+    if (trace->help) return print(trace_help());
     const auto level = log_level_of(options);
     if (!level) return usage_error(std::string(level.error().text()));
     set_log_level(*level);
     const auto config = make_config(options);
     if (!config) return usage_error(std::string(config.error().text()));
-    return run_in_foreground(*config);
+    return run_in_foreground(*config, trace->jit);
+}
+
+int stats(const std::string& wanted, bool as_json) {
+    const auto directory = RunDirectory::open();
+    if (!directory) {
+        print_message(directory.error().text());
+        return kStatusFailed;
+    }
+    const auto text = as_json ? stats_json(*directory, wanted) : stats_text(*directory, wanted);
+    if (text) return print(*text);
+    print_message(text.error().text());
+    return kStatusFailed;
 }
 
 struct Commands {
@@ -65,8 +83,10 @@ struct Commands {
     CLI::App* run = app.add_subcommand("run", "run one VM in the foreground");
     CLI::App* doctor =
         app.add_subcommand("doctor", "what this host can do, and which engine a guest gets");
+    CLI::App* stats = app.add_subcommand("stats", "figures of the VMs that run");
     CLI::App* version = app.add_subcommand("version", "the version of this program");
     RunOptions run_options;
+    std::string wanted;  // a VM
     bool json = false;
 
     Commands() {
@@ -77,6 +97,10 @@ struct Commands {
         add_run_options(*run, run_options);
         doctor->add_flag("--json", json, "as JSON");
         doctor->footer("Examples:\n  banyan doctor\n  banyan doctor --json");
+        stats->add_option("vm", wanted, "its name or process number; default: all")
+            ->type_name("NAME|PID");
+        stats->add_flag("--json", json, "as JSON");
+        stats->footer("Examples:\n  banyan stats\n  banyan stats debian\n  banyan stats --json");
         version->add_flag("--json", json, "as JSON");
         version->footer("Examples:\n  banyan version\n  banyan version --json");
     }
@@ -85,12 +109,14 @@ struct Commands {
 std::string_view command_with_help(const Commands& commands) {
     if (commands.run->parsed()) return "banyan run --help";
     if (commands.doctor->parsed()) return "banyan doctor --help";
+    if (commands.stats->parsed()) return "banyan stats --help";
     return commands.version->parsed() ? "banyan version --help" : "banyan --help";
 }
 
 int dispatch(Commands& commands) {
     if (commands.run->parsed()) return run(commands.run_options, commands.run->remaining());
     if (commands.doctor->parsed()) return print(commands.json ? doctor_json() : doctor_text());
+    if (commands.stats->parsed()) return stats(commands.wanted, commands.json);
     if (commands.version->parsed()) return print(version_text(commands.json));
     return usage_error("wrong usage: no command was given; see banyan --help");
 }

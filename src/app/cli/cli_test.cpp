@@ -39,6 +39,9 @@ TEST(Cli, WrongUsageIsOneLineAndStatus2) {
         {"run", "--kernel=k", "--net=nat"},
         {"run", "--kernel=k", "--log-level=loud"},
         {"doctor", "--fly"},
+        {"stats", "a", "b"},
+        {"run", "--kernel=k", "--trace=loud"},
+        {"run", "--kernel=k", "--engine=interp", "--trace=jit-map"},
     };
     for (const auto& arguments : cases) {
         const Ran ran = run(arguments);
@@ -51,14 +54,24 @@ TEST(Cli, WrongUsageIsOneLineAndStatus2) {
 }
 
 TEST(Cli, EveryCommandHasHelpWithExamples) {
-    for (const auto& arguments : std::vector<std::vector<const char*>>{
-             {"--help"}, {"run", "--help"}, {"doctor", "--help"}, {"version", "--help"}}) {
+    for (const auto& arguments : std::vector<std::vector<const char*>>{{"--help"},
+                                                                       {"run", "--help"},
+                                                                       {"doctor", "--help"},
+                                                                       {"stats", "--help"},
+                                                                       {"version", "--help"}}) {
         const Ran ran = run(arguments);
 
         EXPECT_EQ(ran.status, 0);
         EXPECT_NE(ran.out.find("Examples:"), std::string::npos);
         EXPECT_EQ(ran.err, "");
     }
+}
+
+TEST(Cli, TraceHelpNeedsNoGuest) {
+    const Ran ran = run({"run", "--trace", "help"});
+
+    EXPECT_EQ(ran.status, 0);
+    EXPECT_NE(ran.out.find("jit-map"), std::string::npos);
 }
 
 TEST(Cli, FactsAreForPeopleAndPrograms) {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "app/cli/cli.hpp"
+#include "app/cli/statistics_report.hpp"
 #include "host/linux/event_loop.hpp"
 #include "host/linux/signals.hpp"
 #include "host/linux/stderr_log.hpp"
@@ -116,7 +117,7 @@ void print_outcome(const VmOutcome& outcome) {
 
 }  // namespace
 
-int run_in_foreground(const VmConfig& config) {
+int run_in_foreground(const VmConfig& config, bool trace_engine) {
     ignore_write_signals();
     end_at_once();
     auto loop = EventLoop::create();
@@ -128,10 +129,13 @@ int run_in_foreground(const VmConfig& config) {
         print_message(
             fmt::format("console: it is {}; open it with screen or a program like it", place));
     }
+    const auto statistics = StatisticsReport::start(**loop, **vm, config.name, trace_engine);
+    if (!statistics) return report(statistics.error());
     const bool at_terminal =
         config.console.kind == ConsoleKind::stdio && ::isatty(STDIN_FILENO) != 0;
     const auto outcome = Foreground(**loop, **vm).run(at_terminal);
     if (!outcome) return report(outcome.error());
+    (*statistics)->finish();
     print_outcome(*outcome);
     return exit_status(*outcome);
 }

@@ -6,7 +6,8 @@
 
 namespace banyan {
 
-// Returns the exit status. All messages go to standard error.
-int run_in_foreground(const VmConfig& config);
+// Returns the exit status. All messages go to standard error; `trace_engine`: also how the engine
+// does, once a second.
+int run_in_foreground(const VmConfig& config, bool trace_engine);
 
 }  // namespace banyan

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "app/cli/trace_choice.hpp"
 #include "app/cli/values.hpp"
 
 namespace banyan {
@@ -20,10 +21,10 @@ With --console stdio, Ctrl-] ends the VM. Exit status: 0 power off, 1 failure, 2
 4 ended by a signal or Ctrl-], 5 engine defect.)";
 
 // In docs/cli.md, but not in this build: known, so that the message can say so.
-constexpr std::array<std::string_view, 18> kUnsupportedOptions{
+constexpr std::array<std::string_view, 17> kUnsupportedOptions{
     "--firmware", "--boot",  "--cdrom",   "--floppy",      "--net",     "--publish",
     "--share",    "--vsock", "--balloon", "--watchdog",    "--display", "--control",
-    "--gdb",      "--pool",  "--shares",  "--reservation", "--limit",   "--trace"};
+    "--gdb",      "--pool",  "--shares",  "--reservation", "--limit"};
 constexpr std::array<std::string_view, 3> kUnsupportedFlags{"--detach", "--rm", "--ephemeral"};
 
 void add_machine_options(CLI::App& command, RunOptions& o) {
@@ -62,6 +63,12 @@ void add_device_options(CLI::App& command, RunOptions& o) {
     command.add_option("--debugcon", o.debugcon, "file for what the guest writes to port 0xE9")
         ->type_name("FILE");
     command.add_flag("--no-reboot", o.no_reboot, "a guest that reboots ends the run with 0");
+    command
+        .add_option("--trace", o.traces,
+                    "what to show of the VM's inside: jit, jit-map; help tells more")
+        ->type_name("WORD[,WORD...]")
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     command
         .add_option("--log-level", o.log_level, "error, warning, info or debug; default warning")
         ->type_name("LEVEL");
@@ -193,6 +200,16 @@ Result<void> set_devices(const RunOptions& o, VmConfig& config) {
     return {};
 }
 
+Result<void> set_trace(const RunOptions& o, VmConfig& config) {
+    TRY_ASSIGN(trace, parse_traces(o.traces));
+    if (trace.jit_map && config.engine == EngineKind::interp) {
+        return fail(ErrorCode::invalid_argument,
+                    "--trace jit-map: the engine interp translates nothing; use --engine soft");
+    }
+    config.perf_map = trace.jit_map;
+    return {};
+}
+
 }  // namespace
 
 void add_run_options(CLI::App& command, RunOptions& options) {
@@ -212,6 +229,7 @@ Result<VmConfig> make_config(const RunOptions& options) {
     config.initrds = std::move(initrds);
     config.command_line = options.append;
     TRY(set_devices(options, config));
+    TRY(set_trace(options, config));
     TRY(validate(config));
     return config;
 }

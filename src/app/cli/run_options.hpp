@@ -31,6 +31,7 @@ struct RunOptions {
     std::string debug_exit;
     std::string debugcon;
     std::string log_level;
+    std::vector<std::string> traces;
     bool no_reboot = false;
 
     // Options of docs/cli.md that were given and do not work yet.

@@ -101,13 +101,21 @@ TEST(RunOptions, WhatDoesNotWorkYetIsRefusedByName) {
         {"--disk=d,bus=nvme"},
         {"--disk=d,cache=none"},
         {"--console=unix:/tmp"},
-        {"--trace", "exits"},
     };
     for (auto arguments : cases) {
         const std::string name = arguments.front();
         arguments.insert(arguments.begin(), "--kernel=k");
         EXPECT_NE(error_of(arguments).find("not supported yet"), std::string::npos) << name;
     }
+}
+
+TEST(RunOptions, TracesTheEngine) {
+    EXPECT_FALSE(configure({"--kernel=k", "--trace=jit"})->perf_map);
+    EXPECT_TRUE(configure({"--kernel=k", "--trace=jit", "--trace=jit-map"})->perf_map);
+    EXPECT_NE(error_of({"--kernel=k", "--trace=jit,exits"}).find("--trace 'exits'"),
+              std::string::npos);
+    EXPECT_NE(error_of({"--kernel=k", "--trace=jit-map", "--engine=interp"}).find("--engine soft"),
+              std::string::npos);
 }
 
 TEST(RunOptions, MissingAndRepeatedValuesAreErrorsOfTheParser) {

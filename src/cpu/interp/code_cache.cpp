@@ -40,6 +40,7 @@ CodeCache::~CodeCache() {
 }
 
 Block* CodeCache::lookup_slow(Mode mode, uint64_t linear, bool remember) {
+    ++statistics_.lookups;
     const View view = cpu_.cpl == 3 ? View::user : View::supervisor;
     if (!cpu_.check_fetch(linear)) return nullptr;
     Translation at;

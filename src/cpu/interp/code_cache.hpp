@@ -67,10 +67,11 @@ public:
     void clear();
 
     struct Statistics {
-        uint64_t blocks = 0;        // decoded
-        uint64_t instructions = 0;  // decoded
-        uint64_t invalidated = 0;   // blocks
-        uint64_t clears = 0;
+        Counter lookups;       // that the table of linear addresses did not answer
+        Counter blocks;        // decoded
+        Counter instructions;  // decoded
+        Counter invalidated;   // blocks
+        Counter clears;
     };
     const Statistics& statistics() const { return statistics_; }
 

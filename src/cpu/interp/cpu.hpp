@@ -19,6 +19,7 @@
 #include "cpu/interp/mode_cache.hpp"
 #include "cpu/interp/op.hpp"
 #include "cpu/interp/tlb.hpp"
+#include "support/counter.hpp"
 #include "vm/engine.hpp"
 
 namespace banyan::interp {
@@ -163,9 +164,19 @@ public:
     std::atomic<uint8_t> sipi_vector{0};  // with kEventSipi
     uint32_t event_mask = ~0U;            // kEventInterrupt is left out while interrupts are off
     bool shadow_next = false;  // interrupts stay off for one more instruction (STI, MOV SS)
-    uint64_t retired = 0;      // instructions
+    Counter retired;           // instructions
     DebugTraps debug;
     Exit stop{};  // with kEventStop
+
+    struct Counters {
+        Counter slow_accesses;  // to memory: not served by the TLB
+        Counter tlb_fills;
+        Counter flushes;        // of all that the TLB holds
+        Counter local_flushes;  // of what is not global
+        Counter page_flushes;
+        Counter interrupts;  // delivered, NMIs too
+        Counter exceptions;  // delivered, those by INT too
+    } counters;
 
     // --- wiring
     VcpuWiring wiring;

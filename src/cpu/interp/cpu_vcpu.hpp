@@ -22,6 +22,7 @@ public:
     }
     void reset() override { cpu_.reset(false); }
     uint64_t instructions() const override { return cpu_.retired; }
+    Statistics statistics() const override;
 
     void raise_interrupt() override { signal(kEventInterrupt); }
     void raise_nmi() override { signal(kEventNmi); }

@@ -119,6 +119,7 @@ bool Cpu::operand_address_slow(const Op* op, uint64_t ea, unsigned size, Access 
 
 bool Cpu::resolve(const Op* op, uint64_t linear, unsigned size, Access access, View as,
                   Target& target) {
+    ++counters.slow_accesses;
     settle();
     if (long_mode()) {
         if (!check_canonical(op, linear, size)) return false;
@@ -154,6 +155,7 @@ void Cpu::fill_tlb(uint64_t linear, const Translation& translation, View as) {
     const bool plain =
         region->page_flags[offset >> kPageShift].load(std::memory_order_seq_cst) == 0;
     const bool writable = translation.writable && region->kind == MemoryKind::ram && plain;
+    ++counters.tlb_fills;
     tlbs[static_cast<unsigned>(as)].insert(
         linear, region->host + offset,
         {.writable = writable, .large = translation.large, .global = translation.global});

@@ -117,18 +117,21 @@ void Cpu::forget_linear() {
 }
 
 void Cpu::flush_tlb() {
+    ++counters.flushes;
     for (Tlb& t : tlbs)
         t.flush();
     forget_linear();
 }
 
 void Cpu::flush_tlb_page(uint64_t linear) {
+    ++counters.page_flushes;
     for (Tlb& t : tlbs)
         t.flush_page(linear);
     if (code->may_hold_page(linear)) forget_linear();
 }
 
 void Cpu::switch_address_space(bool keep) {
+    ++counters.local_flushes;
     for (Tlb& t : tlbs)
         t.flush_local();
     const bool pcids = (cr4 & x86::kCr4Pcide) != 0;

@@ -12,7 +12,7 @@ class CodeMemory {
 public:
     enum class Mapping {
         twice_if_possible,
-        once,  // what hosts get that forbid executable memfds
+        once,  // what hosts get that forbid executable shared memory
     };
 
     // Nothing is mapped if the host refuses both ways; then add() always fails.

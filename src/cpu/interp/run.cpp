@@ -1,7 +1,4 @@
 // The loop: blocks, then events, then blocks.
-#include <algorithm>
-#include <span>
-
 #include "cpu/interp/accelerator.hpp"
 #include "cpu/interp/code_cache.hpp"
 #include "cpu/interp/code_coherence.hpp"
@@ -36,11 +33,7 @@ uint64_t Cpu::rip_of(const Op* op) const {
 }
 
 uint64_t Cpu::unfinished(const Op* op) const {
-    // By its place: it may be a copy of the block's.
-    const std::span<const Op> ops(block->ops, block->count);
-    const auto place =
-        std::find_if(ops.begin(), ops.end(), [op](const Op& o) { return o.offset == op->offset; });
-    return static_cast<uint64_t>(ops.end() - place);
+    return block->count - static_cast<uint64_t>(op - block->ops);
 }
 
 Exit Cpu::run() {
@@ -149,6 +142,7 @@ void Cpu::deliver_fault() {
                                         .error = first.error,
                                         .external = !first.software,
                                         .int3_or_into = false};
+        ++counters.exceptions;
         if (deliver(*this, interruption)) {
             if (!fault.active) return;
             first = fault;  // the debug trap of a task switch
@@ -224,6 +218,7 @@ void Cpu::take_interrupt() {
 }
 
 void Cpu::deliver_interruption(const Interruption& interruption) {
+    ++counters.interrupts;
     if (deliver(*this, interruption)) return;
     deliver_fault();  // benign first event: the second is delivered as it is
 }

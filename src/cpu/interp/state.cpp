@@ -95,7 +95,6 @@ void Cpu::reset(bool init_only) {
         load_state(fresh);
         return;
     }
-    retired = 0;
     code->clear();
     set_state(fresh);
 }

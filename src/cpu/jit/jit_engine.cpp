@@ -12,8 +12,14 @@ namespace {
 
 class JitVcpu final : public interp::CpuVcpu {
 public:
-    JitVcpu(JitCpuPtr cpu, const JitOptions& options)
-        : interp::CpuVcpu(*cpu), cpu_(std::move(cpu)), runtime_(*cpu_, options) {}
+    JitVcpu(JitCpuPtr cpu, const JitOptions& options, HostCodeListener* listener)
+        : interp::CpuVcpu(*cpu), cpu_(std::move(cpu)), runtime_(*cpu_, options, listener) {}
+
+    Statistics statistics() const override {
+        Statistics list = interp::CpuVcpu::statistics();
+        runtime_.statistics().append_to(list);
+        return list;
+    }
 
 private:
     JitCpuPtr cpu_;
@@ -27,6 +33,7 @@ public:
           clock_(*config.clock),
           model_(model),
           options_(options),
+          listener_(config.host_code),
           coherence_(memory_) {}
 
     std::string_view name() const override { return "soft"; }
@@ -37,7 +44,7 @@ public:
             return fail(ErrorCode::out_of_memory,
                         "create a virtual CPU: the host has no memory for it; end other programs");
         }
-        return std::make_unique<JitVcpu>(std::move(cpu), options_);
+        return std::make_unique<JitVcpu>(std::move(cpu), options_, listener_);
     }
 
     void drop_write_mappings() override { coherence_.drop_write_mappings(); }
@@ -47,6 +54,7 @@ private:
     const Clock& clock_;
     interp::CpuModel model_;
     JitOptions options_;
+    HostCodeListener* listener_;
     interp::CodeCoherence coherence_;
 };
 

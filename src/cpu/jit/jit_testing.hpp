@@ -94,8 +94,9 @@ inline std::shared_ptr<interp::Cpu> make_testing_cpu(const VcpuWiring& wiring, G
 // Everything is translated when it runs for the first time, if it can be.
 class JitMachine : public LongMachine {
 public:
-    explicit JitMachine(const JitOptions& options = {.hot = 0})
-        : LongMachine(make_testing_cpu), runtime_(static_cast<JitCpu&>(cpu()), options) {
+    explicit JitMachine(const JitOptions& options = {.hot = 0},
+                        HostCodeListener* listener = nullptr)
+        : LongMachine(make_testing_cpu), runtime_(static_cast<JitCpu&>(cpu()), options, listener) {
         BANYAN_ASSERT(runtime_.good());
     }
 

@@ -1,5 +1,7 @@
 #include "cpu/jit/runtime.hpp"
 
+#include <cinttypes>
+#include <cstdio>
 #include <cstring>
 #include <random>
 #include <utility>
@@ -29,9 +31,10 @@ bool is_translatable(Mode mode) {
 
 }  // namespace
 
-Runtime::Runtime(JitCpu& cpu, const JitOptions& options)
+Runtime::Runtime(JitCpu& cpu, const JitOptions& options, HostCodeListener* listener)
     : cpu_(cpu),
       options_(options),
+      listener_(listener),
       memory_(options.code_size),
       stubs_(memory_, {run_op, run_rest}, options.host,
              {.amd = cpu.model.is_amd(),
@@ -45,6 +48,8 @@ Runtime::Runtime(JitCpu& cpu, const JitOptions& options)
     cpu_.no_stack_low = reinterpret_cast<uint64_t>(no_stack_->bytes.data());
     cpu_.no_stack_addend = cpu_.no_stack_low - never_canonical;
     if (!good()) return;
+    if (listener_ != nullptr)
+        listener_->on_host_code(memory_.next() - stubs_size_, stubs_size_, "banyan:stubs");
     cpu_.accelerator = this;
     cpu_.no_host = stubs_.exit_tag;
 }
@@ -92,6 +97,19 @@ void Runtime::enter(const uint8_t* code) {
     cpu_.tsc_offset = tsc_offset.value_or(0);
     stubs_.enter(&cpu_, code);
     last_exit_ = cpu_.exit;
+    ++exit_counter();
+}
+
+Counter& Runtime::exit_counter() {
+    switch (last_exit_) {
+        case HostExit::link: return statistics_.exits_for_links;
+        case HostExit::interpret: return statistics_.exits_to_interpret;
+        case HostExit::stack: return statistics_.exits_for_stack;
+        case HostExit::dispatch: break;
+    }
+    if (cpu_.fault.active) return statistics_.exits_for_faults;
+    const bool events = (cpu_.events.load(std::memory_order_relaxed) & cpu_.event_mask) != 0;
+    return events ? statistics_.exits_for_events : statistics_.exits_for_lookups;
 }
 
 // --- translation
@@ -120,7 +138,15 @@ const uint8_t* Runtime::emit(Block& block, bool window) {
     ++statistics_.regions;
     statistics_.instructions += region_.instructions.size();
     statistics_.code_bytes += emitter.size();
+    if (listener_ != nullptr) tell_listener(code, emitter.size(), block);
     return code;
+}
+
+void Runtime::tell_listener(const uint8_t* code, size_t size, const Block& block) {
+    const char* who = cpu_.view == interp::View::user ? "user" : "kernel";
+    char name[40];
+    std::snprintf(name, sizeof(name), "guest:%s:%#" PRIx64, who, block.rip);
+    listener_->on_host_code(code, size, name);
 }
 
 void Runtime::drop(Block& block) {
@@ -223,14 +249,16 @@ const uint8_t* Runtime::run_op(JitCpu* cpu, uint32_t site) {
 const uint8_t* Runtime::interpret(Site& site) {
     ++statistics_.interpreted;
     site.ops[1].handler = op_went_on;
-    cpu_.block = site.block;
+    // Handlers that end before the instruction does take back what is unfinished of its block: here
+    // that is the instruction alone.
+    running_.rip = site.block->rip;
+    running_.ops = site.ops.data();
+    cpu_.block = &running_;
     cpu_.op_finished = false;
-    const uint64_t counted = cpu_.retired;
     const interp::Tlb* const tlb = cpu_.tlb;
     const uint64_t generation = tlb->generation();
     site.ops[0].handler(cpu_, site.ops.data());
     cpu_.settle();
-    const bool begins_anew = std::exchange(cpu_.retired, counted) != counted;
     if (cpu_.fault.active) {
         // A trap without an instruction of its own comes behind this one.
         cpu_.retired -= site.unfinished - (cpu_.fault_op == nullptr ? 1 : 0);
@@ -249,7 +277,7 @@ const uint8_t* Runtime::interpret(Site& site) {
             return nullptr;
         cpu_.rip = cpu_.next_rip(site.ops.data());
     }
-    cpu_.retired -= begins_anew ? site.unfinished : site.unfinished - 1;
+    cpu_.retired -= site.unfinished - 1;
     return go_on();
 }
 

@@ -12,25 +12,16 @@
 #include "cpu/jit/jit_cpu.hpp"
 #include "cpu/jit/jit_engine.hpp"
 #include "cpu/jit/region.hpp"
+#include "cpu/jit/statistics.hpp"
 #include "cpu/jit/stubs.hpp"
 #include "cpu/jit/translation.hpp"
 
 namespace banyan::jit {
 
-struct JitStatistics {
-    uint64_t regions = 0;       // translated
-    uint64_t instructions = 0;  // in them
-    uint64_t code_bytes = 0;
-    uint64_t dropped = 0;      // translations that were invalidated
-    uint64_t clears = 0;       // times that the code cache was full
-    uint64_t links = 0;        // made
-    uint64_t entries = 0;      // from the loop into generated code
-    uint64_t interpreted = 0;  // single instructions, called from generated code
-};
-
 class Runtime final : public interp::Accelerator {
 public:
-    Runtime(JitCpu& cpu, const JitOptions& options);
+    // `listener`, who is told of translations, may be null.
+    Runtime(JitCpu& cpu, const JitOptions& options, HostCodeListener* listener = nullptr);
     ~Runtime();
     Runtime(const Runtime&) = delete;
     Runtime& operator=(const Runtime&) = delete;
@@ -73,7 +64,9 @@ private:
     bool is_hot(interp::Block& block) const;
     bool translate(interp::Block& block);
     const uint8_t* emit(interp::Block& block, bool window);
+    void tell_listener(const uint8_t* code, size_t size, const interp::Block& block);
     void enter(const uint8_t* code);
+    Counter& exit_counter();
 
     void follow_link(interp::Block& target, const uint8_t* code);
     void unlink(Link& link);
@@ -93,12 +86,14 @@ private:
 
     JitCpu& cpu_;
     JitOptions options_;
+    HostCodeListener* listener_;
     interp::CodeMemory memory_;
     Stubs stubs_;
     size_t stubs_size_;
     Translations translations_;
     std::deque<Translated> translated_;  // Block::translation points into it
     Region region_;                      // being translated
+    interp::Block running_{.count = 1};  // what a single instruction takes for its block
     HostExit last_exit_ = HostExit::dispatch;
     std::unique_ptr<Page> no_stack_;  // what the window shows while it shows no stack
     JitStatistics statistics_;

@@ -146,6 +146,85 @@ TEST(SelfModifyingCode, SeesPushesIntoCode) {
     EXPECT_EQ(m.gpr(x86::kRbx), kTimes * 101U);
 }
 
+// --- statistics
+
+// The interpreter's count is the truth; REP gives up its time now and then, and is begun anew.
+TEST(Statistics, EachInstructionCountsOnce) {
+    const auto write = [](Assembler& a) {
+        const Label loop = a.newLabel();
+        a.mov(ebx, 50);
+        a.bind(loop);
+        a.mov(edi, kBeyond);
+        a.mov(ecx, 5000);
+        a.rep().stosb();
+        a.cpuid();
+        a.mov(ebx, ebx);
+        a.mov(eax, dword_ptr(kBeyond + 0xFFE));
+        a.dec(dword_ptr(kBeyond + 0x3000));
+        a.jnz(loop);
+        a.hlt();
+    };
+    const auto run = [&](auto& m) {
+        for (uint64_t page = 0; page < 4; ++page)
+            m.map(kBeyond + page * 0x1000, 0x20000 + page * 0x1000);
+        m.cpu().flush_tlb();
+        m.code_at(kCode, write);
+        m.template put<uint32_t>(0x23000, 50);
+        const uint64_t before = m.cpu().retired;
+        m.run_from(kCode);
+        return m.cpu().retired - before;
+    };
+    M jit;
+    LongMachine interpreter(make_testing_cpu);
+
+    EXPECT_EQ(run(jit), run(interpreter));
+    EXPECT_GT(jit.statistics().interpreted, 50U);
+}
+
+TEST(Statistics, TellWhyCodeWasLeft) {
+    M m;
+    m.unmap(kBeyond);
+    m.cpu().flush_tlb();
+    m.code_at(kCode, [&](Assembler& a) {
+        call_often(a, kCode + 0x1000);
+        a.mov(rax, ptr(kBeyond));
+        a.hlt();
+    });
+    m.code_at(kCode + 0x1000, [](Assembler& a) { add_and_return(a, 1); });
+    m.run_from(kCode);
+
+    const JitStatistics& s = m.statistics();
+    EXPECT_EQ(s.exits_for_faults, 1U);
+    EXPECT_GT(s.exits_for_links, 0U);
+    EXPECT_EQ(s.entries, s.exits_for_events + s.exits_for_faults + s.exits_for_lookups +
+                             s.exits_for_links + s.exits_for_stack + s.exits_to_interpret);
+    EXPECT_GT(s.code_bytes, s.instructions);
+    Statistics list;
+    s.append_to(list);
+    EXPECT_EQ(list.front().name, "translated_regions");
+    EXPECT_EQ(list.front().value, s.regions);
+}
+
+TEST(Statistics, TranslationsAreTold) {
+    struct Listener final : HostCodeListener {
+        void on_host_code(const void* start, size_t size, std::string_view name) override {
+            EXPECT_NE(start, nullptr);
+            bytes += size;
+            names.emplace_back(name);
+        }
+        size_t bytes = 0;
+        std::vector<std::string> names;
+    } listener;
+    M m({.hot = 0}, &listener);
+    m.code_at(kCode, [](Assembler& a) { a.hlt(); });
+    m.run_from(kCode);
+
+    ASSERT_EQ(listener.names.size(), 2U);
+    EXPECT_EQ(listener.names[0], "banyan:stubs");
+    EXPECT_EQ(listener.names[1], "guest:kernel:0x10000");
+    EXPECT_GT(listener.bytes, m.statistics().code_bytes);
+}
+
 // --- links
 
 class Links : public testing::TestWithParam<uint64_t> {

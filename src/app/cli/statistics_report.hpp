@@ -1,0 +1,44 @@
+// StatisticsReport: while a VM runs, says once a second how: to `banyan stats`, and on standard
+// error under `--trace jit`.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "app/cli/running_vms.hpp"
+#include "host/linux/ticker.hpp"
+#include "vmm/vm_api.hpp"
+
+namespace banyan {
+
+class StatisticsReport {
+public:
+    // The VM runs on. `trace`: on standard error, too.
+    static Result<std::unique_ptr<StatisticsReport>> start(Poller& poller, const VmApi& vm,
+                                                           const std::string& name, bool trace);
+    StatisticsReport(const StatisticsReport&) = delete;
+    StatisticsReport& operator=(const StatisticsReport&) = delete;
+
+    // The VM's run is over: the table, if it is wanted.
+    void finish() const;
+
+private:
+    using Clock = std::chrono::steady_clock;
+
+    StatisticsReport(const VmApi& vm, bool trace) : vm_(vm), trace_(trace) {}
+    void open(const std::string& name);
+    void publish();
+    void tick();
+
+    const VmApi& vm_;
+    const bool trace_;
+    const Clock::time_point started_ = Clock::now();
+    Clock::time_point last_ = started_;
+    Statistics before_;  // of the last line
+    std::optional<PublishedVm> published_;
+    std::unique_ptr<Ticker> ticker_;
+};
+
+}  // namespace banyan

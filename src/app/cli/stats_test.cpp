@@ -1,0 +1,100 @@
+#include "app/cli/stats.hpp"
+
+#include <filesystem>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "app/cli/running_vms.hpp"
+
+namespace banyan {
+namespace {
+
+class FakeVm final : public VmApi {
+public:
+    std::string_view engine_reason() const override { return {}; }
+    std::string_view engine_name() const override { return "soft"; }
+    std::vector<Statistics> statistics() const override { return figures; }
+    std::string_view console_place() const override { return {}; }
+    VmOutcome run() override { return {}; }
+    void stop(std::string_view) override {}
+    void pause() override {}
+    void resume() override {}
+
+    std::vector<Statistics> figures{{{"instructions", 3'000'000}, {"tlb_fills", 4}},
+                                    {{"instructions", 1'000'000}, {"tlb_fills", 4}}};
+};
+
+class StatsTest : public testing::Test {
+protected:
+    void SetUp() override { ASSERT_NE(::mkdtemp(place.data()), nullptr); }
+    void TearDown() override { std::filesystem::remove_all(place); }
+
+    RunDirectory directory() const { return *RunDirectory::open_at(place); }
+
+    std::string place = testing::TempDir() + "banyan-stats-XXXXXX";
+    const std::string pid = std::to_string(::getpid());
+    FakeVm vm;
+};
+
+TEST_F(StatsTest, SaysThatNothingRuns) {
+    EXPECT_EQ(stats_text(directory(), "").value(), "no VM is running\n");
+    EXPECT_EQ(stats_json(directory(), "").value(), "[]\n");
+    const auto wanted = stats_text(directory(), "debian");
+    ASSERT_FALSE(wanted);
+    EXPECT_EQ(wanted.error().code(), ErrorCode::not_found);
+}
+
+TEST_F(StatsTest, ShowsARunningVmUntilItsEnd) {
+    {
+        const PublishedVm published(directory(), "debian");
+        ASSERT_TRUE(published.publish(vm, 12.4));
+
+        for (const std::string& wanted : {std::string(), std::string("debian"), pid}) {
+            const auto text = stats_text(directory(), wanted);
+            ASSERT_TRUE(text) << wanted;
+            EXPECT_EQ(text->find("debian: pid " + pid + ", engine soft, 2 CPUs, 12 s\n"), 0U);
+            EXPECT_NE(text->find("4000000\n"), std::string::npos) << "the sum of both";
+            EXPECT_NE(text->find("tlb fills"), std::string::npos);
+        }
+        EXPECT_FALSE(stats_text(directory(), "debia"));
+    }
+    EXPECT_EQ(stats_text(directory(), "").value(), "no VM is running\n");
+}
+
+TEST_F(StatsTest, JsonHasEachVcpu) {
+    const PublishedVm published(directory(), "debian");
+    ASSERT_TRUE(published.publish(vm, 1));
+    vm.figures[1][0].value = 2'000'000;
+    ASSERT_TRUE(published.publish(vm, 2)) << "again and again";
+
+    const auto list = nlohmann::json::parse(stats_json(directory(), pid).value());
+
+    ASSERT_EQ(list.size(), 1U);
+    EXPECT_EQ(list[0]["name"], "debian");
+    EXPECT_EQ(list[0]["vcpus"][0]["instructions"], 3'000'000);
+    EXPECT_EQ(list[0]["vcpus"][1]["instructions"], 2'000'000);
+}
+
+TEST_F(StatsTest, RemovesWhatTheDeadHaveLeft) {
+    const PublishedVm published(directory(), "debian");
+    ASSERT_TRUE(published.publish(vm, 1));
+    auto dead = nlohmann::json::parse(*directory().read(pid + ".json"));
+    dead["process_start"] = dead["process_start"].get<uint64_t>() + 1;
+    ASSERT_TRUE(directory().write("dead.json", dead.dump()));
+
+    EXPECT_EQ(running_vms(directory()).size(), 1U);
+    EXPECT_EQ(directory().names(), std::vector<std::string>{pid + ".json"});
+}
+
+TEST_F(StatsTest, IgnoresWhatIsNotOurs) {
+    const char* const kContents[] = {"", "[]", "{", R"({"pid":1})",
+                                     R"({"pid":"1","process_start":1,"name":"a","vcpus":[]})"};
+    for (const char* content : kContents) {
+        ASSERT_TRUE(directory().write("1.json", content));
+        EXPECT_TRUE(running_vms(directory()).empty()) << content;
+        EXPECT_EQ(directory().names().size(), 1U) << "it may be another version's";
+    }
+}
+
+}  // namespace
+}  // namespace banyan
