@@ -1,5 +1,6 @@
 #include "cpu/jit/runtime.hpp"
 
+#include <algorithm>
 #include <cinttypes>
 #include <cstdio>
 #include <cstring>
@@ -130,7 +131,8 @@ Runtime::Translated& Runtime::translated(Block& block) {
 }
 
 const uint8_t* Runtime::emit(Block& block, bool window) {
-    RegionBuilder(cpu_, options_.undefined_flags).build(block, window, region_);
+    RegionBuilder(cpu_, options_.undefined_flags, std::max(options_.hot / 4, 1U))
+        .build(block, window, region_);
     Emitter emitter(region_, stubs_, translations_, cpu_.view, window, memory_.next());
     const uint8_t* code = emitter.finish(memory_);
     if (code == nullptr) return nullptr;
