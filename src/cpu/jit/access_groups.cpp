@@ -13,12 +13,19 @@ constexpr int64_t kMaxSize = 256;
 
 bool can_be_grouped(const Instruction& i, bool in_window) {
     const bool native = i.kind == Kind::native || i.kind == Kind::x87 || i.kind == Kind::push;
-    return native && i.memory >= 0 && i.accesses && i.memory_size != 0 && !i.aligned &&
+    return native && i.memory >= 0 && i.accesses && i.memory_size != 0 &&
            !i.op->has(Op::kAddress32) && !(in_window && i.on_stack());
 }
 
 bool same_address(const Op& a, const Op& b) {
     return a.base == b.base && a.index == b.index && a.scale == b.scale && a.segment == b.segment;
+}
+
+// One test is enough for all that must be aligned.
+bool fits_alignment(const AccessGroup& group, const Instruction& i) {
+    if (!i.aligned || group.alignment == 0) return true;
+    return group.alignment == i.memory_size &&
+           (i.op->displacement - group.aligned_at) % i.memory_size == 0;
 }
 
 class Grouping {
@@ -50,7 +57,10 @@ private:
             AccessGroup& group = groups_[number];
             const int64_t all_low = std::min(low, group.low);
             const int64_t all_high = std::max(high, group.high);
-            if (!same_address(*i.op, *group.first->op) || all_high - all_low > kMaxSize) continue;
+            if (!same_address(*i.op, *group.first->op) || all_high - all_low > kMaxSize ||
+                !fits_alignment(group, i))
+                continue;
+            note_alignment(group, i);
             group.low = all_low;
             group.high = all_high;
             group.writes |= i.writes_memory;
@@ -60,7 +70,19 @@ private:
         }
         i.group = static_cast<int16_t>(groups_.size());
         open_.push_back(groups_.size());
-        groups_.push_back({&i, 1, low, high, i.writes_memory});
+        AccessGroup& group = groups_.emplace_back();
+        group.first = &i;
+        group.members = 1;
+        group.low = low;
+        group.high = high;
+        group.writes = i.writes_memory;
+        note_alignment(group, i);
+    }
+
+    static void note_alignment(AccessGroup& group, const Instruction& i) {
+        if (!i.aligned) return;
+        group.alignment = i.memory_size;
+        group.aligned_at = i.op->displacement;
     }
 
     void dissolve_lonely() {

@@ -16,6 +16,8 @@ struct AccessGroup {
     int64_t low = 0;  // displacements: of the first byte, and behind the last one
     int64_t high = 0;
     bool writes = false;
+    unsigned alignment = 0;  // bytes that what is at this displacement must be aligned to; 0: none
+    int64_t aligned_at = 0;
 
     unsigned size() const { return static_cast<unsigned>(high - low); }
 };

@@ -77,7 +77,7 @@ void Emitter::emit_block(size_t index) {
     window_ = use_window_ && block.in_window;
     flags_dirty_ = block.flags_dirty_in;
     host_flags_ = true;
-    groups_ = {};
+    forget_groups();
     a_.bind(blocks_[index]);
     const bool checks = index == 0 || block.loop_head || block.checks_stack;
     const bool live = block.flags_live_in != 0;
@@ -116,6 +116,8 @@ void Emitter::count_instructions(const BasicBlock& block) {
 }
 
 void Emitter::emit_instruction(const Instruction& instruction) {
+    const bool leaves_t0 = instruction.kind == Kind::native || instruction.kind == Kind::nop;
+    if (!leaves_t0) release_t0();
     switch (instruction.kind) {
         case Kind::nop: return;
         case Kind::native: return emit_native(instruction);
@@ -152,7 +154,7 @@ void Emitter::emit_interpreted(const Instruction& instruction) {
     a_.mov(kT1.r32(), add_site(instruction));
     a_.call(std::bit_cast<uint64_t>(stubs_.run_op));
     flags_dirty_ = host_flags_ = false;
-    groups_ = {};
+    forget_groups();
 }
 
 namespace {
@@ -228,6 +230,8 @@ void Emitter::emit_native(const Instruction& instruction) {
     if (encoder.code().empty()) return emit_interpreted(instruction);
 
     const Label done = new_label();
+    const bool t0_stands_in = stand_ins.count == 2;
+    if (t0_stands_in || (takes_t0 && instruction.group < 0)) release_t0();
     if (memory) (void)memory_operand(instruction, done);
     bring_flags(instruction);
     for (unsigned i = 0; i < stand_ins.count; ++i) {

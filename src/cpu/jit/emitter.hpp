@@ -75,6 +75,12 @@ private:
     HostAddress place_of(const Instruction& instruction) const;
     HostAddress memory_operand(const Instruction& instruction, const Label& done);
     void group_address(const Instruction& instruction);
+    size_t slot_of(const AccessGroup& group) const;
+    x86a::Mem group_slot(const AccessGroup& group) const;
+    void check_alignment(const AccessGroup& group, const Label& slow);
+    // Before T0 gets another value: what it holds of a group is kept in the state.
+    void release_t0();
+    void forget_groups();
     // The same for an operand that is not in the window, to T0; changes flags.
     void checked_address(const Instruction& instruction, const Label& done);
     void slow_way(const Instruction& instruction, const Label& slow, const Label& done);
@@ -169,6 +175,7 @@ private:
     std::vector<size_t> slow_open_;
     // The groups whose host addresses are in JitCpu::group_addresses now.
     std::array<const AccessGroup*, JitCpu::kGroupAddresses> groups_{};
+    const AccessGroup* in_t0_ = nullptr;     // the group that T0 is the beginning of
     const Instruction* x87_last_ = nullptr;  // ran in this block, and is not noted yet
     struct PendingLink {
         uint32_t number;

@@ -108,23 +108,53 @@ void Emitter::checked_address(const Instruction& instruction, const Label& done)
     slow_way(instruction, slow, done);
 }
 
+size_t Emitter::slot_of(const AccessGroup& group) const {
+    return static_cast<size_t>(&group - region_.groups.data()) % groups_.size();
+}
+
+x86a::Mem Emitter::group_slot(const AccessGroup& group) const {
+    return state(kGroupAddressesAt + static_cast<int32_t>(slot_of(group)) * 8);
+}
+
 // T0 is where the group begins on the host.
 void Emitter::group_address(const Instruction& instruction) {
-    const auto number = static_cast<size_t>(instruction.group);
-    const AccessGroup& group = region_.groups[number];
-    const size_t slot = number % groups_.size();
-    const x86a::Mem kept = state(kGroupAddressesAt + static_cast<int32_t>(slot) * 8);
-    if (groups_[slot] == &group) {
-        a_.mov(kT0, kept);
-        return;
+    const AccessGroup& group = region_.groups[static_cast<size_t>(instruction.group)];
+    if (in_t0_ == &group) return;
+    release_t0();
+    if (groups_[slot_of(group)] == &group) {
+        a_.mov(kT0, group_slot(group));
+    } else {
+        const Label slow = new_label();
+        keep_flags(instruction);
+        load_address(instruction, group.low);
+        check(group.size(), group.writes, false, slow);
+        check_alignment(group, slow);
+        interpret_rest(instruction, slow);
     }
-    const Label slow = new_label();
-    keep_flags(instruction);
-    load_address(instruction, group.low);
-    check(group.size(), group.writes, false, slow);
-    interpret_rest(instruction, slow);
-    a_.mov(kept, kT0);
-    groups_[slot] = &group;
+    in_t0_ = &group;
+}
+
+void Emitter::check_alignment(const AccessGroup& group, const Label& slow) {
+    if (group.alignment == 0) return;
+    const auto distance = static_cast<int32_t>(group.aligned_at - group.low);
+    a_.lea(kT1, x86a::ptr(kT0, distance));
+    a_.test(kT1.r8(), group.alignment - 1);
+    a_.jnz(slow);
+}
+
+void Emitter::release_t0() {
+    if (in_t0_ == nullptr) return;
+    const AccessGroup*& kept = groups_[slot_of(*in_t0_)];
+    if (kept != in_t0_) {
+        a_.mov(group_slot(*in_t0_), kT0);
+        kept = in_t0_;
+    }
+    in_t0_ = nullptr;
+}
+
+void Emitter::forget_groups() {
+    groups_ = {};
+    in_t0_ = nullptr;
 }
 
 HostAddress Emitter::place_of(const Instruction& instruction) const {
@@ -139,6 +169,7 @@ HostAddress Emitter::place_of(const Instruction& instruction) const {
 HostAddress Emitter::memory_operand(const Instruction& instruction, const Label& done) {
     if (instruction.group >= 0) {
         group_address(instruction);
+        if (instruction.kind != Kind::native) release_t0();  // others use T0 for more
     } else if (!in_window(instruction)) {
         keep_flags(instruction);
         checked_address(instruction, done);
