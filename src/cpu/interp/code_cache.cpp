@@ -39,29 +39,52 @@ CodeCache::~CodeCache() {
     clear();
 }
 
+// The bytes at `linear` may be fetched, and are at `gpa`. False: #PF is pending.
+bool CodeCache::find_page(uint64_t linear, uint64_t& gpa) {
+    const uint64_t number = linear >> kPageShift;
+    Page& page = fetched_[number % kPages];
+    const uint64_t tag = (number << kPageShift) ^ cpu_.context;
+    if (page.tag != tag) {
+        const View view = cpu_.cpl == 3 ? View::user : View::supervisor;
+        Translation at;
+        if (!cpu_.translate(nullptr, linear, Access::fetch, view, at)) return false;
+        code_pages_.set(page_bit(linear));
+        page = {tag, at.gpa & ~(kPageSize - 1), at.global};
+    }
+    if (cpu_.cpl != 3 && !page.global) cpu_.spaces.note_local_kernel_code();
+    gpa = page.gpa | offset_of(linear);
+    return true;
+}
+
+void JumpTable::make_room(unsigned first) {
+    const Block& loser = *blocks_[first];
+    // Else its address is not its RIP.
+    if (!loser.mode.has(Mode::kCode64)) return;
+    const unsigned second = second_place(loser.rip);
+    jumps_[second] = jumps_[first];
+    blocks_[second] = blocks_[first];
+}
+
 Block* CodeCache::lookup_slow(Mode mode, uint64_t linear, bool remember) {
     ++statistics_.lookups;
-    const View view = cpu_.cpl == 3 ? View::user : View::supervisor;
     if (!cpu_.check_fetch(linear)) return nullptr;
-    Translation at;
-    if (!cpu_.translate(nullptr, linear, Access::fetch, view, at)) return nullptr;
-    code_pages_.set(page_bit(linear));
-    if (cpu_.cpl != 3 && !at.global) cpu_.spaces.note_local_kernel_code();
+    uint64_t gpa;
+    if (!find_page(linear, gpa)) return nullptr;
     // A page walk may be the first to see what another vCPU has mapped there after it wrote the
     // code: no one asks for a serialising instruction then.
     Block* block;
     do {
         cpu_.coherence.service(cpu_);
-        block = find(at.gpa, mode, linear);
+        block = find(gpa, mode, linear);
     } while (cpu_.coherence.has_written_code(cpu_));
     if (block == nullptr) {
         if (arena_.used() > kArenaLimit) clear();
-        block = decode_block(at.gpa, mode, linear);
+        block = decode_block(gpa, mode, linear);
         if (block == nullptr) return nullptr;
     }
     if (block != &scratch_block_ && remember)
-        cpu_.jumps[jump_index(linear)] = {
-            linear ^ cpu_.context, block->host != nullptr ? block->host : cpu_.no_host, block};
+        cpu_.jumps.insert(linear, cpu_.context, block->host != nullptr ? block->host : cpu_.no_host,
+                          block);
     return block;
 }
 
@@ -272,18 +295,16 @@ void CodeCache::drop(Block* block) {
     if (*link == block) *link = block->next_in_hash;
 }
 
-// A block begins at one linear address in all contexts, so one entry of the table may hold it;
-// unless its segment has a base.
+// A block begins at one linear address in all contexts, unless its segment has a base.
 void CodeCache::forget_jumps_to(const std::vector<Block*>& blocks) {
     for (const Block* block : blocks) {
         if (!block->mode.has(Mode::kCode64)) return forget_jumps();
-        Jump& jump = cpu_.jumps[jump_index(block->rip)];
-        if (jump.block == block) jump = {};
+        cpu_.jumps.forget(block->rip, *block);
     }
 }
 
 void CodeCache::forget_jumps() {
-    cpu_.jumps.fill({});
+    cpu_.jumps.forget_all();
 }
 
 Block* CodeCache::find_decoded(uint64_t gpa, Mode mode, uint64_t rip) {

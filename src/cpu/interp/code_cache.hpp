@@ -44,9 +44,8 @@ public:
     // in cpu.fault.
     Block* lookup() {
         const uint64_t linear = cpu_.base[x86::kCs] + cpu_.rip;
-        const Jump& jump = cpu_.jumps[jump_index(linear)];
-        if (jump.tag == (linear ^ cpu_.context)) [[likely]]
-            return jump.block;
+        if (Block* known = cpu_.jumps.find_block(linear, cpu_.context)) [[likely]]
+            return known;
         return lookup_slow(cpu_.mode, linear, true);
     }
     // The same for a block of one instruction, which is not remembered by its linear address.
@@ -90,6 +89,7 @@ private:
     static unsigned page_bit(uint64_t linear) { return (linear >> kPageShift) & (kPageBits - 1); }
 
     Block* lookup_slow(Mode mode, uint64_t linear, bool remember);
+    bool find_page(uint64_t linear, uint64_t& gpa);
     Block* find(uint64_t gpa, Mode mode, uint64_t linear);
     Block* decode_block(uint64_t gpa, Mode mode, uint64_t linear);
     Block* decode_crossing(uint64_t gpa, Mode mode, uint64_t linear);
@@ -110,7 +110,17 @@ private:
     Block*& bucket(uint64_t hash) { return buckets_[hash & (buckets_.size() - 1)]; }
     void grow_buckets();
 
+    // Pages that code was fetched from. The context's name in the tag makes an entry untrue when
+    // what is mapped changes.
+    struct Page {
+        uint64_t tag = 0;  // linear page ^ name of the context
+        uint64_t gpa = 0;
+        bool global = false;
+    };
+    static constexpr size_t kPages = 1024;
+
     Cpu& cpu_;
+    std::array<Page, kPages> fetched_{};
     std::bitset<kPageBits> code_pages_;
     std::vector<Block*> buckets_;  // by block_hash(), linked by Block::next_in_hash
     size_t block_count_ = 0;

@@ -16,6 +16,7 @@
 #include "arch/x86/register_state.hpp"
 #include "cpu/interp/arithmetic.hpp"
 #include "cpu/interp/code_context.hpp"
+#include "cpu/interp/jump_table.hpp"
 #include "cpu/interp/mode_cache.hpp"
 #include "cpu/interp/op.hpp"
 #include "cpu/interp/tlb.hpp"
@@ -98,17 +99,6 @@ struct Translation {
     bool large = false;
     bool global = false;
 };
-
-// An entry of the table from linear addresses to blocks.
-struct alignas(32) Jump {
-    uint64_t tag = 0;               // linear address ^ name of the context; 0: none
-    const uint8_t* host = nullptr;  // the accelerator's code, or Cpu::no_host
-    Block* block = nullptr;
-};
-inline constexpr unsigned kJumps = 32768;
-inline unsigned jump_index(uint64_t linear) {
-    return linear & (kJumps - 1);
-}
 
 class Cpu {
 public:
@@ -194,7 +184,7 @@ public:
     uint64_t context = 0;              // name of the current one
     ModeCache modes;                   // other modes, and the names of their contexts
     const uint8_t* no_host = nullptr;  // where generated code goes for a block without any
-    std::array<Jump, kJumps> jumps{};
+    JumpTable jumps;
 
     // --- registers
     template <class T>

@@ -182,7 +182,13 @@ void Emitter::jump_to_target(const Instruction& instruction, std::function<void(
     a_.jmp(jump_member(offsetof(interp::Jump, host)));
     const uint32_t site = add_site(instruction);
     later([=, this] {
+        const Label unknown = new_label();
         a_.bind(miss);
+        a_.call(std::bit_cast<uint64_t>(stubs_.find_second));
+        a_.jne(unknown);
+        if (commit) commit();
+        a_.jmp(jump_member(offsetof(interp::Jump, host)));
+        a_.bind(unknown);
         a_.mov(kT1.r32(), site);
         a_.call(std::bit_cast<uint64_t>(stubs_.run_op));  // does not come back
     });
@@ -201,7 +207,7 @@ void Emitter::emit_call_indirect(const Instruction& last) {
     const Label never = new_label();
     save_flags();
     load_target(last, never);
-    jump_to_target(last, [&] {
+    jump_to_target(last, [this, &last] {
         a_.mov(kT0, last.next_rip());
         a_.mov(x86a::ptr(kStack, -8, 8), kT0);
         a_.lea(kStack, x86a::ptr(kStack, -8));
@@ -214,7 +220,7 @@ void Emitter::emit_ret(const Instruction& last) {
     const auto pops = static_cast<int32_t>(8 + (last.op->immediate & 0xFFFF));
     save_flags();
     a_.mov(kT0, stack_slot(last, 0, false, never));
-    jump_to_target(last, [&] { a_.lea(kStack, x86a::ptr(kStack, pops)); });
+    jump_to_target(last, [this, pops] { a_.lea(kStack, x86a::ptr(kStack, pops)); });
     join(last, never);
 }
 

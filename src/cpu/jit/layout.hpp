@@ -28,6 +28,7 @@ inline x86a::Gp host_gpr(unsigned number) {
 }
 
 // --- memory
+inline constexpr unsigned kJumpShift = 4;  // the logarithm of a Jump's size
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Winvalid-offsetof"  // see interp/native_layout.hpp
 
@@ -54,7 +55,7 @@ inline constexpr int32_t kEventMaskAt = offsetof(JitCpu, event_mask);
 inline constexpr int32_t kRetiredAt = offsetof(JitCpu, retired);
 inline constexpr int32_t kContextAt = offsetof(JitCpu, context);
 inline constexpr int32_t kTlbsAt = offsetof(JitCpu, tlbs);
-inline constexpr int32_t kJumpsAt = offsetof(JitCpu, jumps);
+inline constexpr int32_t kJumpsAt = offsetof(JitCpu, jumps) + interp::JumpTable::jumps_offset();
 inline constexpr int32_t kYmmAt = offsetof(JitCpu, vectors) + offsetof(interp::Cpu::Vectors, ymm);
 inline constexpr int32_t kMxcsrAt =
     offsetof(JitCpu, vectors) + offsetof(interp::Cpu::Vectors, mxcsr);
@@ -80,7 +81,7 @@ inline constexpr int32_t kHostFcwAt = offsetof(JitCpu, host_fcw);
 #pragma GCC diagnostic pop
 
 static_assert(kGprAt == 0, "registers are reached with 8-bit displacements");
-static_assert(sizeof(interp::Jump) == 32);
+static_assert(sizeof(interp::Jump) == 1U << kJumpShift);
 
 // A member of the Cpu; `pushed`: bytes that are on the stack above it.
 inline x86a::Mem state(int32_t at, unsigned size = 8, int32_t pushed = 0) {
@@ -122,14 +123,25 @@ inline void find_tlb_index(x86a::Assembler& a, bool fast_pext, int32_t pushed = 
 inline x86a::Mem jump_member(size_t member) {
     return table(kT1, kJumpsAt + static_cast<int32_t>(member));
 }
-// Finds the entry for the address in T0: its offset to T1, the wanted tag to T0. Equal, if it is
-// there.
+// Finds the first place of the address in T0: its offset to T1, the wanted tag to T0. Equal, if it
+// is there.
 inline void find_jump(x86a::Assembler& a) {
-    a.mov(kT1.r32(), kT0.r32());
-    a.and_(kT1.r32(), interp::kJumps - 1);
-    a.shl(kT1.r32(), 5);
+    static_assert(interp::JumpTable::kPlaces == 1U << 16);
+    a.movzx(kT1.r32(), kT0.r16());
+    a.shl(kT1.r32(), kJumpShift);
     a.xor_(kT0, state(kContextAt));
     a.cmp(kT0, jump_member(offsetof(interp::Jump, tag)));
+}
+// The same for the second place of the address whose wanted tag is in T0. `pushed` as above.
+inline void find_second_jump(x86a::Assembler& a, int32_t pushed) {
+    constexpr auto kSeconds = static_cast<int32_t>(interp::JumpTable::kPlaces << kJumpShift);
+    a.mov(kT1, kT0);
+    a.xor_(kT1, state(kContextAt, 8, pushed));
+    a.imul(kT1.r32(), kT1.r32(), static_cast<int32_t>(interp::JumpTable::kHash));
+    a.shr(kT1.r32(), 16);
+    a.shl(kT1.r32(), kJumpShift);
+    a.add(kT1.r32(), kSeconds);
+    a.cmp(kT0, jump_member(offsetof(interp::Jump, tag)).cloneAdjusted(pushed));
 }
 
 }  // namespace banyan::jit

@@ -111,7 +111,8 @@ BasicBlock::Successor RegionBuilder::successor(uint64_t rip) {
     }
     const bool room = region_->blocks.size() < kMaxBlocks &&
                       region_->instructions.size() + source->count <= kMaxInstructions;
-    if (!room || source->heat == 0) return result;
+    // What has code of its own is linked to: taking it in again would make much code of little use.
+    if (!room || source->heat < min_heat_ || source->host != nullptr) return result;
     result.block = region_->blocks.size();
     add_block(*source);
     return result;

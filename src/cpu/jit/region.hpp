@@ -65,7 +65,10 @@ struct Region {
 
 class RegionBuilder {
 public:
-    RegionBuilder(JitCpu& cpu, UndefinedFlags undefined) : cpu_(cpu), undefined_(undefined) {}
+    // `min_heat`: how often a block must have run to become part of a region that it does not
+    // begin.
+    RegionBuilder(JitCpu& cpu, UndefinedFlags undefined, uint32_t min_heat = 1)
+        : cpu_(cpu), undefined_(undefined), min_heat_(min_heat) {}
 
     // The region that `entry` begins. `stack_window`: stack accesses go through the window, so
     // that their range must be known.
@@ -93,6 +96,7 @@ private:
 
     JitCpu& cpu_;
     UndefinedFlags undefined_;
+    uint32_t min_heat_;
     Region* region_ = nullptr;
     interp::Block* entry_ = nullptr;
 };

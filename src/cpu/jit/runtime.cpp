@@ -1,5 +1,6 @@
 #include "cpu/jit/runtime.hpp"
 
+#include <algorithm>
 #include <cinttypes>
 #include <cstdio>
 #include <cstring>
@@ -80,8 +81,7 @@ bool Runtime::run(Block& block) {
             return false;
         }
     }
-    interp::Jump& jump = cpu_.jumps[interp::jump_index(block.rip)];
-    if (jump.block == &block) jump.host = block.host;
+    cpu_.jumps.set_host(block.rip, block, block.host);
     if (last == HostExit::link) follow_link(block, block.host);
     const uint8_t* code = last == HostExit::stack ? code_for_stack(block) : block.host;
     if (code == nullptr) return false;
@@ -131,7 +131,8 @@ Runtime::Translated& Runtime::translated(Block& block) {
 }
 
 const uint8_t* Runtime::emit(Block& block, bool window) {
-    RegionBuilder(cpu_, options_.undefined_flags).build(block, window, region_);
+    RegionBuilder(cpu_, options_.undefined_flags, std::max(options_.hot / 4, 1U))
+        .build(block, window, region_);
     Emitter emitter(region_, stubs_, translations_, cpu_.view, window, memory_.next());
     const uint8_t* code = emitter.finish(memory_);
     if (code == nullptr) return nullptr;
@@ -312,8 +313,7 @@ void Runtime::forget(Block& block) {
     if (block.host == nullptr) return;
     drop(block);
     block.heat = options_.hot;
-    interp::Jump& jump = cpu_.jumps[interp::jump_index(block.rip)];
-    if (jump.block == &block) jump.host = cpu_.no_host;
+    cpu_.jumps.set_host(block.rip, block, cpu_.no_host);
 }
 
 // Nothing on the x87 can raise an exception.
@@ -327,11 +327,11 @@ const uint8_t* Runtime::go_on() {
     cpu_.exit = HostExit::dispatch;
     const bool events = (cpu_.events.load(std::memory_order_relaxed) & cpu_.event_mask) != 0;
     if (events || cpu_.activity != x86::Activity::running || cpu_.shadow_next) return kLeave;
-    const interp::Jump& jump = cpu_.jumps[interp::jump_index(cpu_.rip)];
-    if (!cpu_.code64() || jump.tag != (cpu_.rip ^ cpu_.context) || jump.host == cpu_.no_host)
-        return kLeave;
+    if (!cpu_.code64()) return kLeave;
+    const interp::Jump* const jump = cpu_.jumps.find(cpu_.rip, cpu_.context);
+    if (jump == nullptr || jump->host == cpu_.no_host) return kLeave;
     choose_window();
-    return jump.host;
+    return jump->host;
 }
 
 }  // namespace banyan::jit

@@ -202,10 +202,18 @@ Stubs::Stubs(interp::CodeMemory& memory, const Helpers& helpers, const HostFeatu
         a.mov(state(kRipAt), kT0);
         a.jmp(std::bit_cast<uint64_t>(exit_dispatch));
     });
+    find_second = add([](StubWriter&, x86a::Assembler& a) {
+        find_second_jump(a, 8);
+        a.ret();
+    });
     lookup = add([this](StubWriter&, x86a::Assembler& a) {
         a.mov(state(kRipAt), kT0);
+        const auto found = a.newLabel();
         find_jump(a);
+        a.je(found);
+        find_second_jump(a, 0);
         a.jne(std::bit_cast<uint64_t>(exit_dispatch));
+        a.bind(found);
         a.jmp(jump_member(offsetof(interp::Jump, host)));
     });
     load_vectors = add([this](StubWriter& w, x86a::Assembler& a) {

@@ -42,6 +42,8 @@ public:
     const uint8_t* exit_link = nullptr;
     // Jumped to with the offset of an entry of the jump table in T1: its block has no code.
     const uint8_t* exit_tag = nullptr;
+    // Called: find_second_jump().
+    const uint8_t* find_second = nullptr;
     // Jumped to with an address in T0: looks it up in the jump table.
     const uint8_t* lookup = nullptr;
     // Called: brings the guest's vector registers into the host's. Leaves for exit_interpret
