@@ -6,10 +6,11 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-builtin-rules
 
 JOBS ?= $(shell nproc)
+SECONDS ?= 600
 FUZZ_SECONDS ?= 20
 export ENGINE CPUS MEMORY GUEST APPEND FUZZ_SECONDS
 
-.PHONY: all run test bench micro suite fuzz conformance guests format lint clean help
+.PHONY: all run test bench micro smp modes suite fuzz conformance stress guests format lint clean help
 
 all: build/release/build.ninja  ## Build build/release/banyan (installs what is missing)
 	@cmake --build build/release -j $(JOBS)
@@ -30,6 +31,15 @@ micro: all  ## Compare boot and instructions only; RUNS=3 CLOCK=wall|cpu
 	@scripts/guests/prepare.sh shell
 	@python3 bench/bench.py --banyan build/release/banyan --guests "$${BANYAN_GUESTS:-build/guests}"
 
+smp: all  ## Measure scaling to two CPUs and what an idle guest costs; RUNS=3 CLOCK=wall|cpu
+	@scripts/install-packages.sh guest
+	@scripts/guests/prepare.sh shell suite
+	@python3 bench/smp.py --banyan build/release/banyan --guests "$${BANYAN_GUESTS:-build/guests}"
+
+modes: all  ## Measure real mode, 16-bit, 32-bit and 64-bit code; RUNS=3 CLOCK=wall|cpu
+	@scripts/install-packages.sh bench test
+	@python3 bench/modes.py --banyan build/release/banyan
+
 suite: all  ## Compare the suite of programs with TCG and native; RUNS=3 ONLY=NAME,... ENGINE= CLOCK=wall|cpu
 	@scripts/install-packages.sh bench guest
 	@scripts/guests/prepare.sh suite
@@ -45,6 +55,11 @@ conformance: all  ## Run stress-ng's and openssl's own checks in a guest (takes 
 	@scripts/install-packages.sh guest tools
 	@scripts/guests/prepare.sh tools
 	@scripts/conformance.sh build/release/banyan
+
+stress: all  ## Run stress-ng --verify on two CPUs of a guest; SECONDS=600 CPUS=2 ENGINE=auto
+	@scripts/install-packages.sh guest tools
+	@scripts/guests/prepare.sh tools
+	@SECONDS_IN_ALL=$(SECONDS) scripts/stress.sh build/release/banyan
 
 guests:  ## Prepare every guest: kernel, shell, debian, tools, suite
 	@scripts/install-packages.sh guest tools

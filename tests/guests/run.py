@@ -2,7 +2,8 @@
 """Builds a bare guest and runs it: run.py [--vmm BANYAN | --qemu] [--engine NAME] [--out DIR] GUEST.asm...
 
 Comments in a guest tell what it wants: `; run: --cpus 2` are further options, `; status: 3` is the exit status (1: the
-guest's own word that all went well), `; qemu: WHY` says why QEMU cannot run it.
+guest's own word that all went well), `; qemu: WHY` says why QEMU cannot run it, `; cpus: 2 4` runs it with so many CPUs each, which
+it knows as CPUS.
 """
 import argparse
 import os
@@ -22,14 +23,13 @@ def notes(guest, word):
     return re.findall(rf"^; {word}: (.*)$", guest.read_text(), re.MULTILINE)
 
 
-def build(guest, out):
-    out.mkdir(parents=True, exist_ok=True)
-    item, image = out / f"{guest.stem}.o", out / guest.stem
-    subprocess.run(["nasm", "-f", "elf32", "-w+error", "-w-zext-reloc", f"-I{SOURCE}/", str(guest), "-o", str(item)],
-                   check=True)
+def build(guest, cpus, image):
+    image.parent.mkdir(parents=True, exist_ok=True)
+    item = image.with_name(f"{image.name}.o")
+    subprocess.run(["nasm", "-f", "elf32", "-w+error", "-w-zext-reloc", f"-I{SOURCE}/", f"-DCPUS={cpus}", str(guest),
+                    "-o", str(item)], check=True)
     subprocess.run(["ld", "-m", "elf_i386", "--no-warn-rwx-segments", "-z", "noexecstack", "-T", str(SOURCE / "link.ld"),
                     "-o", str(image), str(item)], check=True)
-    return image
 
 
 def banyan_command(args, options, image, log):
@@ -48,10 +48,17 @@ def run(args, guest):
     if args.qemu and notes(guest, "qemu"):
         print(f"{guest.stem}: not for QEMU: {notes(guest, 'qemu')[0]}")
         return True
-    image = build(guest, args.out)
     options = " ".join(notes(guest, "run")).split()
+    counts = " ".join(notes(guest, "cpus")).split()
+    if not counts:
+        return run_image(args, guest, guest.stem, 1, options)
+    return all([run_image(args, guest, f"{guest.stem}-{count}", count, [*options, "--cpus", count]) for count in counts])
+
+
+def run_image(args, guest, name, cpus, options):
+    image, log = args.out / name, args.out / f"{name}.log"
+    build(guest, cpus, image)
     wanted = int((notes(guest, "status") or [PASSED])[0])
-    log = args.out / f"{guest.stem}.log"
     log.unlink(missing_ok=True)
     command = qemu_command(options, image, log) if args.qemu else banyan_command(args, options, image, log)
     if args.qemu and wanted == 3:
@@ -62,10 +69,10 @@ def run(args, guest):
     except subprocess.TimeoutExpired:
         status, said = f"none in {LIMIT_SECONDS:.0f} s", ""
     if status == wanted:
-        print(f"{guest.stem}: passed")
+        print(f"{name}: passed")
         return True
     text = log.read_text(errors="replace") if log.exists() else ""
-    print(f"{guest.stem}: FAILED: exit status {status}, expected {wanted}\n{text}{said}", end="")
+    print(f"{name}: FAILED: exit status {status}, expected {wanted}\n{text}{said}", end="")
     return False
 
 

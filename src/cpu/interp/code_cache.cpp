@@ -70,7 +70,13 @@ Block* CodeCache::lookup_slow(Mode mode, uint64_t linear, bool remember) {
     if (!cpu_.check_fetch(linear)) return nullptr;
     uint64_t gpa;
     if (!find_page(linear, gpa)) return nullptr;
-    Block* block = find(gpa, mode, linear);
+    // A page walk may be the first to see what another vCPU has mapped there after it wrote the
+    // code: no one asks for a serialising instruction then.
+    Block* block;
+    do {
+        cpu_.coherence.service(cpu_);
+        block = find(gpa, mode, linear);
+    } while (cpu_.coherence.has_written_code(cpu_));
     if (block == nullptr) {
         if (arena_.used() > kArenaLimit) clear();
         block = decode_block(gpa, mode, linear);
@@ -138,15 +144,19 @@ Block* CodeCache::decode_block(uint64_t gpa, Mode mode, uint64_t linear) {
     return add_block(gpa, Block::kNoPage, mode, length, ops_);
 }
 
+// To prepare one page may be to wait for other vCPUs, which may write to the other page meanwhile.
+void CodeCache::prepare_pages(uint64_t gpa, uint64_t second_gpa) {
+    do {
+        prepare_page(gpa);
+        prepare_page(second_gpa);
+    } while (!pages_.contains(page_of(gpa)));
+}
+
 // The first instruction crosses into the next page, which may fault, or passes the code segment's
 // limit.
 Block* CodeCache::decode_crossing(uint64_t gpa, Mode mode, uint64_t linear) {
     const uint64_t room = kPageSize - offset_of(gpa);
-    uint8_t bytes[kMaxInstruction] = {};
     const unsigned first = static_cast<unsigned>(std::min<uint64_t>(room, kMaxInstruction));
-    if (!cpu_.memory.read(Gpa{gpa}, std::as_writable_bytes(std::span(bytes, first))))
-        return nullptr;
-    Op op;
     unsigned available = kMaxInstruction;
     while (available > 0 && !cpu_.within_code_limit(cpu_.rip + available - 1))
         --available;
@@ -156,12 +166,18 @@ Block* CodeCache::decode_crossing(uint64_t gpa, Mode mode, uint64_t linear) {
         const View view = cpu_.cpl == 3 ? View::user : View::supervisor;
         if (!cpu_.translate(nullptr, align_up(linear + 1, kPageSize), Access::fetch, view, second))
             return nullptr;
-        prepare_page(second.gpa);
+        prepare_pages(gpa, second.gpa);
         code_pages_.set(page_bit(linear + kPageSize));
+    }
+    uint8_t bytes[kMaxInstruction] = {};
+    if (!cpu_.memory.read(Gpa{gpa}, std::as_writable_bytes(std::span(bytes, first))))
+        return nullptr;
+    if (needs_second) {
         const auto rest = std::as_writable_bytes(std::span(bytes + first, kMaxInstruction - first));
         if (!cpu_.memory.read(Gpa{second.gpa}, rest))
             std::memset(bytes + first, 0xFF, kMaxInstruction - first);
     }
+    Op op;
     const unsigned size = decode(bytes, available, cpu_.rip, mode, cpu_.model, arena_, op);
     if (size == 0) {
         cpu_.raise(nullptr, x86::Vector::gp, 0);  // longer than 15 bytes, or past the limit

@@ -98,6 +98,7 @@ private:
                      const std::vector<Op>& ops);
     void add_to_page(uint64_t gpa, unsigned length, Block* block);
     void prepare_page(uint64_t gpa);
+    void prepare_pages(uint64_t gpa, uint64_t second_gpa);
     void drop(Block* block);
     void forget_jumps_to(const std::vector<Block*>& blocks);
 

@@ -53,13 +53,28 @@ void CodeCoherence::ask_to_drop(Member& other) {
     other.cpu->post(kEventCode);
 }
 
+bool CodeCoherence::hold_page(uint64_t gpa) {
+    const std::lock_guard lock(pages_mutex_);
+    CodePage& page = pages_[gpa >> kPageShift];
+    ++page.holders;
+    memory_.set_page_flag(Gpa{page_start(gpa)}, kPageHasCode);
+    return page.settled;
+}
+
+void CodeCoherence::settle_page(uint64_t gpa) {
+    const std::lock_guard lock(pages_mutex_);
+    pages_[gpa >> kPageShift].settled = true;
+}
+
+// Where another vCPU has come first but still waits, this one must wait, too.
 void CodeCoherence::acquire_page(Cpu& cpu, uint64_t gpa) {
-    {
-        const std::lock_guard lock(pages_mutex_);
-        ++pages_[gpa >> kPageShift];
-        if ((memory_.page_flags(Gpa{gpa}) & kPageHasCode) != 0) return;
-        memory_.set_page_flag(Gpa{page_start(gpa)}, kPageHasCode);
-    }
+    if (hold_page(gpa)) return;
+    drop_write_mappings_of_all(cpu);
+    settle_page(gpa);
+}
+
+// Returns when no vCPU can write but by mappings that it made after it was asked.
+void CodeCoherence::drop_write_mappings_of_all(Cpu& cpu) {
     for (Tlb& tlb : cpu.tlbs)
         tlb.drop_write_tags();
     std::vector<std::pair<Member*, uint64_t>> waiting;
@@ -80,7 +95,7 @@ void CodeCoherence::release_page(uint64_t gpa) {
     const std::lock_guard lock(pages_mutex_);
     const auto found = pages_.find(gpa >> kPageShift);
     BANYAN_ASSERT(found != pages_.end());
-    if (--found->second != 0) return;
+    if (--found->second.holders != 0) return;
     pages_.erase(found);
     memory_.clear_page_flag(Gpa{page_start(gpa)}, kPageHasCode);
 }

@@ -47,6 +47,8 @@ public:
         code_written(nullptr, gpa.value, length);
     }
 
+    // Have others written code of which `cpu` may have blocks?
+    bool has_written_code(const Cpu& cpu) { return member(cpu).has_written.load(); }
     // Carries out what others asked of `cpu`; on its own thread, between two blocks.
     void service(Cpu& cpu);
     // Asks all vCPUs to drop write mappings (dirty logging); does not wait.
@@ -70,14 +72,22 @@ private:
         std::atomic<bool> has_written{false};
     };
 
+    struct CodePage {
+        unsigned holders = 0;  // vCPUs that have code of it
+        bool settled = false;  // every vCPU has dropped its write mappings since it became one
+    };
+
     Member& member(const Cpu& cpu);
     void ask_to_drop(Member& member);
+    // True: the page is settled.
+    bool hold_page(uint64_t gpa);
+    void settle_page(uint64_t gpa);
+    void drop_write_mappings_of_all(Cpu& cpu);
 
     GuestMemory& memory_;
     std::vector<std::unique_ptr<Member>> members_;  // by vCPU index
     std::mutex pages_mutex_;
-    std::unordered_map<uint64_t, unsigned>
-        pages_;  // how many vCPUs hold code of the page; guarded by pages_mutex_
+    std::unordered_map<uint64_t, CodePage> pages_;  // by number; guarded by pages_mutex_
     std::mutex bus_lock_;
 };
 

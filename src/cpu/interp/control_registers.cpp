@@ -140,6 +140,7 @@ void op_write_cr(Cpu& cpu, const Op* op) {
     if constexpr (kNumber == 4) written = write_cr4(cpu, op, value);
     if constexpr (kNumber == 8) written = write_cr8(cpu, op, value);
     if (written) cpu.rip = next;
+    Cpu::serialise();
 }
 
 template <unsigned kNumber>

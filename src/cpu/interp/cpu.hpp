@@ -240,6 +240,14 @@ public:
 
     // Ends the block after this instruction.
     void finish(const Op* op) { rip = next_rip(op); }
+    // What a serialising instruction does beside: all stores before it are done before anything
+    // behind it begins (Intel SDM vol. 3 section 9.3). Such instructions end their blocks, so that
+    // code which others wrote is seen, too.
+    static void serialise() { std::atomic_thread_fence(std::memory_order_seq_cst); }
+    void finish_serialising(const Op* op) {
+        serialise();
+        finish(op);
+    }
 
     // --- changes of mode (mode.cpp)
     // ----------------------------------------------------------------------------- Recomputes

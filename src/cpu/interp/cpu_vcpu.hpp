@@ -27,7 +27,11 @@ public:
     void raise_interrupt() override { signal(kEventInterrupt); }
     void raise_nmi() override { signal(kEventNmi); }
     void raise_smi() override {}
-    void raise_init() override { signal(kEventInit); }
+    // A start-up IPI before the INIT is not for what the vCPU is then.
+    void raise_init() override {
+        cpu_.events.fetch_and(~uint32_t{kEventSipi});
+        signal(kEventInit);
+    }
     void raise_sipi(uint8_t vector) override {
         cpu_.sipi_vector = vector;
         signal(kEventSipi);

@@ -47,7 +47,7 @@ void op_write_dr(Cpu& cpu, const Op* op) {
     const uint64_t value =
         cpu.code64() ? cpu.get<uint64_t>(op->destination) : cpu.get<uint32_t>(op->destination);
     if (!write_debug_register(cpu, op, number, value)) return;
-    cpu.finish(op);
+    cpu.finish_serialising(op);
     if (number == 4 || number == 6) return;
     for (Tlb& tlb : cpu.tlbs)
         tlb.flush();

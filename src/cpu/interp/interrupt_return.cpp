@@ -129,6 +129,7 @@ void return_protected(Cpu& cpu, const Op* op) {
 void op_iret(Cpu& cpu, const Op* op) {
     // Even an IRET that faults ends the blocking of NMIs: Intel SDM vol. 3 section 6.7.1.
     cpu.pending.nmi_blocked = false;
+    Cpu::serialise();
     if (!cpu.protected_mode() || (cpu.vm86() && cpu.iopl() == 3)) {
         return_real(cpu, op);
     } else if (cpu.vm86()) {

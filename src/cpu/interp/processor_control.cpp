@@ -44,7 +44,7 @@ void op_cpuid(Cpu& cpu, const Op* op) {
     cpu.gpr[x86::kRbx] = result.ebx;
     cpu.gpr[x86::kRcx] = result.ecx;
     cpu.gpr[x86::kRdx] = result.edx;
-    NEXT(cpu, op);
+    cpu.finish_serialising(op);
 }
 
 bool may_read_tsc(Cpu& cpu, const Op* op) {
@@ -99,7 +99,7 @@ void op_wrmsr(Cpu& cpu, const Op* op) {
         cpu.raise_gp(op);
         return;
     }
-    cpu.finish(op);
+    cpu.finish_serialising(op);
 }
 
 // The operand is an address and nothing is accessed: no limit is checked, and what is not canonical
@@ -109,7 +109,7 @@ void op_invlpg(Cpu& cpu, const Op* op) {
     uint64_t linear = cpu.base[op->segment] + cpu.effective_address(op);
     if (!cpu.code64()) linear &= 0xFFFFFFFF;
     if (is_canonical(linear)) cpu.flush_tlb_page(linear);
-    cpu.finish(op);
+    cpu.finish_serialising(op);
 }
 
 enum class InvpcidType : uint8_t { address = 0, context = 1, all_with_global = 2, all = 3 };
@@ -141,13 +141,13 @@ void op_invpcid(Cpu& cpu, const Op* op) {
     } else {
         cpu.flush_tlb();
     }
-    cpu.finish(op);
+    cpu.finish_serialising(op);
 }
 
 // INVD, WBINVD: the caches are the host's and coherent.
-void op_privileged_nothing(Cpu& cpu, const Op* op) {
+void op_invalidate_caches(Cpu& cpu, const Op* op) {
     if (!require_cpl0(cpu, op)) return;
-    NEXT(cpu, op);
+    cpu.finish_serialising(op);
 }
 
 bool xcr_access_on(Cpu& cpu, const Op* op) {
@@ -199,6 +199,9 @@ void op_hypercall(Cpu& cpu, const Op* op) {
 Handler select_block_end(ZydisMnemonic mnemonic) {
     switch (mnemonic) {
         case ZYDIS_MNEMONIC_HLT: return op_hlt;
+        case ZYDIS_MNEMONIC_CPUID: return op_cpuid;
+        case ZYDIS_MNEMONIC_INVD:
+        case ZYDIS_MNEMONIC_WBINVD: return op_invalidate_caches;
         case ZYDIS_MNEMONIC_WRMSR: return op_wrmsr;
         case ZYDIS_MNEMONIC_INVLPG: return op_invlpg;
         case ZYDIS_MNEMONIC_INVPCID: return op_invpcid;
@@ -215,15 +218,12 @@ Handler select_processor_control(const Decoded& decoded, Op& op) {
         return handler;
     }
     switch (decoded.instruction.mnemonic) {
-        case ZYDIS_MNEMONIC_CPUID: return op_cpuid;
         case ZYDIS_MNEMONIC_RDTSC: return op_rdtsc;
         case ZYDIS_MNEMONIC_RDTSCP: return op_rdtscp;
         case ZYDIS_MNEMONIC_RDPID: return op_rdpid;
         case ZYDIS_MNEMONIC_RDPMC: return op_rdpmc;
         case ZYDIS_MNEMONIC_RDMSR: return op_rdmsr;
         case ZYDIS_MNEMONIC_XGETBV: return op_xgetbv;
-        case ZYDIS_MNEMONIC_INVD:
-        case ZYDIS_MNEMONIC_WBINVD: return op_privileged_nothing;
         case ZYDIS_MNEMONIC_VMCALL:
         case ZYDIS_MNEMONIC_VMMCALL: return op_hypercall;
         default: return nullptr;

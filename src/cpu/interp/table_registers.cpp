@@ -30,7 +30,7 @@ void op_load_table(Cpu& cpu, const Op* op) {
         return;
     }
     cpu.*kTable = table;
-    NEXT(cpu, op);
+    cpu.finish_serialising(op);
 }
 
 // The base is stored whole, whatever the operand size: Intel SDM vol. 2 "SGDT", for all processors
@@ -66,7 +66,7 @@ void op_lldt(Cpu& cpu, const Op* op) {
     if (!require_cpl0(cpu, op) || !read_selector(cpu, op, selector)) return;
     if (!prepare_ldt(cpu, {.op = op}, selector, ldt)) return;
     cpu.ldtr = ldt;
-    NEXT(cpu, op);
+    cpu.finish_serialising(op);
 }
 
 bool prepare_tss(Cpu& cpu, const Loading& by, uint16_t selector, DescriptorEntry& entry) {
@@ -91,7 +91,7 @@ void op_ltr(Cpu& cpu, const Op* op) {
     cpu.tr = entry.low.to_register(selector);
     cpu.tr.base = entry.base();
     cpu.tr.attributes.raw |= 2;  // busy
-    NEXT(cpu, op);
+    cpu.finish_serialising(op);
 }
 
 template <class T, x86::SegmentRegister Cpu::*kRegister>
@@ -117,10 +117,10 @@ Handler select_store(const Op& op) {
     }
 }
 
-Handler select_selector_register(ZydisMnemonic mnemonic, const Op& op) {
+Handler select_selector_register(ZydisMnemonic mnemonic, Op& op) {
     switch (mnemonic) {
-        case ZYDIS_MNEMONIC_LLDT: return op_lldt;
-        case ZYDIS_MNEMONIC_LTR: return op_ltr;
+        case ZYDIS_MNEMONIC_LLDT: op.bits |= Op::kEndsBlock; return op_lldt;
+        case ZYDIS_MNEMONIC_LTR: op.bits |= Op::kEndsBlock; return op_ltr;
         case ZYDIS_MNEMONIC_SLDT: return select_store<&Cpu::ldtr>(op);
         case ZYDIS_MNEMONIC_STR: return select_store<&Cpu::tr>(op);
         default: return nullptr;
@@ -131,8 +131,8 @@ Handler select_selector_register(ZydisMnemonic mnemonic, const Op& op) {
 
 Handler select_table_registers(const Decoded& decoded, Op& op) {
     switch (decoded.instruction.mnemonic) {
-        case ZYDIS_MNEMONIC_LGDT: return op_load_table<&Cpu::gdtr>;
-        case ZYDIS_MNEMONIC_LIDT: return op_load_table<&Cpu::idtr>;
+        case ZYDIS_MNEMONIC_LGDT: op.bits |= Op::kEndsBlock; return op_load_table<&Cpu::gdtr>;
+        case ZYDIS_MNEMONIC_LIDT: op.bits |= Op::kEndsBlock; return op_load_table<&Cpu::idtr>;
         case ZYDIS_MNEMONIC_SGDT: return op_store_table<&Cpu::gdtr>;
         case ZYDIS_MNEMONIC_SIDT: return op_store_table<&Cpu::idtr>;
         default: break;
