@@ -84,8 +84,8 @@ TEST_F(AccessGroups, FaultInTheMidst) {
     m.run_from(kCode);
     EXPECT_EQ(m.get<uint64_t>(kMissing - 8), 1U);
     EXPECT_EQ(m.cpu().cr2, kMissing);
-    EXPECT_EQ(m.frame().error, 2U);                    // a write to a page that is not there
-    EXPECT_EQ(m.frame().rip - kCode, 7U);              // the second instruction
+    EXPECT_EQ(m.frame().error, 2U);        // a write to a page that is not there
+    EXPECT_EQ(m.frame().rip - kCode, 7U);  // the second instruction
     EXPECT_EQ(m.get<uint64_t>(kMissing + 8), 0U);
 }
 
