@@ -2,7 +2,8 @@
 """Speed of each mode of the processor: modes.py --banyan PROGRAM [--engine NAME] [--runs N] [--clock ...]
 
 Loops of five kinds in real mode, 16-bit and 32-bit protected mode, 32-bit with paging, and 64-bit mode (modes.asm); millions
-of instructions a second, medians of the runs. QEMU is left out: it refuses far calls in 64-bit code. The bar is 30 for each; the status is 1 when one is missed.
+of instructions a second, medians of the runs. QEMU is left out: the guest does not run there (#GP at its far call in
+64-bit code; why was not found out). The bar is 30 for each; the status is 1 when one is missed.
 """
 
 import argparse

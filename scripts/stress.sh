@@ -3,7 +3,8 @@
 #
 # SECONDS_IN_ALL (default 600) is shared among the classes, and theirs among their stressors, rounded up. Left out are what
 # Debian's kernel has no support for (uprobe, swap on this disk), what only eats all memory (bigheap, env), and cyclic, which
-# asks for more deadline bandwidth than two CPUs have to give: each ends with a status that says nothing of the CPU. ENGINE chooses Banyan's engine, CPUS the number of CPUs, CLASSES the classes; LIMIT is how many seconds it may take
+# asks for more deadline bandwidth than two CPUs have to give: each ends with a status that says nothing of the CPU.
+# ENGINE chooses Banyan's engine, CPUS the number of CPUs, CLASSES the classes; LIMIT is how many seconds it may take
 # (default: three times as long and five minutes). The status is 0 when stress-ng found nothing and the kernel's log has
 # no complaint.
 set -euo pipefail

@@ -1,7 +1,7 @@
 ; The order of loads and stores as CPUs see it of each other, by litmus tests: what Intel SDM vol. 3 sections 9.2.2, 9.2.3
 ; and 9.3 forbid must never be seen. (What plain SB and R allow may be seen or not.)
 ; cpus: 2 4
-; qemu: its serialising instructions are no fences (SB with CPUID is seen)
+; qemu: whether its CPUID is a fence was not looked into
 %include "smp64.inc"
 
 CELLS equ 2048                         ; rounds of a batch: each has an X and a Y of its own
