@@ -195,8 +195,9 @@ void op_frstor(Cpu& cpu, const Op* op) {
     NEXT(cpu, op);
 }
 
-// The ones that make sense on the host while all exceptions are masked.
-bool is_native(ZydisMnemonic mnemonic) {
+}  // namespace
+
+bool is_native_x87_control(ZydisMnemonic mnemonic) {
     switch (mnemonic) {
         case ZYDIS_MNEMONIC_FWAIT:
         case ZYDIS_MNEMONIC_FNCLEX:
@@ -207,11 +208,9 @@ bool is_native(ZydisMnemonic mnemonic) {
     }
 }
 
-}  // namespace
-
 Handler select_x87_control(const Decoded& decoded, Op& op) {
     const ZydisDecodedInstruction& in = decoded.instruction;
-    if (is_native(in.mnemonic)) op.bits |= Op::kNativeX87;
+    if (is_native_x87_control(in.mnemonic)) op.bits |= Op::kNativeX87;
     const bool narrow = in.operand_width == 16;
     switch (in.mnemonic) {
         case ZYDIS_MNEMONIC_FWAIT: return op_fwait;

@@ -1,5 +1,6 @@
 // The x87: its instructions are the host's own, with another address. What the guest's x87
 // remembers of its last instruction is noted in the Cpu.
+#include "cpu/interp/native_families.hpp"
 #include "cpu/interp/native_layout.hpp"
 #include "cpu/interp/native_x87_state.hpp"
 #include "cpu/jit/emitter.hpp"
@@ -7,18 +8,6 @@
 namespace banyan::jit {
 
 namespace {
-
-// The others that are native change no pointers.
-bool is_control(ZydisMnemonic mnemonic) {
-    switch (mnemonic) {
-        case ZYDIS_MNEMONIC_FWAIT:
-        case ZYDIS_MNEMONIC_FNCLEX:
-        case ZYDIS_MNEMONIC_FLDCW:
-        case ZYDIS_MNEMONIC_FNSTCW:
-        case ZYDIS_MNEMONIC_FNSTSW: return true;
-        default: return false;
-    }
-}
 
 // FOP: Intel SDM vol. 1 section 8.1.9.
 uint16_t x87_opcode(const ZydisDecodedInstruction& in) {
@@ -60,7 +49,7 @@ void Emitter::emit_x87(const Instruction& instruction) {
         bring_flags(instruction);
         a_.embed(code, sizeof(code));
         note_changed_flags(instruction);
-        if (!is_control(mnemonic)) x87_last_ = &instruction;
+        if (!interp::is_native_x87_control(mnemonic)) x87_last_ = &instruction;
         return;
     }
     const Label done = new_label();
@@ -74,7 +63,7 @@ void Emitter::emit_x87(const Instruction& instruction) {
                             static_cast<uint8_t>(displacement >> 16),
                             static_cast<uint8_t>(displacement >> 24)};
     a_.embed(code, sizeof(code));
-    if (!is_control(mnemonic)) {
+    if (!interp::is_native_x87_control(mnemonic)) {
         note_x87_data(instruction);
         x87_last_ = &instruction;
     }
