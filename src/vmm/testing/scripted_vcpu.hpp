@@ -24,9 +24,12 @@ public:
 
     Exit run() override {
         if (kicked_.exchange(false)) return {ExitReason::interrupted};
-        work_ = false;
-        if (next_ == steps_.size()) return {ExitReason::halted};
-        return steps_[next_++](*this);
+        // Work that came before the halt is there at the halt, as a pending interrupt is.
+        if (std::exchange(halted_, false)) work_ = false;
+        const Exit exit =
+            next_ == steps_.size() ? Exit{ExitReason::halted} : steps_[next_++](*this);
+        halted_ = exit.reason == ExitReason::halted;
+        return exit;
     }
     void kick() override { kicked_ = true; }
     bool has_work() const override { return work_; }
@@ -38,6 +41,7 @@ public:
     }
     void reset() override {
         next_ = 0;
+        halted_ = false;
         state_ = {};
     }
     uint64_t instructions() const override { return next_; }
@@ -67,6 +71,7 @@ private:
     IgnoredSignals signals_;
     x86::RegisterState state_;
     const std::vector<Step> steps_;
+    bool halted_ = false;  // of the thread that runs it
     std::atomic<size_t> next_{0};
     std::atomic<bool> kicked_{false};
     std::atomic<bool> work_{false};
