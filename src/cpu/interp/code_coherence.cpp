@@ -48,9 +48,37 @@ void CodeCoherence::exit(Cpu& cpu) {
     member(cpu).running.store(false, std::memory_order_seq_cst);
 }
 
-void CodeCoherence::ask_to_drop(Member& other) {
-    other.asked.fetch_add(1, std::memory_order_seq_cst);
+// Returns the number that the answer will have, or pass.
+uint64_t CodeCoherence::ask_to_drop(Member& other, const std::byte* page) {
+    {
+        const std::lock_guard lock(other.mutex);
+        other.to_drop.push_back(page);
+    }
+    const uint64_t number = other.asked.fetch_add(1, std::memory_order_seq_cst) + 1;
     other.cpu->post(kEventCode);
+    return number;
+}
+
+void CodeCoherence::drop(Cpu& cpu, const std::byte* page) {
+    for (Tlb& tlb : cpu.tlbs) {
+        if (page == kAllPages) {
+            tlb.drop_write_tags();
+        } else {
+            tlb.drop_write_tags_of(page);
+        }
+    }
+}
+
+// What was asked up to that number is in the list.
+void CodeCoherence::answer(Member& self, uint64_t asked) {
+    std::vector<const std::byte*> pages;
+    {
+        const std::lock_guard lock(self.mutex);
+        pages.swap(self.to_drop);
+    }
+    for (const std::byte* page : pages)
+        drop(*self.cpu, page);
+    self.answered.store(asked, std::memory_order_seq_cst);
 }
 
 bool CodeCoherence::hold_page(uint64_t gpa) {
@@ -69,19 +97,18 @@ void CodeCoherence::settle_page(uint64_t gpa) {
 // Where another vCPU has come first but still waits, this one must wait, too.
 void CodeCoherence::acquire_page(Cpu& cpu, uint64_t gpa) {
     if (hold_page(gpa)) return;
-    drop_write_mappings_of_all(cpu);
+    drop_write_mappings_of_all(cpu, gpa);
     settle_page(gpa);
 }
 
-// Returns when no vCPU can write but by mappings that it made after it was asked.
-void CodeCoherence::drop_write_mappings_of_all(Cpu& cpu) {
-    for (Tlb& tlb : cpu.tlbs)
-        tlb.drop_write_tags();
+// Returns when no vCPU can write to the page but by mappings that it made after it was asked.
+void CodeCoherence::drop_write_mappings_of_all(Cpu& cpu, uint64_t gpa) {
+    const std::byte* page = memory_.readable_range(Gpa{page_start(gpa)}, kPageSize).data();
+    drop(cpu, page);
     std::vector<std::pair<Member*, uint64_t>> waiting;
     for (const auto& other : members_) {
         if (other == nullptr || other->cpu == nullptr || other->cpu == &cpu) continue;
-        ask_to_drop(*other);
-        waiting.emplace_back(other.get(), other->asked.load());
+        waiting.emplace_back(other.get(), ask_to_drop(*other, page));
     }
     for (const auto& [other, ticket] : waiting) {
         while (other->running.load(std::memory_order_seq_cst) && other->answered.load() < ticket) {
@@ -115,11 +142,7 @@ void CodeCoherence::code_written(Cpu* by, uint64_t gpa, uint64_t length) {
 void CodeCoherence::service(Cpu& cpu) {
     Member& self = member(cpu);
     const uint64_t asked = self.asked.load(std::memory_order_seq_cst);
-    if (asked != self.answered.load()) {
-        for (Tlb& tlb : cpu.tlbs)
-            tlb.drop_write_tags();
-        self.answered.store(asked, std::memory_order_seq_cst);
-    }
+    if (asked != self.answered.load()) answer(self, asked);
     if (!self.has_written.load()) return;
     std::vector<Range> written;
     {
@@ -133,7 +156,7 @@ void CodeCoherence::service(Cpu& cpu) {
 
 void CodeCoherence::drop_write_mappings() {
     for (const auto& other : members_) {
-        if (other != nullptr && other->cpu != nullptr) ask_to_drop(*other);
+        if (other != nullptr && other->cpu != nullptr) (void)ask_to_drop(*other, kAllPages);
     }
 }
 

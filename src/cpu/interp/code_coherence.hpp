@@ -2,8 +2,8 @@
 //
 // A page that any vCPU has decoded code of carries kPageHasCode: no TLB maps it writable, so every
 // store to it is seen. Before a vCPU decodes a page for the first time it publishes the flag and
-// waits until every other running vCPU has dropped its write mappings; a vCPU that waits answers
-// others meanwhile, one that does not run answers before it runs.
+// waits until every other running vCPU has dropped its write mappings of the page; a vCPU that
+// waits answers others meanwhile, one that does not run answers before it runs.
 //
 // Cross-modifying code needs no more: Intel SDM vol. 3 section 9.1.3 asks the executing processor
 // for a serialising instruction, and those end blocks, after which a vCPU looks at its events.
@@ -68,21 +68,27 @@ private:
         std::atomic<uint64_t> asked{0};  // times that dropping write mappings was asked
         std::atomic<uint64_t> answered{0};
         std::mutex mutex;
-        std::vector<Range> written;  // guarded by mutex
+        std::vector<const std::byte*> to_drop;  // host pages, kAllPages; guarded by mutex
+        std::vector<Range> written;             // guarded by mutex
         std::atomic<bool> has_written{false};
     };
 
     struct CodePage {
         unsigned holders = 0;  // vCPUs that have code of it
-        bool settled = false;  // every vCPU has dropped its write mappings since it became one
+        bool settled =
+            false;  // every vCPU has dropped its write mappings of it since it became one
     };
 
     Member& member(const Cpu& cpu);
-    void ask_to_drop(Member& member);
+    static constexpr const std::byte* kAllPages = nullptr;
+
+    uint64_t ask_to_drop(Member& member, const std::byte* page);
+    static void drop(Cpu& cpu, const std::byte* page);
+    void answer(Member& self, uint64_t asked);
     // True: the page is settled.
     bool hold_page(uint64_t gpa);
     void settle_page(uint64_t gpa);
-    void drop_write_mappings_of_all(Cpu& cpu);
+    void drop_write_mappings_of_all(Cpu& cpu, uint64_t gpa);
 
     GuestMemory& memory_;
     std::vector<std::unique_ptr<Member>> members_;  // by vCPU index

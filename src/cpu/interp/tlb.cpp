@@ -75,4 +75,14 @@ void Tlb::drop_write_tags() {
     }
 }
 
+void Tlb::drop_write_tags_of(const std::byte* host_page) {
+    for (const Log* log : {&global_, &local_}) {
+        for (const uint16_t i : *log) {
+            if (pages_[i] != host_page || write_tags_[i] == absent(i)) continue;
+            write_tags_[i] = absent(i);
+            ++generation_;
+        }
+    }
+}
+
 }  // namespace banyan::interp

@@ -50,6 +50,8 @@ public:
     // Drops the page, and what is cached of a large page around it.
     void flush_page(uint64_t linear);
     void drop_write_tags();
+    // Those of one page of the host's, at whatever addresses.
+    void drop_write_tags_of(const std::byte* host_page);
 
     // Changes whenever a translation that was here may have become untrue, or a page that could be
     // written may not be any more. Room made for another page does not count.
