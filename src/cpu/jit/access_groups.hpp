@@ -1,10 +1,8 @@
-// AccessGroup: memory accesses of a basic block whose addresses differ by constants. One check, of
-// all their bytes, serves them all.
+// AccessGroup: memory accesses whose addresses differ by constants, in a basic block and in those
+// that only it leads to. One check, of all their bytes, serves them all.
 #pragma once
 
 #include <cstdint>
-#include <span>
-#include <vector>
 
 #include "cpu/jit/instruction.hpp"
 
@@ -12,6 +10,7 @@ namespace banyan::jit {
 
 struct AccessGroup {
     const Instruction* first = nullptr;  // the others come behind it
+    const Instruction* last = nullptr;
     unsigned members = 0;
     int64_t low = 0;  // displacements: of the first byte, and behind the last one
     int64_t high = 0;
@@ -22,8 +21,10 @@ struct AccessGroup {
     unsigned size() const { return static_cast<unsigned>(high - low); }
 };
 
-// Finds the groups of a basic block, appends them to `groups` and notes them in the instructions.
-// `in_window`: accesses to the stack need no check.
-void group_accesses(std::span<Instruction> block, bool in_window, std::vector<AccessGroup>& groups);
+struct Region;
+
+// Finds the groups of a region and notes them in its instructions. The stack window and the
+// predecessors of its blocks are known.
+void group_accesses(Region& region);
 
 }  // namespace banyan::jit

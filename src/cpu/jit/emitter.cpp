@@ -77,7 +77,7 @@ void Emitter::emit_block(size_t index) {
     window_ = use_window_ && block.in_window;
     flags_dirty_ = block.flags_dirty_in;
     host_flags_ = true;
-    forget_groups();
+    inherit_groups(block);
     a_.bind(blocks_[index]);
     const bool checks = index == 0 || block.loop_head || block.checks_stack;
     const bool live = block.flags_live_in != 0;
@@ -89,6 +89,7 @@ void Emitter::emit_block(size_t index) {
     for (const Instruction& instruction : region_.of(block).first(block.count - 1))
         emit_instruction(instruction);
     emit_end(block, index);
+    groups_at_end_.push_back(groups_);
 }
 
 // Has anything come up that the loop must see to?

@@ -81,6 +81,14 @@ private:
     // Before T0 gets another value: what it holds of a group is kept in the state.
     void release_t0();
     void forget_groups();
+    // Which groups have been checked on every way to this block; before its end, what the blocks
+    // behind it want.
+    void inherit_groups(const BasicBlock& block);
+    void hand_on_groups(const BasicBlock& block);
+    // The host's address for this displacement of the operand to T0, or to `slow`.
+    void locate(const Instruction& instruction, int64_t displacement, unsigned size, bool write,
+                bool aligned, const Label& slow);
+    void locate_constant(uint64_t address, bool write, const Label& slow);
     // The same for an operand that is not in the window, to T0; changes flags.
     void checked_address(const Instruction& instruction, const Label& done);
     void slow_way(const Instruction& instruction, const Label& slow, const Label& done);
@@ -174,7 +182,9 @@ private:
     std::vector<bool> slow_loads_;
     std::vector<size_t> slow_open_;
     // The groups whose host addresses are in JitCpu::group_addresses now.
-    std::array<const AccessGroup*, JitCpu::kGroupAddresses> groups_{};
+    using KeptGroups = std::array<const AccessGroup*, JitCpu::kGroupAddresses>;
+    KeptGroups groups_{};
+    std::vector<KeptGroups> groups_at_end_;  // of each block
     const AccessGroup* in_t0_ = nullptr;     // the group that T0 is the beginning of
     const Instruction* x87_last_ = nullptr;  // ran in this block, and is not noted yet
     struct PendingLink {

@@ -97,6 +97,7 @@ void Emitter::jump_long(const BasicBlock::Successor& to) {
 void Emitter::emit_end(const BasicBlock& block, size_t index) {
     const Instruction& last = region_.of(block).back();
     finish_x87();
+    if (last.kind == Kind::branch || last.kind == Kind::jump) hand_on_groups(block);
     switch (last.kind) {
         case Kind::branch: emit_branch(block, last); return go(*block.next, index);
         case Kind::call: emit_call(last); return go(*block.next, index);
@@ -109,6 +110,7 @@ void Emitter::emit_end(const BasicBlock& block, size_t index) {
         default:
             emit_instruction(last);
             finish_x87();
+            hand_on_groups(block);
             break;
     }
     if (leaves(block)) save_flags();

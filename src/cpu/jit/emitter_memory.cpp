@@ -5,6 +5,16 @@
 
 namespace banyan::jit {
 
+namespace {
+
+// The address is the displacement: absolute, or relative to RIP.
+bool is_constant(const interp::Op& op) {
+    return op.base == interp::kZeroRegister && op.index == interp::kZeroRegister &&
+           op.segment != x86::kFs && op.segment != x86::kGs && !op.has(interp::Op::kAddress32);
+}
+
+}  // namespace
+
 x86a::Gp Emitter::read_gpr(unsigned number, const x86a::Gp& temporary) {
     if (in_register(number)) return host_gpr(number);
     if (number == kGuestRsp) {
@@ -40,8 +50,10 @@ void Emitter::load_offset(const Instruction& instruction, int64_t displaced) {
         if (has_index) {
             const x86a::Gp index = read_gpr(op.index, kT1);
             a_.lea(kT0, x86a::ptr(base, index, op.scale, rest));
-        } else if (!(base == kT0 && rest == 0)) {
+        } else if (rest != 0) {
             a_.lea(kT0, x86a::ptr(base, rest));
+        } else if (base != kT0) {
+            a_.mov(kT0, base);
         }
     }
     if (op.has(interp::Op::kAddress32)) a_.mov(kT0.r32(), kT0.r32());
@@ -65,6 +77,30 @@ void Emitter::check(unsigned size, bool write, bool aligned, const Label& slow) 
     if (!aligned) return;
     a_.test(kT0.r8(), size - 1);
     a_.jnz(slow);
+}
+
+void Emitter::locate(const Instruction& instruction, int64_t displacement, unsigned size,
+                     bool write, bool aligned, const Label& slow) {
+    const auto address = static_cast<uint64_t>(displacement);
+    const bool in_page = (address & (kPageSize - 1)) + size <= kPageSize;
+    if (is_constant(*instruction.op) && in_page && (!aligned || address % size == 0))
+        return locate_constant(address, write, slow);
+    load_address(instruction, displacement);
+    check(size, write, aligned, slow);
+}
+
+// Where it is in the TLB is known, and that it does not leave its page.
+void Emitter::locate_constant(uint64_t address, bool write, const Label& slow) {
+    using Layout = interp::Tlb::Layout;
+    const uint64_t page = address & ~(kPageSize - 1);
+    const auto entry = [&](size_t table) {
+        return state(tlb_at(view_, table + size_t{interp::Tlb::index(address)} * sizeof(uint64_t)));
+    };
+    a_.mov(kT0, page);
+    a_.cmp(kT0, entry(write ? Layout::write_tags : Layout::read_tags));
+    a_.jne(slow);
+    a_.mov(kT0, entry(Layout::pages));
+    if (address != page) a_.add(kT0, static_cast<int32_t>(address - page));
 }
 
 void Emitter::slow_way(const Instruction& instruction, const Label& slow, const Label& done) {
@@ -103,8 +139,8 @@ void Emitter::interpret_rest(const Instruction& instruction, const Label& slow) 
 
 void Emitter::checked_address(const Instruction& instruction, const Label& done) {
     const Label slow = new_label();
-    load_address(instruction, instruction.op->displacement);
-    check(instruction.memory_size, instruction.writes_memory, instruction.aligned, slow);
+    locate(instruction, instruction.op->displacement, instruction.memory_size,
+           instruction.writes_memory, instruction.aligned, slow);
     slow_way(instruction, slow, done);
 }
 
@@ -126,8 +162,7 @@ void Emitter::group_address(const Instruction& instruction) {
     } else {
         const Label slow = new_label();
         keep_flags(instruction);
-        load_address(instruction, group.low);
-        check(group.size(), group.writes, false, slow);
+        locate(instruction, group.low, group.size(), group.writes, false, slow);
         check_alignment(group, slow);
         interpret_rest(instruction, slow);
     }
@@ -155,6 +190,15 @@ void Emitter::release_t0() {
 void Emitter::forget_groups() {
     groups_ = {};
     in_t0_ = nullptr;
+}
+
+void Emitter::inherit_groups(const BasicBlock& block) {
+    forget_groups();
+    if (block.only_predecessor) groups_ = groups_at_end_[*block.only_predecessor];
+}
+
+void Emitter::hand_on_groups(const BasicBlock& block) {
+    if (in_t0_ != nullptr && in_t0_->last > &region_.of(block).back()) release_t0();
 }
 
 HostAddress Emitter::place_of(const Instruction& instruction) const {

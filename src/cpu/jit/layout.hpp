@@ -99,14 +99,17 @@ inline x86a::Mem table(const x86a::Gp& index, int32_t at) {
     return x86a::ptr(x86a::rsp, index, 0, at, 8);
 }
 
-// A table of a view's TLB (Tlb::Layout): the member whose index is in T1; `pushed` as above.
-inline x86a::Mem tlb_member(interp::View view, size_t at, int32_t pushed = 0) {
+// Where a part of a view's TLB (Tlb::Layout) is in the state.
+constexpr int32_t tlb_at(interp::View view, size_t part) {
     const size_t tlb = static_cast<unsigned>(view) * sizeof(interp::Tlb);
-    return x86a::ptr(x86a::rsp, kT1, 3, kTlbsAt + static_cast<int32_t>(tlb + at) + pushed, 8);
+    return kTlbsAt + static_cast<int32_t>(tlb + part);
+}
+// The member of a table whose index is in T1; `pushed` as above.
+inline x86a::Mem tlb_member(interp::View view, size_t table, int32_t pushed = 0) {
+    return x86a::ptr(x86a::rsp, kT1, 3, tlb_at(view, table) + pushed, 8);
 }
 constexpr int32_t generation_at(interp::View view) {
-    const size_t tlb = static_cast<unsigned>(view) * sizeof(interp::Tlb);
-    return kTlbsAt + static_cast<int32_t>(tlb + interp::Tlb::Layout::generation);
+    return tlb_at(view, interp::Tlb::Layout::generation);
 }
 // The index for the address in T0 to T1. Changes flags.
 inline void find_tlb_index(x86a::Assembler& a, bool fast_pext, int32_t pushed = 0) {

@@ -50,12 +50,13 @@ void RegionBuilder::build(Block& entry, bool stack_window, Region& region) {
     find_loops();
     find_dirty_flags();
     find_live_flags();
-    for (BasicBlock& block : region.blocks) {
-        if (stack_window) measure_stack(block);
-        if (!block.source->scattered)
-            group_accesses(region.mutable_of(block), block.in_window, region.groups);
+    find_predecessors();
+    if (stack_window) {
+        for (BasicBlock& block : region.blocks)
+            measure_stack(block);
+        place_stack_checks();
     }
-    if (stack_window) place_stack_checks();
+    group_accesses(region);
 }
 
 void RegionBuilder::add_block(Block& source) {
@@ -151,6 +152,18 @@ void RegionBuilder::find_loops() {
         for (const auto& way : {region_->blocks[i].next, region_->blocks[i].taken}) {
             if (way && way->block && *way->block <= i)
                 region_->blocks[*way->block].loop_head = true;
+        }
+    }
+}
+
+void RegionBuilder::find_predecessors() {
+    std::vector<unsigned> ways(region_->blocks.size());
+    ways[0] = 1;  // from outside
+    for (size_t i = 0; i < region_->blocks.size(); ++i) {
+        for (const auto& way : {region_->blocks[i].next, region_->blocks[i].taken}) {
+            if (!way || !way->block) continue;
+            std::optional<size_t>& only = region_->blocks[*way->block].only_predecessor;
+            only = ++ways[*way->block] == 1 && i < *way->block ? std::optional(i) : std::nullopt;
         }
     }
 }

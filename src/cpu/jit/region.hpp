@@ -25,6 +25,8 @@ struct BasicBlock {
     };
     std::optional<Successor> next;
     std::optional<Successor> taken;
+    // The block that every way here comes from, if it comes before this one.
+    std::optional<size_t> only_predecessor;
 
     uint32_t flags_live_in = 0;
     bool flags_dirty_in = false;  // cpu.arith may not be what the flags are
@@ -86,6 +88,7 @@ private:
     void measure_stack(BasicBlock& block) const;
     void place_stack_checks();
     void find_loops();
+    void find_predecessors();
     void find_dirty_flags();
     bool leaves_dirty(const BasicBlock& block);
     void find_live_flags();
