@@ -53,6 +53,7 @@ private:
 
     // --- emitter_flags.cpp
     void save_flags();
+    void store_flags();
     void load_flags();
     // Before host code that changes flags in the midst of an instruction.
     void keep_flags(const Instruction& instruction);
@@ -104,6 +105,7 @@ private:
     void emit_push(const Instruction& instruction);
     void emit_pop(const Instruction& instruction);
     void emit_move_stack(const Instruction& instruction);
+    void make_stack_flags(const Instruction& instruction);
     void linear_rsp(const x86a::Gp& to, int32_t displacement);
     // The 8 bytes at RSP + displacement: in the window, or checked (which changes flags) at T0.
     x86a::Mem stack_slot(const Instruction& instruction, int32_t displacement, bool write,
@@ -147,7 +149,7 @@ private:
     // --- emitter_control.cpp
     void emit_end(const BasicBlock& block, size_t index);
     void emit_branch(const BasicBlock& block, const Instruction& last);
-    void emit_call(const Instruction& last);
+    void emit_call(const Instruction& last, const BasicBlock::Successor& to);
     void emit_call_indirect(const Instruction& last);
     void emit_jump_indirect(const Instruction& last);
     void emit_ret(const Instruction& last);
@@ -162,7 +164,10 @@ private:
     // A label that leads out of the region to `rip`; `jump_end`: bound after the jump to be
     // patched.
     Label link_to(uint64_t rip, const Label& jump_end);
-    bool leaves(const BasicBlock& block) const;
+    // Must flags be saved on this way?
+    bool saves(const BasicBlock::Successor& to) const {
+        return flags_dirty_ && !to.block && to.flags != 0;
+    }
     bool same_page(uint64_t rip) const;
 
     const Region& region_;

@@ -31,10 +31,6 @@ bool Emitter::same_page(uint64_t rip) const {
            rip >> kPageShift == entry.rip >> kPageShift;
 }
 
-bool Emitter::leaves(const BasicBlock& block) const {
-    return !block.next || !block.next->block || (block.taken && !block.taken->block);
-}
-
 uint32_t Emitter::new_link(uint64_t rip) {
     const auto number = static_cast<uint32_t>(translations_.links.size());
     const interp::Block& source = *region_.blocks.front().source;
@@ -80,6 +76,7 @@ Emitter::Label Emitter::link_to(uint64_t rip, const Label& jump_end) {
 // From the end of block `from`.
 void Emitter::go(const BasicBlock::Successor& to, size_t from) {
     if (to.block && *to.block == from + 1) return;
+    if (saves(to)) save_flags();
     jump_long(to);
 }
 
@@ -100,7 +97,7 @@ void Emitter::emit_end(const BasicBlock& block, size_t index) {
     if (last.kind == Kind::branch || last.kind == Kind::jump) hand_on_groups(block);
     switch (last.kind) {
         case Kind::branch: emit_branch(block, last); return go(*block.next, index);
-        case Kind::call: emit_call(last); return go(*block.next, index);
+        case Kind::call: emit_call(last, *block.next); return go(*block.next, index);
         case Kind::call_indirect: return emit_call_indirect(last);
         case Kind::jump_indirect: return emit_jump_indirect(last);
         case Kind::ret: return emit_ret(last);
@@ -113,7 +110,6 @@ void Emitter::emit_end(const BasicBlock& block, size_t index) {
             hand_on_groups(block);
             break;
     }
-    if (leaves(block)) save_flags();
     bring_flags_for_successors(block);
     go(*block.next, index);
 }
@@ -121,23 +117,31 @@ void Emitter::emit_end(const BasicBlock& block, size_t index) {
 void Emitter::emit_branch(const BasicBlock& block, const Instruction& last) {
     bring_flags(last);
     bring_flags_for_successors(block);
-    // Ways that do not look at flags need none.
-    if (leaves(block) && last.flags_live_out != 0) save_flags();
-    if (counts_in_rcx(last)) return emit_count_branch(last, *block.taken);
-    if (block.taken->block) {
-        a_.j(condition_of(last), blocks_[*block.taken->block]);
-        return;
+    const BasicBlock::Successor& taken = *block.taken;
+    if (counts_in_rcx(last)) return emit_count_branch(last, taken);
+    if (taken.block) {
+        a_.j(condition_of(last), blocks_[*taken.block]);
+    } else if (saves(taken)) {
+        const Label saving = new_label();
+        a_.long_().j(condition_of(last), saving);
+        later([=, this] {
+            a_.bind(saving);
+            store_flags();
+            jump_long(taken);
+        });
+    } else {
+        const Label jump_end = new_label();
+        const Label out = link_to(taken.rip, jump_end);
+        a_.long_().j(condition_of(last), out);
+        a_.bind(jump_end);
     }
-    const Label jump_end = new_label();
-    const Label out = link_to(block.taken->rip, jump_end);
-    a_.long_().j(condition_of(last), out);
-    a_.bind(jump_end);
 }
 
 // JRCXZ and LOOP, which have only short forms. They change no flags.
 void Emitter::emit_count_branch(const Instruction& last, const BasicBlock::Successor& taken) {
     const Label zero = new_label();
     const Label end = new_label();
+    if (saves(taken)) save_flags();
     if (last.zydis.mnemonic == ZYDIS_MNEMONIC_LOOP) {
         a_.lea(x86a::rcx, x86a::ptr(x86a::rcx, -1));
         a_.jecxz(x86a::rcx, end);
@@ -150,9 +154,9 @@ void Emitter::emit_count_branch(const Instruction& last, const BasicBlock::Succe
     a_.bind(end);
 }
 
-void Emitter::emit_call(const Instruction& last) {
+void Emitter::emit_call(const Instruction& last, const BasicBlock::Successor& to) {
     const Label never = new_label();  // the interpreter does the whole call
-    save_flags();
+    if (!window_ || saves(to)) save_flags();
     const x86a::Mem slot = stack_slot(last, -8, true, never);
     a_.mov(kT1, last.next_rip());
     a_.mov(slot, kT1);

@@ -6,12 +6,16 @@ namespace banyan::jit {
 // Changes no flags.
 void Emitter::save_flags() {
     if (!flags_dirty_) return;
+    store_flags();
+    flags_dirty_ = false;
+}
+
+void Emitter::store_flags() {
     a_.mov(kT1, x86a::rax);
     a_.lahf();
     a_.seto(x86a::al);
     a_.mov(state(kArithAt, 2), x86a::ax);
     a_.mov(x86a::rax, kT1);
-    flags_dirty_ = false;
 }
 
 void Emitter::load_flags() {

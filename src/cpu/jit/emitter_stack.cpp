@@ -90,13 +90,14 @@ void Emitter::emit_pop(const Instruction& instruction) {
     join(instruction, done);
 }
 
-// The host's RSP differs from the guest's, and so would the flags.
+// The host's RSP differs from the guest's, and so would the flags: they are made with a copy.
 void Emitter::emit_move_stack(const Instruction& instruction) {
     const bool lea = instruction.zydis.mnemonic == ZYDIS_MNEMONIC_LEA;
-    if (lea || instruction.flags_live_out == 0) {
-        a_.lea(kStack, x86a::ptr(kStack, instruction.stack_change));
-        return;
-    }
+    if (!lea && instruction.flags_live_out != 0) make_stack_flags(instruction);
+    a_.lea(kStack, x86a::ptr(kStack, instruction.stack_change));
+}
+
+void Emitter::make_stack_flags(const Instruction& instruction) {
     linear_rsp(kT1, 0);
     const auto by = static_cast<int32_t>(instruction.operands[1].imm.value.s);
     if (instruction.zydis.mnemonic == ZYDIS_MNEMONIC_ADD) {
@@ -105,7 +106,6 @@ void Emitter::emit_move_stack(const Instruction& instruction) {
         a_.sub(kT1, by);
     }
     note_changed_flags(instruction);
-    write_gpr(kGuestRsp, kT1);
 }
 
 }  // namespace banyan::jit

@@ -210,16 +210,18 @@ uint32_t RegionBuilder::flags_outside(const BasicBlock::Successor& way) const {
 }
 
 // Outside the region cpu.arith counts: if it is true already, the host's flags are not needed.
-uint32_t RegionBuilder::flags_outside(const BasicBlock& block) const {
-    if (!block.flags_dirty_out) return 0;
-    if (!block.next) return kAllFlags;
-    return flags_outside(*block.next) | (block.taken ? flags_outside(*block.taken) : 0);
+void RegionBuilder::find_flags_outside(BasicBlock& block) const {
+    if (!block.flags_dirty_out) return;
+    for (auto* way : {&block.next, &block.taken}) {
+        if (*way) (*way)->flags = flags_outside(**way);
+    }
 }
 
 uint32_t RegionBuilder::flags_after(const BasicBlock& block) const {
-    uint32_t live = block.flags_outside;
+    if (!block.next) return block.flags_dirty_out ? kAllFlags : 0;
+    uint32_t live = 0;
     for (const auto& way : {block.next, block.taken}) {
-        if (way && way->block) live |= region_->blocks[*way->block].flags_live_in;
+        if (way) live |= way->block ? region_->blocks[*way->block].flags_live_in : way->flags;
     }
     return live;
 }
@@ -228,7 +230,7 @@ uint32_t RegionBuilder::flags_after(const BasicBlock& block) const {
 // writer.
 void RegionBuilder::find_live_flags() {
     for (BasicBlock& block : region_->blocks)
-        block.flags_outside = flags_outside(block);
+        find_flags_outside(block);
     for (bool changed = true; changed;) {
         changed = false;
         for (size_t b = region_->blocks.size(); b-- > 0;) {

@@ -22,6 +22,7 @@ struct BasicBlock {
     struct Successor {
         uint64_t rip = 0;
         std::optional<size_t> block;
+        uint32_t flags = 0;  // out of the region: what is there may look at these
     };
     std::optional<Successor> next;
     std::optional<Successor> taken;
@@ -31,8 +32,7 @@ struct BasicBlock {
     uint32_t flags_live_in = 0;
     bool flags_dirty_in = false;  // cpu.arith may not be what the flags are
     bool flags_dirty_out = false;
-    uint32_t flags_outside = 0;  // that the ways out of the region need
-    bool loop_head = false;      // some jump goes backwards to it
+    bool loop_head = false;  // some jump goes backwards to it
 
     // Bytes of the stack that it accesses, from RSP at its start; and how far it moves RSP.
     bool uses_stack = false;
@@ -92,7 +92,7 @@ private:
     void find_dirty_flags();
     bool leaves_dirty(const BasicBlock& block);
     void find_live_flags();
-    uint32_t flags_outside(const BasicBlock& block) const;
+    void find_flags_outside(BasicBlock& block) const;
     uint32_t flags_after(const BasicBlock& block) const;
     uint32_t flags_outside(const BasicBlock::Successor& way) const;
     bool in_page(uint64_t rip) const;
