@@ -19,7 +19,7 @@ const ZydisDecoder& decoder() {
     return instance;
 }
 
-// A count of zero leaves all flags as they are.
+// A count of zero leaves all flags as they are. Without operands: it may.
 bool counts_in_cl(const ZydisDecodedInstruction& in, const ZydisDecodedOperand* operands) {
     switch (in.mnemonic) {
         case ZYDIS_MNEMONIC_SHL:
@@ -33,6 +33,7 @@ bool counts_in_cl(const ZydisDecodedInstruction& in, const ZydisDecodedOperand* 
         case ZYDIS_MNEMONIC_SHRD: return true;
         default: return false;
     }
+    if (operands == nullptr) return true;
     const ZydisDecodedOperand& count = operands[1];
     return count.type == ZYDIS_OPERAND_TYPE_REGISTER || (count.imm.value.u & 0x1F) == 0;
 }
@@ -317,13 +318,16 @@ bool Instruction::writes_gpr(unsigned number) const {
 
 void analyse(const Op& op, uint64_t rip, const uint8_t* bytes, UndefinedFlags undefined,
              Instruction& i) {
-    i = {};
     i.op = &op;
     i.rip = rip;
     std::copy_n(bytes, op.length, i.bytes.begin());
-    const ZyanStatus status =
-        ZydisDecoderDecodeFull(&decoder(), i.bytes.data(), op.length, &i.zydis, i.operands.data());
-    if (!ZYAN_SUCCESS(status)) {  // op_undefined
+    ZydisDecoderContext context;
+    const bool decoded =
+        ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder(), &context, i.bytes.data(), op.length,
+                                                   &i.zydis)) &&
+        ZYAN_SUCCESS(ZydisDecoderDecodeOperands(&decoder(), &context, &i.zydis, i.operands.data(),
+                                                i.zydis.operand_count));
+    if (!decoded) {  // op_undefined
         i.flags_read = kAllFlags;
         i.kind = Kind::interpret_end;
         return;
@@ -352,13 +356,12 @@ uint32_t flags_needed(const uint8_t* bytes, unsigned available, UndefinedFlags u
     unsigned at = 0;
     for (unsigned n = 0; n < kLookAhead && at < available; ++n) {
         ZydisDecodedInstruction in;
-        ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
-        if (!ZYAN_SUCCESS(
-                ZydisDecoderDecodeFull(&decoder(), bytes + at, available - at, &in, operands)))
+        if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder(), nullptr, bytes + at,
+                                                        available - at, &in)))
             break;
         uint32_t read;
         uint32_t killed;
-        find_flags(in, operands, undefined, read, killed);
+        find_flags(in, nullptr, undefined, read, killed);
         needed |= read & open;
         open &= ~killed;
         if (open == 0) return needed;

@@ -96,7 +96,7 @@ enum class UndefinedFlags : uint8_t {
     exact,  // what the host's instruction makes of the flags before it, as in the interpreter
 };
 
-// `op` is the decoded form of `bytes` at `rip`, in 64-bit code.
+// `op` is the decoded form of `bytes` at `rip`, in 64-bit code; `result` is as it was made.
 void analyse(const interp::Op& op, uint64_t rip, const uint8_t* bytes, UndefinedFlags undefined,
              Instruction& result);
 
