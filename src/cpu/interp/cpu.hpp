@@ -361,6 +361,11 @@ public:
     [[nodiscard]] bool segment_address(const Op* op, x86::Segment segment, uint64_t offset,
                                        unsigned size, Access access, uint64_t& linear);
 
+    // Where `size` bytes at segment:offset are on the host, if they lie in one page of plain memory
+    // and no access to any of them can fault. Null: they do not, or it is not known.
+    [[nodiscard]] std::byte* find_plain(x86::Segment segment, uint64_t offset, unsigned size,
+                                        Access access) const;
+
     // Implicit supervisor accesses to descriptor tables, TSS, and the like: linear, whatever the
     // CPL.
     template <class T>
@@ -490,8 +495,15 @@ private:
     std::unique_lock<std::mutex> lock_bus(bool wanted);
     void fill_tlb(uint64_t linear, const Translation& translation, View as);
     bool check_canonical(const Op* op, uint64_t linear, unsigned size);
+    // Must accesses through `segment` be checked against its limit and its rights?
+    bool has_limit(x86::Segment segment) const {
+        return !mode.has(Mode::kFlat) || segment > x86::kDs || segment == x86::kCs;
+    }
+    bool within_segment(x86::Segment segment, uint64_t offset, unsigned size, Access access) const;
     bool check_segment(const Op* op, x86::Segment segment, uint64_t offset, unsigned size,
-                       Access access);
+                       Access access) {
+        return within_segment(segment, offset, size, access) || raise_segment(op, segment);
+    }
     bool raise_segment(const Op* op, x86::Segment segment);
     bool page_fault(const Op* op, uint64_t linear, uint32_t error);
     void load_state(const x86::RegisterState& state);
