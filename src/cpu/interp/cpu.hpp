@@ -370,12 +370,18 @@ public:
     // CPL.
     template <class T>
     [[nodiscard]] bool read_system(const Op* op, uint64_t linear, T& value) {
-        return read_slow(op, linear, &value, sizeof(T), system_view());
+        const View as = system_view();
+        if (const std::byte* host = tlb_of(as).readable(linear, sizeof(T))) [[likely]] {
+            std::memcpy(&value, host, sizeof(T));
+            return true;
+        }
+        return read_slow(op, linear, &value, sizeof(T), as);
     }
     template <class T>
     [[nodiscard]] bool write_system(const Op* op, uint64_t linear, T value) {
         return write_slow(op, linear, &value, sizeof(T), system_view());
     }
+    const Tlb& tlb_of(View as) const { return tlbs[static_cast<unsigned>(as)]; }
     View system_view() const {
         return (cr4 & x86::kCr4Smap) != 0 ? View::supervisor_smap : View::supervisor;
     }
