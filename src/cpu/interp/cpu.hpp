@@ -507,9 +507,7 @@ private:
     }
     bool within_segment(x86::Segment segment, uint64_t offset, unsigned size, Access access) const;
     bool check_segment(const Op* op, x86::Segment segment, uint64_t offset, unsigned size,
-                       Access access) {
-        return within_segment(segment, offset, size, access) || raise_segment(op, segment);
-    }
+                       Access access);
     bool raise_segment(const Op* op, x86::Segment segment);
     bool page_fault(const Op* op, uint64_t linear, uint32_t error);
     void load_state(const x86::RegisterState& state);

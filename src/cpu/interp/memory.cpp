@@ -56,7 +56,8 @@ bool Cpu::raise_segment(const Op* op, Segment segment) {
 }
 
 // Intel SDM vol. 3 sections 5.3 (limits), 5.5 (types); real-address mode: section 21.1.
-bool Cpu::within_segment(Segment segment, uint64_t offset, unsigned size, Access access) const {
+inline bool Cpu::within_segment(Segment segment, uint64_t offset, unsigned size,
+                                Access access) const {
     const x86::SegmentRegister& s = seg[segment];
     const Attributes a = s.attributes;
     if (protected_mode() && !vm86()) {
@@ -67,11 +68,16 @@ bool Cpu::within_segment(Segment segment, uint64_t offset, unsigned size, Access
         if (access == Access::read && executable && !flag) return false;
     }
     const bool expand_down = !a.get<Attributes::Code>() && a.get<Attributes::ExpandDown>();
-    if (expand_down && a.get<Attributes::CodeOrData>()) {
+    if (expand_down && a.get<Attributes::CodeOrData>()) [[unlikely]] {
         const uint64_t top = a.get<Attributes::Big>() ? 0xFFFFFFFF : 0xFFFF;
         return offset > s.limit && offset <= top && size - 1 <= top - offset;
     }
     return offset <= s.limit && size - 1 <= s.limit - offset;
+}
+
+inline bool Cpu::check_segment(const Op* op, Segment segment, uint64_t offset, unsigned size,
+                               Access access) {
+    return within_segment(segment, offset, size, access) || raise_segment(op, segment);
 }
 
 bool Cpu::check_canonical(const Op* op, uint64_t linear, unsigned size) {
