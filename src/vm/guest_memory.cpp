@@ -78,6 +78,9 @@ std::span<std::byte> GuestMemory::writable_range(Gpa gpa, uint64_t length) {
 void GuestMemory::written(Gpa gpa, uint64_t length) {
     const MemoryRegion* region = find(gpa);
     if (region == nullptr || length == 0 || !region->contains(gpa, length)) return;
+    // Who sets a flag reads the page afterwards. The bytes must be in memory before the flags are
+    // looked at: else both could miss the other.
+    std::atomic_thread_fence(std::memory_order_seq_cst);
     const uint64_t first = (gpa - region->start) >> kPageShift;
     const uint64_t last = (gpa - region->start + length - 1) >> kPageShift;
     bool has_code = false;

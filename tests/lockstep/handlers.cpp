@@ -357,6 +357,11 @@ uint64_t Writer::write_syscall() {
     mov(kRcx, imm(kKernelWindow + kSyscalls));
     op(ZYDIS_MNEMONIC_CALL, {mem(8, ZYDIS_REGISTER_RCX, 0, ZYDIS_REGISTER_RAX, 8)});
     op(ZYDIS_MNEMONIC_CLI);
+    // A function may leave the kernel's segments here. SYSRET would keep them, and the IRET of an
+    // interrupt drop them, at whatever time it comes.
+    mov(kEcx, imm(kUserSs));
+    mov(reg(ZYDIS_REGISTER_DS), reg(ZYDIS_REGISTER_CX));
+    mov(reg(ZYDIS_REGISTER_ES), reg(ZYDIS_REGISTER_CX));
     for (size_t i = std::size(saved); i-- > 0;)
         op(ZYDIS_MNEMONIC_POP, {reg(gpr(saved[i]))});
     with_gs(kRsp, per_cpu(kPerCpuUserRsp));

@@ -8,6 +8,7 @@
 #include "arch/x86/register_state.hpp"
 #include "cpu/interp/interp_engine.hpp"
 #include "lockstep/comparison.hpp"
+#include "lockstep/machine.hpp"
 #include "lockstep/stream_generator.hpp"
 #include "lockstep/wrapped_engine.hpp"
 
@@ -95,6 +96,23 @@ TEST(Lockstep, DisturbedEngineAgrees) {
     const RunOptions options{.mode = Mode::disturbed};
     const Comparison comparison = compare_engines(kInterpreter, kInterpreter, program(), options);
     EXPECT_TRUE(comparison.equal) << comparison.report;
+}
+
+x86::RegisterState end_of(const Program& program) {
+    Machine machine(kInterpreter, program, RunOptions().cpu_model);
+    Stop stop = machine.run(10s);
+    while (stop.kind == StopKind::checkpoint) {
+        machine.wake();
+        stop = machine.run(10s);
+    }
+    return stop.state;
+}
+
+// It would depend on whether an interrupt comes late enough for its IRET to drop the segment.
+TEST(Lockstep, UserProgramKeepsNoSegmentOfTheKernel) {
+    const Program loads_es_in_syscall = StreamGenerator(3001).make(7268);
+    const x86::RegisterState state = end_of(loads_es_in_syscall);
+    EXPECT_NE(state.segments[x86::kEs].selector, kKernelSs);
 }
 
 TEST(Lockstep, WrongRegisterIsNamed) {

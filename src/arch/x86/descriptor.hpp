@@ -24,6 +24,8 @@ struct Attributes : Reg<uint16_t> {
     using Long = Field<Attributes, 13, 13, bool>;
     using Big = Field<Attributes, 14, 14, bool>;  // D/B
     using Granular = Field<Attributes, 15, 15, bool>;
+
+    friend constexpr bool operator==(Attributes a, Attributes b) { return a.raw == b.raw; }
 };
 
 // Types of system descriptors.
@@ -53,6 +55,7 @@ struct SegmentRegister {
     uint8_t rpl() const { return selector & 3U; }
     uint8_t dpl() const { return attributes.get<Attributes::Dpl>(); }
     bool usable() const { return attributes.get<Attributes::Present>(); }
+    friend bool operator==(const SegmentRegister&, const SegmentRegister&) = default;
 };
 
 // The first 8 bytes of a descriptor in a GDT, LDT or IDT.

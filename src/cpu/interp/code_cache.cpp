@@ -57,10 +57,7 @@ bool CodeCache::find_page(uint64_t linear, uint64_t& gpa) {
 }
 
 void JumpTable::make_room(unsigned first) {
-    const Block& loser = *blocks_[first];
-    // Else its address is not its RIP.
-    if (!loser.mode.has(Mode::kCode64)) return;
-    const unsigned second = second_place(loser.rip);
+    const unsigned second = second_place(blocks_[first]->linear);
     jumps_[second] = jumps_[first];
     blocks_[second] = blocks_[first];
 }
@@ -90,7 +87,8 @@ Block* CodeCache::lookup_slow(Mode mode, uint64_t linear, bool remember) {
 
 Block* CodeCache::find(uint64_t gpa, Mode mode, uint64_t linear) {
     for (Block* b = bucket(block_hash(gpa, mode, cpu_.rip)); b != nullptr; b = b->next_in_hash) {
-        if (b->gpa != gpa || b->rip != cpu_.rip || !(b->mode == mode)) continue;
+        if (b->gpa != gpa || b->rip != cpu_.rip || b->linear != linear || !(b->mode == mode))
+            continue;
         // Decoded by a code segment that goes further than this one.
         if (!cpu_.within_code_limit(b->rip + b->length - 1)) continue;
         if (b->second_gpa == Block::kNoPage) return b;
@@ -141,7 +139,7 @@ Block* CodeCache::decode_block(uint64_t gpa, Mode mode, uint64_t linear) {
         if (op.has(Op::kEndsBlock) || shadowed) break;
     }
     if (ops_.empty()) return decode_crossing(gpa, mode, linear);
-    return add_block(gpa, Block::kNoPage, mode, length, ops_);
+    return add_block(gpa, Block::kNoPage, mode, linear, length, ops_);
 }
 
 // To prepare one page may be to wait for other vCPUs, which may write to the other page meanwhile.
@@ -184,7 +182,7 @@ Block* CodeCache::decode_crossing(uint64_t gpa, Mode mode, uint64_t linear) {
         return nullptr;
     }
     op.offset = 0;
-    return add_block(gpa, needs_second ? second.gpa : Block::kNoPage, mode, size, {op});
+    return add_block(gpa, needs_second ? second.gpa : Block::kNoPage, mode, linear, size, {op});
 }
 
 // Code in device memory: fetched anew each time, one instruction at a time.
@@ -212,14 +210,15 @@ Block* CodeCache::decode_uncached(uint64_t gpa, Mode mode, uint64_t) {
     return &scratch_block_;
 }
 
-Block* CodeCache::add_block(uint64_t gpa, uint64_t second_gpa, Mode mode, unsigned length,
-                            const std::vector<Op>& ops) {
+Block* CodeCache::add_block(uint64_t gpa, uint64_t second_gpa, Mode mode, uint64_t linear,
+                            unsigned length, const std::vector<Op>& ops) {
     Block* block = arena_.allocate<Block>();
     Op* stored = arena_.allocate<Op>(ops.size() + 1);
     std::copy(ops.begin(), ops.end(), stored);
     stored[ops.size()].handler = op_end_block;
     stored[ops.size()].offset = static_cast<uint16_t>(length);
     block->rip = cpu_.rip;
+    block->linear = linear;
     block->gpa = gpa;
     block->second_gpa = second_gpa;
     block->mode = mode;
@@ -275,7 +274,6 @@ void CodeCache::invalidate(uint64_t gpa, uint64_t length) {
         pages_.erase(found);
         for (Block* block : code.blocks)
             drop(block);
-        forget_jumps_to(code.blocks);
         cpu_.coherence.release_page(page << kPageShift);
     }
 }
@@ -288,19 +286,12 @@ void CodeCache::drop(Block* block) {
     for (unsigned i = 0; i < block->count; ++i)
         block->ops[i].handler = op_stale;
     if (block->host != nullptr) cpu_.accelerator->drop(*block);
+    cpu_.jumps.forget(block->linear, *block);
     --block_count_;
     Block** link = &bucket(block_hash(block->gpa, block->mode, block->rip));
     while (*link != nullptr && *link != block)
         link = &(*link)->next_in_hash;
     if (*link == block) *link = block->next_in_hash;
-}
-
-// A block begins at one linear address in all contexts, unless its segment has a base.
-void CodeCache::forget_jumps_to(const std::vector<Block*>& blocks) {
-    for (const Block* block : blocks) {
-        if (!block->mode.has(Mode::kCode64)) return forget_jumps();
-        cpu_.jumps.forget(block->rip, *block);
-    }
 }
 
 void CodeCache::forget_jumps() {

@@ -19,6 +19,7 @@ inline constexpr unsigned kMaxInstruction = 15;  // bytes
 // A run of instructions. Lies in one page, or is one instruction that crosses into a second.
 struct Block {
     uint64_t rip = 0;               // of the first instruction
+    uint64_t linear = 0;            // the same with the base of the code segment
     uint64_t gpa = 0;               // of the first byte
     uint64_t second_gpa = kNoPage;  // of the page it crosses into
     Mode mode{};
@@ -94,13 +95,12 @@ private:
     Block* decode_block(uint64_t gpa, Mode mode, uint64_t linear);
     Block* decode_crossing(uint64_t gpa, Mode mode, uint64_t linear);
     Block* decode_uncached(uint64_t gpa, Mode mode, uint64_t linear);
-    Block* add_block(uint64_t gpa, uint64_t second_gpa, Mode mode, unsigned length,
+    Block* add_block(uint64_t gpa, uint64_t second_gpa, Mode mode, uint64_t linear, unsigned length,
                      const std::vector<Op>& ops);
     void add_to_page(uint64_t gpa, unsigned length, Block* block);
     void prepare_page(uint64_t gpa);
     void prepare_pages(uint64_t gpa, uint64_t second_gpa);
     void drop(Block* block);
-    void forget_jumps_to(const std::vector<Block*>& blocks);
 
     // With the rip: programs that share a library have it at addresses of their own.
     static uint64_t block_hash(uint64_t gpa, Mode mode, uint64_t rip) {

@@ -8,13 +8,6 @@ CodeContexts::CodeContexts() {
     random_.seed(source());
 }
 
-unsigned CodeContexts::index(const Key& key) {
-    constexpr uint64_t kMix = 0x9E3779B97F4A7C15;
-    const uint64_t all = (key.mode.bits + (key.space << 24)) ^ key.segment_base ^
-                         (uint64_t{key.segment_limit} << 32);
-    return static_cast<unsigned>((all * kMix) >> 58);
-}
-
 uint64_t CodeContexts::new_name(const Key& key) {
     constexpr uint32_t kOdd = 0x9E3779B1;  // times an odd number: one to one
     const uint64_t number = (++count_ * kOdd) ^ secret_;

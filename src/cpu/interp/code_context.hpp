@@ -39,7 +39,12 @@ private:
         Key key;
         uint64_t name = 0;
     };
-    static unsigned index(const Key& key);
+    static unsigned index(const Key& key) {
+        constexpr uint64_t kMix = 0x9E3779B97F4A7C15;
+        const uint64_t all = (key.mode.bits + (key.space << 24)) ^ key.segment_base ^
+                             (uint64_t{key.segment_limit} << 32);
+        return static_cast<unsigned>((all * kMix) >> 58);
+    }
     uint64_t new_name(const Key& key);
 
     std::array<Known, kKnown> known_{};

@@ -361,16 +361,27 @@ public:
     [[nodiscard]] bool segment_address(const Op* op, x86::Segment segment, uint64_t offset,
                                        unsigned size, Access access, uint64_t& linear);
 
+    // Where `size` bytes at segment:offset are on the host, if they lie in one page of plain memory
+    // and no access to any of them can fault. Null: they do not, or it is not known.
+    [[nodiscard]] std::byte* find_plain(x86::Segment segment, uint64_t offset, unsigned size,
+                                        Access access) const;
+
     // Implicit supervisor accesses to descriptor tables, TSS, and the like: linear, whatever the
     // CPL.
     template <class T>
     [[nodiscard]] bool read_system(const Op* op, uint64_t linear, T& value) {
-        return read_slow(op, linear, &value, sizeof(T), system_view());
+        const View as = system_view();
+        if (const std::byte* host = tlb_of(as).readable(linear, sizeof(T))) [[likely]] {
+            std::memcpy(&value, host, sizeof(T));
+            return true;
+        }
+        return read_slow(op, linear, &value, sizeof(T), as);
     }
     template <class T>
     [[nodiscard]] bool write_system(const Op* op, uint64_t linear, T value) {
         return write_slow(op, linear, &value, sizeof(T), system_view());
     }
+    const Tlb& tlb_of(View as) const { return tlbs[static_cast<unsigned>(as)]; }
     View system_view() const {
         return (cr4 & x86::kCr4Smap) != 0 ? View::supervisor_smap : View::supervisor;
     }
@@ -490,6 +501,11 @@ private:
     std::unique_lock<std::mutex> lock_bus(bool wanted);
     void fill_tlb(uint64_t linear, const Translation& translation, View as);
     bool check_canonical(const Op* op, uint64_t linear, unsigned size);
+    // Must accesses through `segment` be checked against its limit and its rights?
+    bool has_limit(x86::Segment segment) const {
+        return !mode.has(Mode::kFlat) || segment > x86::kDs || segment == x86::kCs;
+    }
+    bool within_segment(x86::Segment segment, uint64_t offset, unsigned size, Access access) const;
     bool check_segment(const Op* op, x86::Segment segment, uint64_t offset, unsigned size,
                        Access access);
     bool raise_segment(const Op* op, x86::Segment segment);

@@ -1,6 +1,7 @@
 // RETF, and the checks it shares with IRET. Source: Intel SDM vol. 2 "RET" and "IRET", vol. 3
 // section 5.8.6.
 #include "cpu/interp/far_transfer.hpp"
+#include "cpu/interp/stack_frame.hpp"
 #include "cpu/interp/system.hpp"
 
 namespace banyan::interp {
@@ -29,6 +30,21 @@ bool peek(Cpu& cpu, const Op* op, unsigned index, unsigned width, uint64_t& valu
     uint16_t word;
     if (!cpu.read_segment(op, x86::kSs, offset, word)) return false;
     value = word;
+    return true;
+}
+
+bool peek_top(Cpu& cpu, const Op* op, unsigned width, std::span<uint64_t> values) {
+    const auto size = static_cast<unsigned>(values.size() * width);
+    const uint64_t sp = cpu.stack_pointer();
+    const bool wraps = sp > cpu.stack_mask - (size - 1);
+    const std::byte* at = wraps ? nullptr : cpu.find_plain(x86::kSs, sp, size, Access::read);
+    for (unsigned i = 0; i < values.size(); ++i) {
+        if (at != nullptr) {
+            values[i] = load_element(at + i * width, width);
+        } else if (!peek(cpu, op, i, width, values[i])) {
+            return false;
+        }
+    }
     return true;
 }
 
@@ -75,7 +91,7 @@ void return_real(Cpu& cpu, const Op* op, uint64_t rip, uint16_t selector) {
         return;
     }
     cpu.commit_rsp(cpu.stack_pointer() + 2U * op->operand_size + op->immediate);
-    enter_code(cpu, real_segment(cpu, x86::kCs, selector), rip, cpu.cpl);
+    enter_segment(cpu, real_segment(cpu, x86::kCs, selector), rip);
 }
 
 void return_outer(Cpu& cpu, const Op* op, uint64_t rip, const x86::SegmentRegister& cs) {
@@ -103,19 +119,19 @@ void return_protected(Cpu& cpu, const Op* op, uint64_t rip, uint16_t selector) {
     }
     if (!check_target(cpu, {.op = op}, cs, rip)) return;
     cpu.commit_rsp(cpu.stack_pointer() + 2U * op->operand_size + op->immediate);
-    enter_code(cpu, cs, rip, cpu.cpl);
+    enter_segment(cpu, cs, rip);
 }
 
 // op->immediate: bytes of parameters to release.
 void op_far_return(Cpu& cpu, const Op* op) {
-    uint64_t rip;
-    uint64_t selector;
-    if (!peek(cpu, op, 0, op->operand_size, rip) || !peek(cpu, op, 1, op->operand_size, selector))
-        return;
+    std::array<uint64_t, 2> top{};
+    if (!peek_top(cpu, op, op->operand_size, top)) return;
+    const uint64_t rip = top[0];
+    const auto selector = static_cast<uint16_t>(top[1]);
     if (!cpu.protected_mode() || cpu.vm86()) {
-        return_real(cpu, op, rip, static_cast<uint16_t>(selector));
+        return_real(cpu, op, rip, selector);
     } else {
-        return_protected(cpu, op, rip, static_cast<uint16_t>(selector));
+        return_protected(cpu, op, rip, selector);
     }
 }
 

@@ -26,8 +26,21 @@ struct Gate {
     unsigned parameters;
 };
 
+// Both elements at once where the stack is plain memory, as it mostly is. False: nothing was done.
+bool push_plainly(Cpu& cpu, const Transfer& to, unsigned width, uint64_t& sp) {
+    const uint64_t top = cpu.stack_pointer();
+    sp = (top - 2 * width) & cpu.stack_mask;
+    if (sp > top || (width == 8 && !cpu.code64())) return false;
+    std::byte* at = cpu.find_plain(x86::kSs, sp, 2 * width, Access::write);
+    if (at == nullptr) return false;
+    store_element(at, width, cpu.next_rip(to.op));
+    store_element(at + width, width, cpu.seg[x86::kCs].selector);
+    return true;
+}
+
 bool push_return_address(Cpu& cpu, const Loading& by, const Transfer& to, unsigned width,
                          uint64_t& sp) {
+    if (push_plainly(cpu, to, width, sp)) return true;
     // A 64-bit gate pushes on the flat stack even when 32-bit code calls through it.
     const Stack stack =
         width == 8 ? Stack::flat64(cpu, cpu.stack_pointer(), cpu.cpl) : Stack::current(cpu);
@@ -48,7 +61,7 @@ bool transfer_same(Cpu& cpu, const Transfer& to, unsigned width, const x86::Segm
         if (!push_return_address(cpu, by, to, width, sp)) return false;
         cpu.commit_rsp(sp);
     }
-    enter_code(cpu, cs, rip, cpu.cpl);
+    enter_segment(cpu, cs, rip);
     return true;
 }
 
@@ -180,28 +193,21 @@ void op_far_direct(Cpu& cpu, const Op* op) {
              {op, kCall, op->operand_size, static_cast<uint16_t>(op->displacement), op->immediate});
 }
 
-bool read_offset(Cpu& cpu, const Op* op, unsigned width, uint64_t& offset) {
-    if (width == 8) return cpu.read(op, offset);
-    if (width == 4) {
-        uint32_t value;
-        if (!cpu.read(op, value)) return false;
-        offset = value;
-        return true;
-    }
-    uint16_t value;
-    if (!cpu.read(op, value)) return false;
-    offset = value;
-    return true;
+template <class T, bool kCall>
+void op_far_indirect(Cpu& cpu, const Op* op) {
+    T offset;
+    uint16_t selector;
+    if (!cpu.read(op, offset) || !cpu.read(op, selector, sizeof(T))) return;
+    transfer(cpu, {op, kCall, sizeof(T), selector, offset});
 }
 
-// QUIRK: AMD processors ignore REX.W here: AMD APM vol. 3 "JMP (Far)" has no 64-bit offset form.
 template <bool kCall>
-void op_far_indirect(Cpu& cpu, const Op* op) {
-    const unsigned width = op->operand_size == 8 && cpu.model.is_amd() ? 4 : op->operand_size;
-    uint64_t offset;
-    uint16_t selector;
-    if (!read_offset(cpu, op, width, offset) || !cpu.read(op, selector, width)) return;
-    transfer(cpu, {op, kCall, width, selector, offset});
+Handler select_far_indirect(const Decoded& decoded, const Op& op) {
+    if (op.operand_size == 2) return op_far_indirect<uint16_t, kCall>;
+    // QUIRK: AMD processors ignore REX.W here: AMD APM vol. 3 "JMP (Far)" has no 64-bit offset
+    // form.
+    if (op.operand_size == 4 || decoded.model.is_amd()) return op_far_indirect<uint32_t, kCall>;
+    return op_far_indirect<uint64_t, kCall>;
 }
 
 }  // namespace
@@ -215,7 +221,8 @@ Handler select_far_transfers(const Decoded& decoded, Op& op) {
     op.bits |= Op::kEndsBlock;
     const ZydisDecodedOperand& operand = decoded.operands[0];
     if (operand.type != ZYDIS_OPERAND_TYPE_POINTER)
-        return call ? op_far_indirect<true> : op_far_indirect<false>;
+        return call ? select_far_indirect<true>(decoded, op)
+                    : select_far_indirect<false>(decoded, op);
     op.immediate = operand.ptr.offset;
     op.displacement = operand.ptr.segment;
     return call ? op_far_direct<true> : op_far_direct<false>;

@@ -32,6 +32,41 @@ TEST(FarTransfer, RealModeCallAndReturn) {
     EXPECT_EQ(m.cpu().gpr[x86::kRsp], 0xFFF0U);
 }
 
+TEST(FarTransfer, RealModeCallToOtherSegmentRunsItsCode) {
+    TestMachine m;
+    m.enter_real();
+    m.code({0x9A, 0, 0, 0, 0x20,     // call 2000:0000
+            0x9A, 0, 0, 0, 0x28,     // call 2800:0000
+            0x9A, 0x10, 0, 0, 0x10,  // call 1000:0010
+            0xF4});
+    m.code({0xCB}, 0x20000);
+    m.code({0x40, 0xCB}, 0x28000);        // inc ax; retf
+    m.code({0x40, 0xCB}, M::kCode + 16);  // inc ax; retf
+
+    m.run();
+
+    EXPECT_EQ(m.cpu().rip, 16U);
+    EXPECT_EQ(m.cpu().gpr[x86::kRax] & 0xFFFF, 2U);
+    EXPECT_EQ(m.cpu().base[x86::kCs], M::kCode);
+}
+
+TEST(FarTransfer, RealModeStackWrapsBetweenElements) {
+    TestMachine m;
+    m.enter_real();
+    m.cpu().gpr[x86::kRsp] = 2;
+    m.code({0x9A, 0x10, 0, 0, 0x20});     // call 2000:0010
+    m.code({0x89, 0xE3, 0xCB}, 0x20010);  // mov bx, sp; retf
+    m.code({0xF4}, M::kCode + 5);
+
+    m.run();
+
+    EXPECT_EQ(m.cpu().rip, 6U);
+    EXPECT_EQ(m.cpu().gpr[x86::kRbx], 0xFFFEU);
+    EXPECT_EQ(m.cpu().gpr[x86::kRsp], 2U);
+    EXPECT_EQ(m.get<uint16_t>(0x30000), 0x1000);  // CS
+    EXPECT_EQ(m.get<uint16_t>(0x3FFFE), 5);       // IP
+}
+
 TEST(FarTransfer, RealModeOffsetBeyondLimitRaisesGp) {
     TestMachine m;
     m.enter_real();
@@ -177,6 +212,26 @@ TEST(CallGate, LongModeSwitchesToStackOfTss) {
     EXPECT_EQ(m.cpu().gpr[x86::kRsp], M::kInnerStack - 32);
     EXPECT_EQ(m.stack<uint64_t>(0), M::kCode + 7);
     EXPECT_EQ(m.stack<uint64_t>(3), M::kUserData);
+}
+
+// A 64-bit gate of the same level, called by 32-bit code whose stack has a base.
+TEST(CallGate, LongModePushesOnFlatStack) {
+    constexpr uint16_t kCompat = M::kFree + 16;
+    TestMachine m;
+    m.enter_long();
+    put_gdt(m, M::kFree, M::gate(0x8C00, M::kKernelCode, M::kCode + 0x100));
+    put_gdt(m, M::kFree + 8, 0);
+    m.code({0x9A, 0, 0, 0, 0, M::kFree, 0});  // call gate
+    m.code({0xF4}, M::kCode + 0x100);
+    set_segment(m.cpu(), x86::kCs, {kCompat, {0xC09B}, 0xFFFFFFFF, 0});
+    set_segment(m.cpu(), x86::kSs, {M::kKernelData, {0xC093}, 0xFFFFFFFF, 0x1000});
+
+    m.run();
+
+    EXPECT_EQ(m.cpu().rip, M::kCode + 0x101);
+    EXPECT_EQ(m.cpu().gpr[x86::kRsp], M::kStack - 16);
+    EXPECT_EQ(m.get<uint64_t>(M::kStack - 16), M::kCode + 7);
+    EXPECT_EQ(m.get<uint64_t>(M::kStack - 8), kCompat);
 }
 
 TEST(CallGate, LongModeChecksTypeOfSecondHalf) {

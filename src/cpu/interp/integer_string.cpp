@@ -32,25 +32,68 @@ void set_index(Cpu& cpu, const Op* op, x86::Gpr r, uint64_t value) {
 }
 
 template <class T>
-void step_index(Cpu& cpu, const Op* op, x86::Gpr r) {
-    const uint64_t step = cpu.flag(x86::kDf) ? ~uint64_t{sizeof(T) - 1} : sizeof(T);
-    set_index(cpu, op, r, get_index(cpu, op, r) + step);
+void step_index(Cpu& cpu, const Op* op, x86::Gpr r, uint64_t elements = 1) {
+    const uint64_t distance = elements * sizeof(T);
+    const uint64_t index = get_index(cpu, op, r);
+    set_index(cpu, op, r, cpu.flag(x86::kDf) ? index - distance : index + distance);
 }
 
 x86::Segment source_segment(const Op* op) {
     return static_cast<x86::Segment>(op->segment);
 }
 
-// One element each by element(); false: a fault is pending and nothing has changed. Several at once
-// by run(), which gives how many it did.
+// Several elements in a row, from where an index register points, upwards or, with DF, downwards.
+template <class T>
+struct Run {
+    // How many, up to `count`, lie in one page and are left until the index wraps around. The last
+    // one before that is left out.
+    static uint64_t room(const Cpu& cpu, const Op* op, x86::Segment segment, x86::Gpr r) {
+        const uint64_t index = get_index(cpu, op, r);
+        const uint64_t in_page = (index + cpu.base[segment]) & (kPageSize - 1);
+        if (!cpu.flag(x86::kDf))
+            return std::min(kPageSize - in_page, address_mask(op) - index) / sizeof(T);
+        if (in_page + sizeof(T) > kPageSize) return 0;
+        return std::min(in_page / sizeof(T) + 1, index / sizeof(T));
+    }
 
-// Where no host instruction does several elements at once.
-struct OneByOne {
-    template <class T>
-    static uint64_t run(Cpu&, const Op*, uint64_t) {
-        return 0;
+    // Their lowest byte on the host. Null: they must be accessed one by one.
+    static std::byte* find(const Cpu& cpu, const Op* op, x86::Segment segment, x86::Gpr r,
+                           uint64_t count, Access access) {
+        const auto size = static_cast<unsigned>(count * sizeof(T));
+        const uint64_t index = get_index(cpu, op, r);
+        const uint64_t lowest = cpu.flag(x86::kDf) ? index - (size - sizeof(T)) : index;
+        return cpu.find_plain(segment, lowest, size, access);
+    }
+
+    // The element that comes after `before` others of `count`.
+    static T get(const Cpu& cpu, const std::byte* lowest, uint64_t count, uint64_t before) {
+        T value;
+        std::memcpy(&value, lowest + position(cpu, count, before), sizeof(T));
+        return value;
+    }
+
+    // As one by one: a destination just ahead of its source repeats a pattern.
+    static void copy(const Cpu& cpu, std::byte* to, const std::byte* from, uint64_t count) {
+        const uint64_t size = count * sizeof(T);
+        const uint64_t ahead = static_cast<uint64_t>(cpu.flag(x86::kDf) ? from - to : to - from);
+        if (ahead == 0 || ahead >= size) {
+            std::memmove(to, from, size);
+            return;
+        }
+        for (uint64_t i = 0; i < count; ++i) {
+            const T value = get(cpu, from, count, i);
+            std::memcpy(to + position(cpu, count, i), &value, sizeof(T));
+        }
+    }
+
+private:
+    static uint64_t position(const Cpu& cpu, uint64_t count, uint64_t before) {
+        return (cpu.flag(x86::kDf) ? count - 1 - before : before) * sizeof(T);
     }
 };
+
+// One element each by element(); false: a fault is pending and nothing has changed. Several at once
+// by run(), which gives how many it did: none where they must be done one by one.
 
 struct Movs {
     static constexpr bool kCompares = false;
@@ -65,7 +108,19 @@ struct Movs {
         return true;
     }
     template <class T>
-    static uint64_t run(Cpu& cpu, const Op* op, uint64_t count);
+    static uint64_t run(Cpu& cpu, const Op* op, uint64_t count) {
+        const x86::Segment source = source_segment(op);
+        count = std::min({count, Run<T>::room(cpu, op, source, x86::kRsi),
+                          Run<T>::room(cpu, op, x86::kEs, x86::kRdi)});
+        if (count == 0) return 0;
+        const std::byte* from = Run<T>::find(cpu, op, source, x86::kRsi, count, Access::read);
+        std::byte* to = Run<T>::find(cpu, op, x86::kEs, x86::kRdi, count, Access::write);
+        if (from == nullptr || to == nullptr) return 0;
+        Run<T>::copy(cpu, to, from, count);
+        step_index<T>(cpu, op, x86::kRsi, count);
+        step_index<T>(cpu, op, x86::kRdi, count);
+        return count;
+    }
 };
 
 struct Stos {
@@ -78,10 +133,20 @@ struct Stos {
         return true;
     }
     template <class T>
-    static uint64_t run(Cpu& cpu, const Op* op, uint64_t count);
+    static uint64_t run(Cpu& cpu, const Op* op, uint64_t count) {
+        count = std::min(count, Run<T>::room(cpu, op, x86::kEs, x86::kRdi));
+        if (count == 0) return 0;
+        std::byte* to = Run<T>::find(cpu, op, x86::kEs, x86::kRdi, count, Access::write);
+        if (to == nullptr) return 0;
+        const T value = cpu.get<T>(0);
+        for (uint64_t i = 0; i < count; ++i)
+            std::memcpy(to + i * sizeof(T), &value, sizeof(T));
+        step_index<T>(cpu, op, x86::kRdi, count);
+        return count;
+    }
 };
 
-struct Lods : OneByOne {
+struct Lods {
     static constexpr bool kCompares = false;
     template <class T>
     static bool element(Cpu& cpu, const Op* op) {
@@ -92,9 +157,27 @@ struct Lods : OneByOne {
         step_index<T>(cpu, op, x86::kRsi);
         return true;
     }
+    // Only the last one is seen.
+    template <class T>
+    static uint64_t run(Cpu& cpu, const Op* op, uint64_t count) {
+        const x86::Segment source = source_segment(op);
+        count = std::min(count, Run<T>::room(cpu, op, source, x86::kRsi));
+        if (count == 0) return 0;
+        const std::byte* from = Run<T>::find(cpu, op, source, x86::kRsi, count, Access::read);
+        if (from == nullptr) return 0;
+        cpu.set<T>(0, Run<T>::get(cpu, from, count, count - 1));
+        step_index<T>(cpu, op, x86::kRsi, count);
+        return count;
+    }
 };
 
-struct Cmps : OneByOne {
+// REPE and REPNE: is this pair of elements the last one?
+template <class T>
+bool ends_comparison(const Op* op, T a, T b) {
+    return (a == b) == op->has(Op::kRepne);
+}
+
+struct Cmps {
     static constexpr bool kCompares = true;
     template <class T>
     static bool element(Cpu& cpu, const Op* op) {
@@ -110,9 +193,30 @@ struct Cmps : OneByOne {
         step_index<T>(cpu, op, x86::kRdi);
         return true;
     }
+    template <class T>
+    static uint64_t run(Cpu& cpu, const Op* op, uint64_t count) {
+        const x86::Segment source = source_segment(op);
+        count = std::min({count, Run<T>::room(cpu, op, source, x86::kRsi),
+                          Run<T>::room(cpu, op, x86::kEs, x86::kRdi)});
+        if (count == 0) return 0;
+        const std::byte* first = Run<T>::find(cpu, op, source, x86::kRsi, count, Access::read);
+        const std::byte* second = Run<T>::find(cpu, op, x86::kEs, x86::kRdi, count, Access::read);
+        if (first == nullptr || second == nullptr) return 0;
+        T a;
+        T b;
+        uint64_t done = 0;
+        do {
+            a = Run<T>::get(cpu, first, count, done);
+            b = Run<T>::get(cpu, second, count, done);
+        } while (++done < count && !ends_comparison(op, a, b));
+        sub<T>(a, b, cpu.arith);
+        step_index<T>(cpu, op, x86::kRsi, done);
+        step_index<T>(cpu, op, x86::kRdi, done);
+        return done;
+    }
 };
 
-struct Scas : OneByOne {
+struct Scas {
     static constexpr bool kCompares = true;
     template <class T>
     static bool element(Cpu& cpu, const Op* op) {
@@ -122,47 +226,23 @@ struct Scas : OneByOne {
         step_index<T>(cpu, op, x86::kRdi);
         return true;
     }
+    template <class T>
+    static uint64_t run(Cpu& cpu, const Op* op, uint64_t count) {
+        count = std::min(count, Run<T>::room(cpu, op, x86::kEs, x86::kRdi));
+        if (count == 0) return 0;
+        const std::byte* at = Run<T>::find(cpu, op, x86::kEs, x86::kRdi, count, Access::read);
+        if (at == nullptr) return 0;
+        const T a = cpu.get<T>(0);
+        T b;
+        uint64_t done = 0;
+        do {
+            b = Run<T>::get(cpu, at, count, done);
+        } while (++done < count && !ends_comparison(op, a, b));
+        sub<T>(a, b, cpu.arith);
+        step_index<T>(cpu, op, x86::kRdi, done);
+        return done;
+    }
 };
-
-// Forward runs inside one page of 64-bit flat memory go by host instructions. How many whole
-// elements fit?
-uint64_t room_in_page(uint64_t linear, unsigned size) {
-    return (kPageSize - (linear & (kPageSize - 1))) / size;
-}
-
-template <class T>
-uint64_t Movs::run(Cpu& cpu, const Op* op, uint64_t count) {
-    if (!cpu.mode.has(Mode::kCode64) || op->has(Op::kAddress32) || cpu.flag(x86::kDf)) return 0;
-    const uint64_t from = cpu.gpr[x86::kRsi] + cpu.base[op->segment];
-    const uint64_t to = cpu.gpr[x86::kRdi];
-    count = std::min({count, room_in_page(from, sizeof(T)), room_in_page(to, sizeof(T))});
-    const auto bytes = static_cast<unsigned>(count * sizeof(T));
-    if (bytes == 0) return 0;
-    const std::byte* source = cpu.tlb->readable(from, bytes);
-    std::byte* destination = cpu.tlb->writable(to, bytes);
-    if (source == nullptr || destination == nullptr) return 0;
-    // Element by element a destination just above its source repeats a pattern.
-    if (destination > source && destination < source + bytes) return 0;
-    std::memmove(destination, source, bytes);
-    cpu.gpr[x86::kRsi] += bytes;
-    cpu.gpr[x86::kRdi] += bytes;
-    return count;
-}
-
-template <class T>
-uint64_t Stos::run(Cpu& cpu, const Op* op, uint64_t count) {
-    if (!cpu.mode.has(Mode::kCode64) || op->has(Op::kAddress32) || cpu.flag(x86::kDf)) return 0;
-    const uint64_t to = cpu.gpr[x86::kRdi];
-    count = std::min(count, room_in_page(to, sizeof(T)));
-    if (count == 0) return 0;
-    std::byte* destination = cpu.tlb->writable(to, static_cast<unsigned>(count * sizeof(T)));
-    if (destination == nullptr) return 0;
-    const T value = cpu.get<T>(0);
-    for (uint64_t i = 0; i < count; ++i)
-        std::memcpy(destination + i * sizeof(T), &value, sizeof(T));
-    cpu.gpr[x86::kRdi] += count * sizeof(T);
-    return count;
-}
 
 template <class T, class Operation>
 void op_string(Cpu& cpu, const Op* op) {

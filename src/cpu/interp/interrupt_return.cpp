@@ -15,13 +15,9 @@ struct ReturnFrame {
 };
 
 bool read_frame(Cpu& cpu, const Op* op, ReturnFrame& frame) {
-    uint64_t selector;
-    if (!peek(cpu, op, 0, op->operand_size, frame.rip) ||
-        !peek(cpu, op, 1, op->operand_size, selector) ||
-        !peek(cpu, op, 2, op->operand_size, frame.flags)) {
-        return false;
-    }
-    frame.selector = static_cast<uint16_t>(selector);
+    std::array<uint64_t, 3> top{};
+    if (!peek_top(cpu, op, op->operand_size, top)) return false;
+    frame = {.rip = top[0], .selector = static_cast<uint16_t>(top[1]), .flags = top[2]};
     return true;
 }
 

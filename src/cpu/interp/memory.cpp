@@ -56,26 +56,28 @@ bool Cpu::raise_segment(const Op* op, Segment segment) {
 }
 
 // Intel SDM vol. 3 sections 5.3 (limits), 5.5 (types); real-address mode: section 21.1.
-bool Cpu::check_segment(const Op* op, Segment segment, uint64_t offset, unsigned size,
-                        Access access) {
+inline bool Cpu::within_segment(Segment segment, uint64_t offset, unsigned size,
+                                Access access) const {
     const x86::SegmentRegister& s = seg[segment];
     const Attributes a = s.attributes;
     if (protected_mode() && !vm86()) {
-        if (!s.usable()) return raise_segment(op, segment);
+        if (!s.usable()) return false;
         const bool executable = a.get<Attributes::Code>();
         const bool flag = a.get<Attributes::Writable>();  // readable, for code
-        if (access == Access::write && (executable || !flag)) return raise_segment(op, segment);
-        if (access == Access::read && executable && !flag) return raise_segment(op, segment);
+        if (access == Access::write && (executable || !flag)) return false;
+        if (access == Access::read && executable && !flag) return false;
     }
     const bool expand_down = !a.get<Attributes::Code>() && a.get<Attributes::ExpandDown>();
-    if (expand_down && a.get<Attributes::CodeOrData>()) {
+    if (expand_down && a.get<Attributes::CodeOrData>()) [[unlikely]] {
         const uint64_t top = a.get<Attributes::Big>() ? 0xFFFFFFFF : 0xFFFF;
-        if (offset <= s.limit || offset > top || size - 1 > top - offset)
-            return raise_segment(op, segment);
-    } else if (offset > s.limit || size - 1 > s.limit - offset) {
-        return raise_segment(op, segment);
+        return offset > s.limit && offset <= top && size - 1 <= top - offset;
     }
-    return true;
+    return offset <= s.limit && size - 1 <= s.limit - offset;
+}
+
+inline bool Cpu::check_segment(const Op* op, Segment segment, uint64_t offset, unsigned size,
+                               Access access) {
+    return within_segment(segment, offset, size, access) || raise_segment(op, segment);
 }
 
 bool Cpu::check_canonical(const Op* op, uint64_t linear, unsigned size) {
@@ -96,14 +98,23 @@ bool Cpu::segment_address(const Op* op, Segment segment, uint64_t offset, unsign
         if (!is_canonical(linear) || !is_canonical(linear + size - 1))
             return raise_segment(op, segment);
     } else {
-        if (!mode.has(Mode::kFlat) || segment > x86::kDs || segment == x86::kCs) {
-            if (!check_segment(op, segment, offset, size, access)) return false;
-        }
+        if (has_limit(segment) && !check_segment(op, segment, offset, size, access)) return false;
         linear &= 0xFFFFFFFF;
     }
     if (mode.has(Mode::kAlignmentCheck) && size <= 8 && (linear & (size - 1)) != 0)
         return raise(op, Vector::ac, 0);
     return true;
+}
+
+// All that is special has no tag in the TLB; what is not canonical neither.
+std::byte* Cpu::find_plain(Segment segment, uint64_t offset, unsigned size, Access access) const {
+    if (mode.has(Mode::kAlignmentCheck)) return nullptr;
+    uint64_t linear = offset + base[segment];
+    if (!code64()) {
+        if (has_limit(segment) && !within_segment(segment, offset, size, access)) return nullptr;
+        linear &= 0xFFFFFFFF;
+    }
+    return access == Access::write ? tlb->writable(linear, size) : tlb->readable(linear, size);
 }
 
 bool Cpu::operand_address_slow(const Op* op, uint64_t ea, unsigned size, Access access,

@@ -1,27 +1,13 @@
 // What follows from the control registers, the segments and the flags.
+#include "cpu/interp/mode.hpp"
+
 #include "cpu/interp/code_cache.hpp"
-#include "cpu/interp/cpu.hpp"
 
 namespace banyan::interp {
 
 using x86::Attributes;
 
 namespace {
-
-bool is_flat(const x86::SegmentRegister& s) {
-    return s.base == 0 && s.limit == 0xFFFFFFFF && s.usable() &&
-           !s.attributes.get<Attributes::ExpandDown>();
-}
-
-bool is_flat_data(const x86::SegmentRegister& s) {
-    return is_flat(s) && s.attributes.get<Attributes::Writable>() &&
-           !s.attributes.get<Attributes::Code>();
-}
-
-// Code may be conforming, which is the bit that means expand-down for data.
-bool is_flat_code(const x86::SegmentRegister& s) {
-    return s.base == 0 && s.limit == 0xFFFFFFFF;
-}
 
 uint32_t code_bits(const Cpu& cpu) {
     const x86::SegmentRegister& cs = cpu.seg[x86::kCs];

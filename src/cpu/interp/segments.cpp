@@ -1,5 +1,6 @@
 #include "cpu/interp/segments.hpp"
 
+#include "cpu/interp/mode.hpp"
 #include "cpu/interp/system.hpp"
 
 namespace banyan::interp {
@@ -22,25 +23,6 @@ bool change_type(Cpu& cpu, const Op* op, uint64_t linear, uint8_t set, uint8_t c
 
 }  // namespace
 
-bool locate_descriptor(const Cpu& cpu, uint16_t selector, unsigned size, uint64_t& linear) {
-    const bool local = (selector & 4U) != 0;
-    const uint32_t offset = selector & 0xFFF8U;
-    if (local) {
-        if (!cpu.ldtr.usable() || offset + size - 1 > cpu.ldtr.limit) return false;
-        linear = cpu.ldtr.base + offset;
-        return true;
-    }
-    if (is_null(selector) || offset + size - 1 > cpu.gdtr.limit) return false;
-    linear = cpu.gdtr.base + offset;
-    return true;
-}
-
-bool read_descriptor(Cpu& cpu, const Loading& by, uint16_t selector, DescriptorEntry& entry) {
-    if (!locate_descriptor(cpu, selector, 8, entry.linear)) return by.fail(cpu, selector);
-    entry.high = 0;
-    return cpu.read_system(by.op, entry.linear, entry.low.raw);
-}
-
 // The type field of the second half must be 0, so that it is no legacy descriptor: AMD APM vol. 2
 // section 4.8.3.
 bool read_high_half(Cpu& cpu, const Loading& by, uint16_t selector, DescriptorEntry& entry) {
@@ -53,8 +35,7 @@ bool read_high_half(Cpu& cpu, const Loading& by, uint16_t selector, DescriptorEn
     return true;
 }
 
-bool mark_accessed(Cpu& cpu, const Op* op, DescriptorEntry& entry) {
-    if (entry.attributes().get<x86::Attributes::Accessed>()) return true;
+bool set_accessed(Cpu& cpu, const Op* op, DescriptorEntry& entry) {
     if (!change_type(cpu, op, entry.linear, kAccessed, 0)) return false;
     entry.low.raw |= uint64_t{kAccessed} << 40;
     return true;
@@ -91,19 +72,6 @@ bool prepare_stack_segment(Cpu& cpu, const Loading& by, uint16_t selector, uint8
     if (!entry.present()) return by.fail(cpu, x86::Vector::ss, selector);
     if (!mark_accessed(cpu, by.op, entry)) return false;
     out = entry.low.to_register(selector);
-    return true;
-}
-
-bool prepare_code_segment(Cpu& cpu, const Loading& by, uint16_t selector, uint8_t cpl,
-                          DescriptorEntry& entry, x86::SegmentRegister& out) {
-    if (!entry.present()) return by.fail(cpu, x86::Vector::np, selector);
-    const x86::Attributes attributes = entry.attributes();
-    if (cpu.long_mode() && attributes.get<x86::Attributes::Long>() &&
-        attributes.get<x86::Attributes::Big>()) {
-        return by.fail(cpu, selector);
-    }
-    if (!mark_accessed(cpu, by.op, entry)) return false;
-    out = entry.low.to_register(static_cast<uint16_t>((selector & 0xFFFCU) | cpl));
     return true;
 }
 
@@ -154,14 +122,8 @@ bool load_segment(Cpu& cpu, const Op* op, x86::Segment segment, uint16_t selecto
     } else if (!prepare_stack_segment(cpu, by, selector, cpu.cpl, value)) {
         return false;
     }
-    cpu.seg[segment] = value;
-    cpu.mode_changed();
+    set_segment(cpu, segment, value);
     return true;
-}
-
-bool check_target(Cpu& cpu, const Loading& by, const x86::SegmentRegister& cs, uint64_t rip) {
-    const bool good = is_code64(cpu, cs) ? is_canonical(rip) : rip <= cs.limit;
-    return good || cpu.raise(by.op, x86::Vector::gp, by.external);
 }
 
 }  // namespace banyan::interp

@@ -2,10 +2,11 @@
 // and 5.
 //
 // The prepare_* functions check and read, and give the register's new contents; whoever calls them
-// stores it when nothing can fault any more, and then calls Cpu::mode_changed().
+// stores it when nothing can fault any more, by set_segment(), or, with other changes, in
+// Cpu::seg before Cpu::mode_changed().
 #pragma once
 
-#include "cpu/interp/cpu.hpp"
+#include "cpu/interp/system.hpp"
 
 namespace banyan::interp {
 
@@ -52,16 +53,35 @@ struct DescriptorEntry {
 };
 
 // The linear address of a selector's descriptor. False: null, or outside its table.
-[[nodiscard]] bool locate_descriptor(const Cpu& cpu, uint16_t selector, unsigned size,
-                                     uint64_t& linear);
+[[nodiscard]] inline bool locate_descriptor(const Cpu& cpu, uint16_t selector, unsigned size,
+                                            uint64_t& linear) {
+    const bool local = (selector & 4U) != 0;
+    const uint32_t offset = selector & 0xFFF8U;
+    if (local) {
+        if (!cpu.ldtr.usable() || offset + size - 1 > cpu.ldtr.limit) return false;
+        linear = cpu.ldtr.base + offset;
+        return true;
+    }
+    if (is_null(selector) || offset + size - 1 > cpu.gdtr.limit) return false;
+    linear = cpu.gdtr.base + offset;
+    return true;
+}
 // Reads the descriptor of a code or data segment. False: a fault is pending.
-[[nodiscard]] bool read_descriptor(Cpu& cpu, const Loading& by, uint16_t selector,
-                                   DescriptorEntry& entry);
+[[nodiscard]] inline bool read_descriptor(Cpu& cpu, const Loading& by, uint16_t selector,
+                                          DescriptorEntry& entry) {
+    if (!locate_descriptor(cpu, selector, 8, entry.linear)) return by.fail(cpu, selector);
+    entry.high = 0;
+    return cpu.read_system(by.op, entry.linear, entry.low.raw);
+}
 // Reads the second half of a system descriptor, in long mode; does nothing otherwise.
 [[nodiscard]] bool read_high_half(Cpu& cpu, const Loading& by, uint16_t selector,
                                   DescriptorEntry& entry);
-// Sets the accessed bit in the table, atomically, if it is not set, and in `entry`.
-[[nodiscard]] bool mark_accessed(Cpu& cpu, const Op* op, DescriptorEntry& entry);
+// Sets the accessed bit in the table, atomically, and in `entry`; mark_accessed() only if it is not
+// set.
+[[nodiscard]] bool set_accessed(Cpu& cpu, const Op* op, DescriptorEntry& entry);
+[[nodiscard]] inline bool mark_accessed(Cpu& cpu, const Op* op, DescriptorEntry& entry) {
+    return entry.attributes().get<x86::Attributes::Accessed>() || set_accessed(cpu, op, entry);
+}
 // Sets or clears the busy bit of a TSS descriptor.
 [[nodiscard]] bool mark_busy(Cpu& cpu, const Op* op, uint64_t linear, bool busy);
 
@@ -73,8 +93,19 @@ struct DescriptorEntry {
                                          uint8_t cpl, x86::SegmentRegister& out);
 // CS from a descriptor whose privilege has been checked: present, and in long mode not both 64-bit
 // and 32-bit.
-[[nodiscard]] bool prepare_code_segment(Cpu& cpu, const Loading& by, uint16_t selector, uint8_t cpl,
-                                        DescriptorEntry& entry, x86::SegmentRegister& out);
+[[nodiscard]] inline bool prepare_code_segment(Cpu& cpu, const Loading& by, uint16_t selector,
+                                               uint8_t cpl, DescriptorEntry& entry,
+                                               x86::SegmentRegister& out) {
+    if (!entry.present()) return by.fail(cpu, x86::Vector::np, selector);
+    const x86::Attributes attributes = entry.attributes();
+    if (cpu.long_mode() && attributes.get<x86::Attributes::Long>() &&
+        attributes.get<x86::Attributes::Big>()) {
+        return by.fail(cpu, selector);
+    }
+    if (!mark_accessed(cpu, by.op, entry)) return false;
+    out = entry.low.to_register(static_cast<uint16_t>((selector & 0xFFFCU) | cpl));
+    return true;
+}
 // LDTR in protected mode.
 [[nodiscard]] bool prepare_ldt(Cpu& cpu, const Loading& by, uint16_t selector,
                                x86::SegmentRegister& out);
@@ -88,8 +119,7 @@ inline x86::SegmentRegister null_stack(uint16_t selector, uint8_t cpl) {
 // What a load in real or virtual-8086 mode makes of a segment register.
 x86::SegmentRegister real_segment(const Cpu& cpu, x86::Segment segment, uint16_t selector);
 
-// MOV, POP and far pointer loads of ES, SS, DS, FS or GS in any mode: checks, loads, and calls
-// mode_changed().
+// MOV, POP and far pointer loads of ES, SS, DS, FS or GS in any mode: checks and loads.
 [[nodiscard]] bool load_segment(Cpu& cpu, const Op* op, x86::Segment segment, uint16_t selector);
 
 // Whether code segment `cs` is 64-bit code in this CPU's mode.
@@ -99,8 +129,11 @@ inline bool is_code64(const Cpu& cpu, const x86::SegmentRegister& cs) {
 
 // May `rip` be executed in `cs`? Limits, or canonical addresses for 64-bit code. False: #GP(0)
 // (with EXT) is pending.
-[[nodiscard]] bool check_target(Cpu& cpu, const Loading& by, const x86::SegmentRegister& cs,
-                                uint64_t rip);
+[[nodiscard]] inline bool check_target(Cpu& cpu, const Loading& by, const x86::SegmentRegister& cs,
+                                       uint64_t rip) {
+    const bool good = is_code64(cpu, cs) ? is_canonical(rip) : rip <= cs.limit;
+    return good || cpu.raise(by.op, x86::Vector::gp, by.external);
+}
 
 // For the lifetime of this object, Cpu::read_linear and the like access memory as `view`.
 class ScopedView {

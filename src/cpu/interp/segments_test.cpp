@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "cpu/interp/mode.hpp"
 #include "cpu/interp/test_machine.hpp"
 
 namespace banyan::interp {
@@ -410,6 +411,81 @@ TEST(Segments, BaseInstructionsNeedCr4) {
     m.run();
 
     EXPECT_EQ(m.handler(), kUd);
+}
+
+// What mode_changed() derives.
+struct Derived {
+    explicit Derived(const Cpu& cpu)
+        : mode(cpu.mode),
+          base(cpu.base),
+          stack_mask(cpu.stack_mask),
+          tlb(cpu.tlb),
+          context(cpu.context) {}
+    friend bool operator==(const Derived&, const Derived&) = default;
+
+    Mode mode;
+    std::array<uint64_t, x86::kSegmentCount> base;
+    uint64_t stack_mask;
+    const Tlb* tlb;
+    uint64_t context;
+};
+
+class SetSegment : public testing::Test {
+protected:
+    // Each register, from each value to each.
+    void expect_as_mode_changed() {
+        for (const x86::SegmentRegister& now : kValues) {
+            for (const x86::SegmentRegister& next : kValues) {
+                for (unsigned i = 0; i < x86::kSegmentCount; ++i)
+                    expect_as_mode_changed(static_cast<x86::Segment>(i), now, next);
+            }
+        }
+    }
+
+    M m;
+
+private:
+    void expect_as_mode_changed(x86::Segment segment, const x86::SegmentRegister& now,
+                                const x86::SegmentRegister& next) {
+        Cpu& cpu = m.cpu();
+        const x86::SegmentRegister original = cpu.seg[segment];
+        cpu.seg[segment] = now;
+        cpu.mode_changed();
+
+        set_segment(cpu, segment, next);
+
+        const Derived found(cpu);
+        cpu.mode_changed();
+        EXPECT_EQ(found, Derived(cpu)) << segment << ": " << std::hex << now.attributes.raw
+                                       << " becomes " << next.attributes.raw;
+        cpu.seg[segment] = original;
+        cpu.mode_changed();
+    }
+
+    // Flat code of 64, 32 and 16 bits, and with a base or a limit; flat data of 32 and 16 bits,
+    // read-only, expanding down, with a base, with a limit; nothing.
+    static constexpr x86::SegmentRegister kValues[] = {
+        {8, {0xA09B}, 0xFFFFFFFF, 0},    {8, {0xC09B}, 0xFFFFFFFF, 0},
+        {8, {0x809B}, 0xFFFFFFFF, 0},    {8, {0xC09B}, 0xFFFFFFFF, 0x1000},
+        {8, {0x009B}, 0xFFFF, 0x1000},   {16, {0xC093}, 0xFFFFFFFF, 0},
+        {16, {0x8093}, 0xFFFFFFFF, 0},   {16, {0xC091}, 0xFFFFFFFF, 0},
+        {16, {0xC097}, 0xFFFFFFFF, 0},   {16, {0xC093}, 0xFFFFFFFF, 0x2000},
+        {16, {0x0093}, 0xFFFF, 0x20000}, {0, {}, 0, 0}};
+};
+
+TEST_F(SetSegment, DerivesInRealModeWhatModeChangedDoes) {
+    m.enter_real();
+    expect_as_mode_changed();
+}
+
+TEST_F(SetSegment, DerivesInProtectedModeWhatModeChangedDoes) {
+    m.enter_protected();
+    expect_as_mode_changed();
+}
+
+TEST_F(SetSegment, DerivesInLongModeWhatModeChangedDoes) {
+    m.enter_long();
+    expect_as_mode_changed();
 }
 
 }  // namespace

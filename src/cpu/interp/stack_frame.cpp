@@ -15,25 +15,24 @@ bool StackFrame::in_limits(uint64_t offset, unsigned size) const {
 }
 
 bool StackFrame::write_range(Cpu& cpu, const Loading& by, unsigned first, unsigned count) const {
-    std::array<std::byte, kMaxElements * 8> bytes;
-    const unsigned size = count * width_;
-    for (unsigned i = 0; i < count; ++i) {
-        std::memcpy(bytes.data() + size - (i + 1) * width_, &values_[first + i], width_);
-    }
     const uint64_t offset = (stack_.sp - uint64_t{first + count} * width_) & stack_.mask;
     uint64_t linear = stack_.ss.base + offset;
     if (stack_.mask != ~uint64_t{0}) linear &= 0xFFFFFFFF;
-    return cpu.write_slow(by.op, linear, bytes.data(), size, stack_.view);
+    return cpu.write_slow(by.op, linear, bytes_.data() + start_of(first + count), count * width_,
+                          stack_.view);
 }
 
 bool StackFrame::write(Cpu& cpu, const Loading& by, uint16_t selector) const {
+    const bool wraps =
+        ((stack_.sp - 1) & stack_.mask) < sp() || stack_.sp + stack_.ss.base > 0xFFFFFFFF;
+    if (stack_.mask == ~uint64_t{0} || !wraps) {
+        if (!in_limits(sp(), count_ * width_)) return by.fail(cpu, x86::Vector::ss, selector);
+        return write_range(cpu, by, 0, count_);
+    }
     for (unsigned i = 0; i < count_; ++i) {
         const uint64_t offset = (stack_.sp - uint64_t{i + 1} * width_) & stack_.mask;
         if (!in_limits(offset, width_)) return by.fail(cpu, x86::Vector::ss, selector);
     }
-    const bool wraps =
-        ((stack_.sp - 1) & stack_.mask) < sp() || stack_.sp + stack_.ss.base > 0xFFFFFFFF;
-    if (stack_.mask == ~uint64_t{0} || !wraps) return write_range(cpu, by, 0, count_);
     for (unsigned i = 0; i < count_; ++i) {
         if (!write_range(cpu, by, i, 1)) return false;
     }

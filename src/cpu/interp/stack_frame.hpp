@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <cstring>
 
 #include "cpu/interp/segments.hpp"
 
@@ -30,12 +31,30 @@ struct Stack {
     }
 };
 
+// An element of 2, 4 or 8 bytes.
+inline uint64_t load_element(const std::byte* from, unsigned width) {
+    uint64_t value = 0;
+    switch (width) {
+        case 2: std::memcpy(&value, from, 2); break;
+        case 4: std::memcpy(&value, from, 4); break;
+        default: std::memcpy(&value, from, 8); break;
+    }
+    return value;
+}
+inline void store_element(std::byte* to, unsigned width, uint64_t value) {
+    switch (width) {
+        case 2: std::memcpy(to, &value, 2); break;
+        case 4: std::memcpy(to, &value, 4); break;
+        default: std::memcpy(to, &value, 8); break;
+    }
+}
+
 class StackFrame {
 public:
     // `width`: bytes of each element: 2, 4, 8.
     StackFrame(const Stack& stack, unsigned width) : stack_(stack), width_(width) {}
 
-    void push(uint64_t value) { values_[count_++] = value; }
+    void push(uint64_t value) { store_element(bytes_.data() + start_of(++count_), width_, value); }
     // False: #SS with `selector` (0 for the current stack) or #PF is pending, and nothing was
     // written.
     [[nodiscard]] bool write(Cpu& cpu, const Loading& by, uint16_t selector) const;
@@ -44,14 +63,17 @@ public:
 
 private:
     static constexpr unsigned kMaxElements = 36;  // a call gate with 31 parameters
+    static constexpr unsigned kRoom = kMaxElements * 8;
 
     bool in_limits(uint64_t offset, unsigned size) const;
     bool write_range(Cpu& cpu, const Loading& by, unsigned first, unsigned count) const;
+    // Where in bytes_ the last of `count` elements begins.
+    unsigned start_of(unsigned count) const { return kRoom - count * width_; }
 
     Stack stack_;
     unsigned width_;
     unsigned count_ = 0;
-    std::array<uint64_t, kMaxElements> values_{};
+    std::array<std::byte, kRoom> bytes_;  // as they will stand on the stack, up to its end
 };
 
 // SS:SP for privilege `cpl` (0..2) from the TSS, checked: Intel SDM vol. 3 section 5.8.5 and 7.7.
