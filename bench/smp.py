@@ -33,11 +33,11 @@ SETTLE = 5  # seconds from the prompt until a guest counts as idle
 
 
 def guest_commands(copies):
-    """Each program once for its files and its first translations, then between two lines, so many at a time."""
+    """Each program so many at a time: once for its files and each CPU's translations, then between two lines."""
     steps = []
     for name, command in WORK.items():
-        steps.append(f"{command} >/dev/null; echo begin {name}; "
-                     + " ".join(f"{command} >/dev/null &" for _ in range(copies)) + f" wait; echo end {name}")
+        at_once = " ".join([f"{command} >/dev/null &"] * copies) + " wait"
+        steps.append(f"{at_once}; echo begin {name}; {at_once}; echo end {name}")
     return "; ".join(steps)
 
 
