@@ -41,11 +41,16 @@ bool is_offered(ZydisISASet set) {
         case ZYDIS_ISA_SET_SSE42:
         case ZYDIS_ISA_SET_AES:
         case ZYDIS_ISA_SET_PCLMULQDQ:
+        case ZYDIS_ISA_SET_VAES:
+        case ZYDIS_ISA_SET_VPCLMULQDQ:
+        case ZYDIS_ISA_SET_GFNI:
+        case ZYDIS_ISA_SET_AVX_GFNI:
         case ZYDIS_ISA_SET_SHA:
         case ZYDIS_ISA_SET_AVX:
         case ZYDIS_ISA_SET_AVXAES:
         case ZYDIS_ISA_SET_AVX2:
         case ZYDIS_ISA_SET_AVX2GATHER:
+        case ZYDIS_ISA_SET_AVX_VNNI:
         case ZYDIS_ISA_SET_FMA:
         case ZYDIS_ISA_SET_F16C:
         case ZYDIS_ISA_SET_BMI1:

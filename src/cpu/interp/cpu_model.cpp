@@ -42,8 +42,11 @@ struct Choice {
     std::string_view name;
     Level level;
 };
-constexpr Choice kChoices[] = {
-    {"x86-64", Level::v1}, {"x86-64-v2", Level::v2}, {"x86-64-v3", Level::v3}, {"max", Level::max}};
+constexpr Choice kChoices[] = {{"x86-64", Level::v1},
+                               {"x86-64-v2", Level::v2},
+                               {"x86-64-v3", Level::v3},
+                               {"max", Level::max},
+                               {"host", Level::max}};
 
 const Choice* find_choice(std::string_view name) {
     for (const Choice& choice : kChoices) {
@@ -95,7 +98,11 @@ constexpr FeatureBit kFeatureBits[] = {
     {Feature::clwb, 7, 0, Output::ebx, 24, Level::max, true},
     {Feature::sha, 7, 0, Output::ebx, 29, Level::max, true},
     {Feature::umip, 7, 0, Output::ecx, 2, Level::system, false},
+    {Feature::gfni, 7, 0, Output::ecx, 8, Level::max, true},
+    {Feature::vaes, 7, 0, Output::ecx, 9, Level::max, true},
+    {Feature::vpclmulqdq, 7, 0, Output::ecx, 10, Level::max, true},
     {Feature::rdpid, 7, 0, Output::ecx, 22, Level::system, false},
+    {Feature::avx_vnni, 7, 1, Output::eax, 4, Level::max, true},
     {Feature::xsaveopt, 0xD, 1, Output::eax, 0, Level::max, true},
     {Feature::xsavec, 0xD, 1, Output::eax, 1, Level::max, true},
     {Feature::xgetbv1, 0xD, 1, Output::eax, 2, Level::max, false},
@@ -129,7 +136,7 @@ Result<CpuModel> CpuModel::create(std::string_view name, unsigned cpu_count, uin
     const Choice* const choice = find_choice(name);
     if (choice == nullptr) {
         return fail(ErrorCode::invalid_argument,
-                    "CPU model: unknown name; use max, x86-64, x86-64-v2 or x86-64-v3");
+                    "CPU model: unknown name; use max, host, x86-64, x86-64-v2 or x86-64-v3");
     }
     if (cpu_count == 0 || tsc_hz == 0) {
         return fail(ErrorCode::invalid_argument, "CPU model: needs a CPU and a clock that runs");
@@ -160,7 +167,8 @@ void CpuModel::drop_useless_features() {
             features_ &= ~feature_mask(f);
     }
     if (!has(Feature::avx)) {
-        for (const Feature f : {Feature::avx2, Feature::fma, Feature::f16c})
+        for (const Feature f : {Feature::avx2, Feature::fma, Feature::f16c, Feature::vaes,
+                                Feature::vpclmulqdq, Feature::avx_vnni})
             features_ &= ~feature_mask(f);
     }
 }

@@ -47,7 +47,11 @@ enum class Feature : uint8_t {
     clwb,
     sha,
     umip,
+    gfni,
+    vaes,
+    vpclmulqdq,
     rdpid,
+    avx_vnni,
     xsaveopt,
     xsavec,
     xgetbv1,
@@ -69,8 +73,8 @@ enum class Vendor : uint8_t { intel, amd };
 
 class CpuModel {
 public:
-    // `name`: "max" (all that the engine and the host have), "x86-64", "x86-64-v2", "x86-64-v3":
-    // the levels of the psABI, and what an operating system needs beside them.
+    // `name`: "max" or "host" (all that the engine and the host have), "x86-64", "x86-64-v2",
+    // "x86-64-v3": the levels of the psABI, and what an operating system needs beside them.
     static Result<CpuModel> create(std::string_view name, unsigned cpu_count, uint64_t tsc_hz);
 
     bool has(Feature feature) const {
@@ -95,6 +99,7 @@ private:
     CpuidResult identification(unsigned apic_id, uint64_t cr4) const;
     CpuidResult topology(uint32_t subleaf, unsigned apic_id) const;
     CpuidResult xsave_leaf(uint32_t subleaf, uint64_t xcr0) const;
+    CpuidResult structured_features(uint32_t subleaf) const;
     CpuidResult cache(uint32_t subleaf) const;
     CpuidResult extended_features() const;
     CpuidResult address_sizes() const;

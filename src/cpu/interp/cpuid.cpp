@@ -150,6 +150,21 @@ CpuidResult CpuModel::xsave_leaf(uint32_t subleaf, uint64_t xcr0) const {
     return r;
 }
 
+// Intel SDM vol. 2, leaf 7: subleaf 0 gives the number of the last one.
+CpuidResult CpuModel::structured_features(uint32_t subleaf) const {
+    const uint32_t more = feature_word(7, 1, Output::eax);
+    CpuidResult r;
+    if (subleaf == 0) {
+        r.eax = more != 0 ? 1 : 0;
+        r.ebx = feature_word(7, 0, Output::ebx) | kTscAdjust;
+        r.ecx = feature_word(7, 0, Output::ecx);
+        r.edx = is_amd() ? 0 : kIntelIbrs | kIntelArchCapabilities;
+    } else if (subleaf == 1) {
+        r.eax = more;
+    }
+    return r;
+}
+
 CpuidResult CpuModel::standard_leaf(uint32_t leaf, uint32_t subleaf, unsigned apic_id, uint64_t cr4,
                                     uint64_t xcr0) const {
     constexpr uint32_t kMaxIntel = 0x16;
@@ -159,11 +174,7 @@ CpuidResult CpuModel::standard_leaf(uint32_t leaf, uint32_t subleaf, unsigned ap
         case 0: return vendor_leaf(is_amd() ? kMaxAmd : kMaxIntel, is_amd());
         case 1: return identification(apic_id, cr4);
         case 6: return {kAlwaysRunningApicTimer, 0, 0, 0};
-        case 7:
-            if (subleaf != 0) return {};
-            return {0, feature_word(7, 0, Output::ebx) | kTscAdjust,
-                    feature_word(7, 0, Output::ecx),
-                    is_amd() ? 0 : kIntelIbrs | kIntelArchCapabilities};
+        case 7: return structured_features(subleaf);
         case 0xB: return topology(subleaf, apic_id);
         case 0xD: return xsave_leaf(subleaf, xcr0);
         default: break;

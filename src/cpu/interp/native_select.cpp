@@ -56,6 +56,11 @@ std::optional<Needs> needs_by_set(ZydisISASet set) {
         case ZYDIS_ISA_SET_AVX2:
         case ZYDIS_ISA_SET_AVX2GATHER: return Needs{Unit::avx, Feature::avx2};
         case ZYDIS_ISA_SET_F16C: return Needs{Unit::avx, Feature::f16c};
+        case ZYDIS_ISA_SET_VAES: return Needs{Unit::avx, Feature::vaes};
+        case ZYDIS_ISA_SET_VPCLMULQDQ: return Needs{Unit::avx, Feature::vpclmulqdq};
+        case ZYDIS_ISA_SET_GFNI: return Needs{Unit::sse, Feature::gfni};
+        case ZYDIS_ISA_SET_AVX_GFNI: return Needs{Unit::avx, Feature::avx, Feature::gfni};
+        case ZYDIS_ISA_SET_AVX_VNNI: return Needs{Unit::avx, Feature::avx_vnni};
         case ZYDIS_ISA_SET_FMA: return Needs{Unit::avx, Feature::fma};
         case ZYDIS_ISA_SET_FXSAVE:
         case ZYDIS_ISA_SET_FXSAVE64: return Needs{Unit::state};
@@ -103,7 +108,7 @@ std::optional<Needs> needs_of(const ZydisDecodedInstruction& in) {
         case ZYDIS_MNEMONIC_CRC32: return Needs{Unit::general, Feature::sse4_2};
         case ZYDIS_MNEMONIC_TZCNT: return Needs{Unit::general, Feature::bmi1};
         case ZYDIS_MNEMONIC_VPCLMULQDQ:
-            if (in.meta.isa_set != ZYDIS_ISA_SET_AVX) return std::nullopt;
+            if (in.meta.isa_set != ZYDIS_ISA_SET_AVX) return needs_by_set(in.meta.isa_set);
             return Needs{Unit::avx, Feature::avx, Feature::pclmulqdq};
         default: return needs_by_set(in.meta.isa_set);
     }
