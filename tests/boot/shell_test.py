@@ -33,6 +33,8 @@ ONLY_BANYAN = {
     "x2apic": "TCG of QEMU 7.2 has none", "tsc_deadline_timer": "as x2apic", "sha_ni": "as x2apic", "rdseed": "as x2apic",
     "rdpid": "as x2apic", "xsaveerptr": "as x2apic", "xsavec": "as x2apic", "tsc_adjust": "as x2apic", "topoext": "as x2apic",
     "gfni": "TCG has none", "vpclmulqdq": "as gfni", "avx_vnni": "as gfni",
+    **dict.fromkeys(("avx512f", "avx512dq", "avx512ifma", "avx512cd", "avx512bw", "avx512vl", "avx512vbmi", "avx512_vbmi2",
+                     "avx512_vnni", "avx512_bitalg", "avx512_vpopcntdq", "avx512_bf16"), "as gfni"),
     "constant_tsc": "the invariant counter", "nonstop_tsc": "the invariant counter",
     "tsc_known_freq": "told by the paravirtual leaves, which TCG does not offer",
     "ibrs_enhanced": "an interpreter does not speculate; TCG says nothing of it",

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <string_view>
 
 #include "support/result.hpp"
@@ -52,6 +53,18 @@ enum class Feature : uint8_t {
     vpclmulqdq,
     rdpid,
     avx_vnni,
+    avx512f,
+    avx512dq,
+    avx512ifma,
+    avx512cd,
+    avx512bw,
+    avx512vl,
+    avx512vbmi,
+    avx512vbmi2,
+    avx512vnni,
+    avx512bitalg,
+    avx512vpopcntdq,
+    avx512bf16,
     xsaveopt,
     xsavec,
     xgetbv1,
@@ -84,6 +97,8 @@ public:
     // CPUID as this vCPU sees it; OSXSAVE and the APIC id depend on the vCPU.
     CpuidResult cpuid(uint32_t leaf, uint32_t subleaf, unsigned apic_id, uint64_t cr4,
                       uint64_t xcr0) const;
+    // The components of state that XCR0 can enable (Intel SDM vol. 1 section 13.1).
+    uint64_t state_components() const;
     // Family, model and stepping: EDX after reset.
     uint32_t signature() const { return signature_; }
     unsigned physical_address_bits() const { return 40; }
@@ -91,6 +106,7 @@ public:
 private:
     // The bits of the features that this model has in one output of CPUID.
     uint32_t feature_word(uint32_t leaf, uint32_t subleaf, CpuidOutput output) const;
+    void drop(std::initializer_list<Feature> features);
     void drop_useless_features();
     CpuidResult standard_leaf(uint32_t leaf, uint32_t subleaf, unsigned apic_id, uint64_t cr4,
                               uint64_t xcr0) const;
