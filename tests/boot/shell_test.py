@@ -25,13 +25,16 @@ ONLY_QEMU = {
     "3dnow": "AMD's, dropped by every CPU of today", "3dnowext": "as 3dnow", "cr8_legacy": "AMD's",
     "acpi": "thermal control by MSR: there is none", "ss": "self-snoop: says nothing to a guest",
     "monitor": "MWAIT is not offered to a guest", "mpx": "withdrawn by Intel", "la57": "no 5-level paging",
-    "pku": "no protection keys", "ospke": "as pku", "vaes": "beyond level v3", "svm": "no nested guests",
+    "pku": "no protection keys", "ospke": "as pku", "vaes": "only where the host has it", "svm": "no nested guests",
     "npt": "of svm", "vgif": "of svm",
 }
 ONLY_BANYAN = {
     "pcid": "TCG has none", "invpcid": "TCG has none", "invpcid_single": "the kernel's word for pcid with invpcid",
     "x2apic": "TCG of QEMU 7.2 has none", "tsc_deadline_timer": "as x2apic", "sha_ni": "as x2apic", "rdseed": "as x2apic",
     "rdpid": "as x2apic", "xsaveerptr": "as x2apic", "xsavec": "as x2apic", "tsc_adjust": "as x2apic", "topoext": "as x2apic",
+    "gfni": "TCG has none", "vpclmulqdq": "as gfni", "avx_vnni": "as gfni",
+    **dict.fromkeys(("avx512f", "avx512dq", "avx512ifma", "avx512cd", "avx512bw", "avx512vl", "avx512vbmi", "avx512_vbmi2",
+                     "avx512_vnni", "avx512_bitalg", "avx512_vpopcntdq", "avx512_bf16"), "as gfni"),
     "constant_tsc": "the invariant counter", "nonstop_tsc": "the invariant counter",
     "tsc_known_freq": "told by the paravirtual leaves, which TCG does not offer",
     "ibrs_enhanced": "an interpreter does not speculate; TCG says nothing of it",

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "conformance/offered.hpp"
 #include "cpu/interp/interp_engine.hpp"
 #include "cpu/jit/jit_engine.hpp"
 #include "vm/engine.hpp"
@@ -132,7 +133,7 @@ x86::RegisterState user_mode(const Registers& before) {
     s.cr3 = kPml4;
     s.cr4 = x86::kCr4Pae | x86::kCr4OsFxsr | x86::kCr4OsXmmExcpt | x86::kCr4OsXsave |
             x86::kCr4FsGsBase | x86::kCr4Umip;
-    s.xcr0 = x86::kXcr0X87 | x86::kXcr0Sse | x86::kXcr0Avx;
+    s.xcr0 = offered_components();
     s.msr.efer = x86::kEferSce | x86::kEferLme | x86::kEferLma | x86::kEferNxe;
     const x86::SegmentRegister data{kUserData, {0xC0F3}, 0xFFFFFFFF, 0};
     s.segments = {data, {kUserCode, {0xA0FB}, 0xFFFFFFFF, 0}, data, data, data, data};

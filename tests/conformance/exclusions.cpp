@@ -3,9 +3,69 @@
 #include <algorithm>
 #include <array>
 
+#include "arch/x86/registers.hpp"
+#include "conformance/offered.hpp"
+
 namespace banyan::conformance {
 
 namespace {
+
+bool is_offered_avx512(ZydisISASet set) {
+    switch (set) {
+        case ZYDIS_ISA_SET_AVX512F_128:
+        case ZYDIS_ISA_SET_AVX512F_128N:
+        case ZYDIS_ISA_SET_AVX512F_256:
+        case ZYDIS_ISA_SET_AVX512F_512:
+        case ZYDIS_ISA_SET_AVX512F_KOP:
+        case ZYDIS_ISA_SET_AVX512F_SCALAR:
+        case ZYDIS_ISA_SET_AVX512BW_128:
+        case ZYDIS_ISA_SET_AVX512BW_128N:
+        case ZYDIS_ISA_SET_AVX512BW_256:
+        case ZYDIS_ISA_SET_AVX512BW_512:
+        case ZYDIS_ISA_SET_AVX512BW_KOP:
+        case ZYDIS_ISA_SET_AVX512DQ_128:
+        case ZYDIS_ISA_SET_AVX512DQ_128N:
+        case ZYDIS_ISA_SET_AVX512DQ_256:
+        case ZYDIS_ISA_SET_AVX512DQ_512:
+        case ZYDIS_ISA_SET_AVX512DQ_KOP:
+        case ZYDIS_ISA_SET_AVX512DQ_SCALAR:
+        case ZYDIS_ISA_SET_AVX512CD_128:
+        case ZYDIS_ISA_SET_AVX512CD_256:
+        case ZYDIS_ISA_SET_AVX512CD_512:
+        case ZYDIS_ISA_SET_AVX512_IFMA_128:
+        case ZYDIS_ISA_SET_AVX512_IFMA_256:
+        case ZYDIS_ISA_SET_AVX512_IFMA_512:
+        case ZYDIS_ISA_SET_AVX512_VBMI_128:
+        case ZYDIS_ISA_SET_AVX512_VBMI_256:
+        case ZYDIS_ISA_SET_AVX512_VBMI_512:
+        case ZYDIS_ISA_SET_AVX512_VBMI2_128:
+        case ZYDIS_ISA_SET_AVX512_VBMI2_256:
+        case ZYDIS_ISA_SET_AVX512_VBMI2_512:
+        case ZYDIS_ISA_SET_AVX512_VNNI_128:
+        case ZYDIS_ISA_SET_AVX512_VNNI_256:
+        case ZYDIS_ISA_SET_AVX512_VNNI_512:
+        case ZYDIS_ISA_SET_AVX512_BITALG_128:
+        case ZYDIS_ISA_SET_AVX512_BITALG_256:
+        case ZYDIS_ISA_SET_AVX512_BITALG_512:
+        case ZYDIS_ISA_SET_AVX512_VPOPCNTDQ_128:
+        case ZYDIS_ISA_SET_AVX512_VPOPCNTDQ_256:
+        case ZYDIS_ISA_SET_AVX512_VPOPCNTDQ_512:
+        case ZYDIS_ISA_SET_AVX512_BF16_128:
+        case ZYDIS_ISA_SET_AVX512_BF16_256:
+        case ZYDIS_ISA_SET_AVX512_BF16_512:
+        case ZYDIS_ISA_SET_AVX512_GFNI_128:
+        case ZYDIS_ISA_SET_AVX512_GFNI_256:
+        case ZYDIS_ISA_SET_AVX512_GFNI_512:
+        case ZYDIS_ISA_SET_AVX512_VAES_128:
+        case ZYDIS_ISA_SET_AVX512_VAES_256:
+        case ZYDIS_ISA_SET_AVX512_VAES_512:
+        case ZYDIS_ISA_SET_AVX512_VPCLMULQDQ_128:
+        case ZYDIS_ISA_SET_AVX512_VPCLMULQDQ_256:
+        case ZYDIS_ISA_SET_AVX512_VPCLMULQDQ_512:
+            return (offered_components() & x86::kXcr0Avx512) != 0;
+        default: return false;
+    }
+}
 
 // Instruction sets that the interpreter offers. Others raise #UD in the guest but run on a newer
 // host.
@@ -41,11 +101,16 @@ bool is_offered(ZydisISASet set) {
         case ZYDIS_ISA_SET_SSE42:
         case ZYDIS_ISA_SET_AES:
         case ZYDIS_ISA_SET_PCLMULQDQ:
+        case ZYDIS_ISA_SET_VAES:
+        case ZYDIS_ISA_SET_VPCLMULQDQ:
+        case ZYDIS_ISA_SET_GFNI:
+        case ZYDIS_ISA_SET_AVX_GFNI:
         case ZYDIS_ISA_SET_SHA:
         case ZYDIS_ISA_SET_AVX:
         case ZYDIS_ISA_SET_AVXAES:
         case ZYDIS_ISA_SET_AVX2:
         case ZYDIS_ISA_SET_AVX2GATHER:
+        case ZYDIS_ISA_SET_AVX_VNNI:
         case ZYDIS_ISA_SET_FMA:
         case ZYDIS_ISA_SET_F16C:
         case ZYDIS_ISA_SET_BMI1:
@@ -57,7 +122,7 @@ bool is_offered(ZydisISASet set) {
         case ZYDIS_ISA_SET_CLFSH:
         case ZYDIS_ISA_SET_CLFLUSHOPT:
         case ZYDIS_ISA_SET_CLWB: return true;
-        default: return false;
+        default: return is_offered_avx512(set);
     }
 }
 

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "conformance/exclusions.hpp"
+#include "conformance/offered.hpp"
 #include "cpu/interp/zydis_decoder.hpp"
 
 namespace banyan::conformance {
@@ -49,15 +50,25 @@ void Generator::append_vex(std::vector<uint8_t>& bytes) {
     bytes.push_back(static_cast<uint8_t>(random()));
 }
 
+void Generator::append_evex(std::vector<uint8_t>& bytes) {
+    bytes.push_back(0x62);
+    bytes.push_back(static_cast<uint8_t>((random() & 0xF0) | (1 + random() % 3)));
+    bytes.push_back(static_cast<uint8_t>(random() | 4));
+    bytes.push_back(static_cast<uint8_t>(random()));
+}
+
 std::vector<uint8_t> Generator::random_encoding() {
     std::vector<uint8_t> bytes;
     const uint64_t kind = random() % 100;
-    if (kind < 30) {
+    const bool evex = (offered_components() & x86::kXcr0Avx512) != 0 && kind < 18;
+    if (evex) {
+        append_evex(bytes);
+    } else if (kind < 36) {
         append_vex(bytes);
     } else {
         append_prefixes(bytes);
         if (kind < 70) bytes.push_back(0x0F);
-        if (kind >= 60 && kind < 70) bytes.push_back(chance(60) ? 0x38 : 0x3A);
+        if (kind >= 58 && kind < 70) bytes.push_back(chance(60) ? 0x38 : 0x3A);
         if (kind >= 90) bytes.push_back(static_cast<uint8_t>(0xD8 + random() % 8));  // x87
     }
     while (bytes.size() < 15)
@@ -115,12 +126,27 @@ void Generator::put_float_patterns(std::byte* to, size_t size) {
 void Generator::fill_vectors(Registers& registers) {
     put_float_patterns(registers.xsave.data() + 160, 256);
     put_float_patterns(registers.xsave.data() + x86::kXsaveAvxOffset, 256);
+    uint64_t present = offered_components();
+    if ((present & x86::kXcr0Avx512) != 0) fill_avx512(registers);
+    if (chance(25)) present &= ~uint64_t{x86::kXcr0ZmmHigh};
     uint32_t mxcsr = 0x1F80;
     if (chance(50)) mxcsr = static_cast<uint32_t>((random() & 0xE07F) | 0x1F80);  // all masked
     if (chance(10)) mxcsr = static_cast<uint32_t>(random() & 0xFFC0);             // some not
     std::memcpy(registers.xsave.data() + 24, &mxcsr, sizeof(mxcsr));
-    const uint64_t present = x86::kXcr0X87 | x86::kXcr0Sse | x86::kXcr0Avx;
     std::memcpy(registers.xsave.data() + x86::kXsaveLegacySize, &present, sizeof(present));
+}
+
+// Opmasks of all kinds, more often with few bits that are clear.
+void Generator::fill_avx512(Registers& registers) {
+    std::byte* const area = registers.xsave.data();
+    for (size_t i = 0; i < 8; ++i) {
+        uint64_t opmask = random();
+        if (chance(30)) opmask = chance(70) ? ~uint64_t{0} : 0;
+        if (chance(30)) opmask |= random();
+        std::memcpy(area + x86::kXsaveOpmaskOffset + i * 8, &opmask, sizeof(opmask));
+    }
+    put_float_patterns(area + x86::kXsaveZmmHighOffset, 512);
+    put_float_patterns(area + x86::kXsaveHighZmmOffset, 1024);
 }
 
 void Generator::fill_x87(Registers& registers) {
@@ -147,16 +173,33 @@ void Generator::fill_x87(Registers& registers) {
     }
 }
 
+// `masked`: parts of the operand may lie beyond the pages' ends.
+uint64_t Generator::data_address(bool masked) {
+    uint64_t offset = random() % kWritableSize;
+    if (chance(60)) offset &= ~uint64_t{31};
+    if (chance(4)) offset = kWritableSize + random() % 4096;
+    if (chance(2)) offset = kDataSize - random() % 40;
+    if (masked && chance(20)) offset = (chance(50) ? kDataSize : kWritableSize) - random() % 72;
+    if (masked && chance(6)) offset = 0 - random() % 72;
+    return kDataPages + offset;
+}
+
+// Of a gather or scatter: small ones, whether they have 32 bits or 64.
+void Generator::fill_indices(unsigned vector, Registers& registers) {
+    for (size_t at = 0; at < 64; at += 8) {
+        size_t place = x86::kXsaveHighZmmOffset + (vector - 16) * 64 + at;
+        if (vector < 16) place = x86::kXsaveZmmHighOffset + vector * 32 + at - 32;
+        if (vector < 16 && at < 32) place = x86::kXsaveAvxOffset + vector * 16 + at - 16;
+        if (vector < 16 && at < 16) place = 160 + vector * 16 + at;
+        const uint64_t index = chance(90) ? random() % 64 : random();
+        std::memcpy(registers.xsave.data() + place, &index, sizeof(index));
+    }
+}
+
 // Sets the registers of a memory operand so that it falls near the data pages, mostly inside.
 // `pinned` holds registers that earlier instructions of the case rely on.
 bool Generator::aim_memory(const Picked& picked, Registers& registers, uint16_t& pinned) {
-    const auto data_address = [&] {
-        uint64_t offset = random() % kWritableSize;
-        if (chance(60)) offset &= ~uint64_t{31};
-        if (chance(4)) offset = kWritableSize + random() % 4096;
-        if (chance(2)) offset = kDataSize - random() % 40;
-        return kDataPages + offset;
-    };
+    const bool masked = picked.instruction.encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX;
     const auto pin = [&](unsigned r, uint64_t value) {
         if ((pinned & (1U << r)) != 0) return false;
         registers.gpr[r] = value;
@@ -171,8 +214,8 @@ bool Generator::aim_memory(const Picked& picked, Registers& registers, uint16_t&
             return false;
         }
         if (picked.instruction.mnemonic == ZYDIS_MNEMONIC_XLAT)
-            return pin(x86::kRbx, data_address());
-        return pin(x86::kRsi, data_address()) && pin(x86::kRdi, data_address());
+            return pin(x86::kRbx, data_address(masked));
+        return pin(x86::kRsi, data_address(masked)) && pin(x86::kRdi, data_address(masked));
     }
     for (unsigned i = 0; i < picked.instruction.operand_count; ++i) {
         const ZydisDecodedOperand& operand = picked.operands[i];
@@ -181,11 +224,13 @@ bool Generator::aim_memory(const Picked& picked, Registers& registers, uint16_t&
         const auto& mem = operand.mem;
         if (!is_gpr(mem.base) || mem.base == mem.index || picked.instruction.address_width == 16)
             return false;
-        uint64_t address = data_address() - static_cast<uint64_t>(mem.disp.value);
+        uint64_t address = data_address(masked) - static_cast<uint64_t>(mem.disp.value);
         if (is_gpr(mem.index)) {
             const uint64_t index = chance(70) ? random() % 8 : 0 - random() % 8;
             if (!pin(static_cast<unsigned>(ZydisRegisterGetId(mem.index)), index)) return false;
             address -= index * mem.scale;
+        } else if (mem.type == ZYDIS_MEMOP_TYPE_VSIB) {
+            fill_indices(static_cast<unsigned>(ZydisRegisterGetId(mem.index)), registers);
         }
         // PUSH and POP with a memory operand have two of them; RSP is aimed once.
         const auto base = static_cast<unsigned>(ZydisRegisterGetId(mem.base));

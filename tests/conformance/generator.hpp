@@ -37,10 +37,14 @@ private:
     std::vector<uint8_t> random_encoding();
     void append_prefixes(std::vector<uint8_t>& bytes);
     void append_vex(std::vector<uint8_t>& bytes);
+    void append_evex(std::vector<uint8_t>& bytes);
     uint64_t random_integer();
     void fill_vectors(Registers& registers);
+    void fill_avx512(Registers& registers);
     void fill_x87(Registers& registers);
     void put_float_patterns(std::byte* to, size_t size);
+    uint64_t data_address(bool masked);
+    void fill_indices(unsigned vector, Registers& registers);
     bool aim_memory(const Picked& picked, Registers& registers, uint16_t& pinned);
 
     void note_coverage(const ZydisDecodedInstruction& instruction);

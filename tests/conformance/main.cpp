@@ -67,6 +67,14 @@ void compare_vectors(std::string& report, const Registers& native, const Registe
         compare_area(report, "xmm" + std::to_string(i), 160 + i * 16, 16, native, interpreted);
         compare_area(report, "ymmh" + std::to_string(i), x86::kXsaveAvxOffset + i * 16, 16, native,
                      interpreted);
+        compare_area(report, "zmmh" + std::to_string(i), x86::kXsaveZmmHighOffset + i * 32, 32,
+                     native, interpreted);
+        compare_area(report, "zmm" + std::to_string(16 + i), x86::kXsaveHighZmmOffset + i * 64, 64,
+                     native, interpreted);
+    }
+    for (size_t i = 0; i < 8; ++i) {
+        compare_area(report, "k" + std::to_string(i), x86::kXsaveOpmaskOffset + i * 8, 8, native,
+                     interpreted);
     }
 }
 

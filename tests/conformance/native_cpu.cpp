@@ -1,11 +1,15 @@
 #include "conformance/native_cpu.hpp"
 
+#include <cpuid.h>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <signal.h>
 #include <sys/mman.h>
 #include <ucontext.h>
+
+#include "arch/x86/xsave_layout.hpp"
+#include "conformance/offered.hpp"
 
 namespace banyan::conformance {
 
@@ -17,7 +21,8 @@ struct Context {
     uint64_t rflags;
     uint64_t target;
     uint64_t host_stack;
-    alignas(64) std::array<std::byte, x86::kXsaveSize> xsave;
+    uint64_t components;
+    alignas(64) std::array<std::byte, 4096> xsave;  // in the host's layout
 };
 
 }  // namespace
@@ -42,7 +47,7 @@ banyan_native_enter:
     pushq %r15
     leaq banyan_native_context(%rip), %r15
     movq %rsp, 144(%r15)
-    movl $7, %eax
+    movl 152(%r15), %eax
     xorl %edx, %edx
     xrstor64 192(%r15)
     pushq 128(%r15)
@@ -81,6 +86,7 @@ banyan_native_leave:
 )");
 static_assert(offsetof(Context, rflags) == 128 && offsetof(Context, target) == 136);
 static_assert(offsetof(Context, host_stack) == 144 && offsetof(Context, xsave) == 192);
+static_assert(offsetof(Context, components) == 152);
 
 namespace {
 
@@ -102,6 +108,49 @@ constexpr std::array<int, 16> kGregs = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_
     std::abort();
 }
 
+// Where this host has the extended components, which cases have at places of our own.
+struct HostLayout {
+    std::array<size_t, x86::kXsaveComponents.size()> offsets{};
+
+    HostLayout() {
+        for (size_t i = 0; i < offsets.size(); ++i) {
+            uint32_t size = 0;
+            uint32_t offset = 0;
+            uint32_t flags = 0;
+            uint32_t reserved = 0;
+            __cpuid_count(0xD, x86::kXsaveComponents[i].number, size, offset, flags, reserved);
+            offsets[i] = offset;
+        }
+    }
+    // `copy(ours, host's, size)` for each that is offered.
+    template <class F>
+    void for_each(F copy) const {
+        for (size_t i = 0; i < offsets.size(); ++i) {
+            const x86::XsaveComponent& c = x86::kXsaveComponents[i];
+            if ((offered_components() & c.bit()) != 0) copy(c.offset, offsets[i], c.size);
+        }
+    }
+};
+
+const HostLayout& host_layout() {
+    static const HostLayout layout;
+    return layout;
+}
+
+void to_host(const Registers& registers, std::byte* area) {
+    std::memcpy(area, registers.xsave.data(), x86::kXsaveAvxOffset);
+    host_layout().for_each([&](size_t ours, size_t theirs, size_t size) {
+        std::memcpy(area + theirs, registers.xsave.data() + ours, size);
+    });
+}
+
+void from_host(const std::byte* area, Registers& registers) {
+    std::memcpy(registers.xsave.data(), area, x86::kXsaveAvxOffset);
+    host_layout().for_each([&](size_t ours, size_t theirs, size_t size) {
+        std::memcpy(registers.xsave.data() + ours, area + theirs, size);
+    });
+}
+
 void on_signal(int number, siginfo_t*, void* raw) {
     auto* context = static_cast<ucontext_t*>(raw);
     if (g_running == 0) {  // not ours: a defect of the test itself
@@ -118,7 +167,7 @@ void on_signal(int number, siginfo_t*, void* raw) {
     g_outcome->error = static_cast<uint32_t>(gregs[REG_ERR]);
     g_outcome->fault_address = g_outcome->vector == 14 ? static_cast<uint64_t>(gregs[REG_CR2]) : 0;
     // The signal frame holds an XSAVE area in standard format.
-    std::memcpy(g_outcome->after.xsave.data(), context->uc_mcontext.fpregs, x86::kXsaveSize);
+    from_host(reinterpret_cast<const std::byte*>(context->uc_mcontext.fpregs), g_outcome->after);
     context->uc_mcontext.gregs[REG_RIP] = reinterpret_cast<greg_t>(&banyan_native_leave);
     context->uc_mcontext.gregs[REG_EFL] &= ~static_cast<greg_t>(kComparedFlags);
     context->uc_mcontext.fpregs->mxcsr = kDefaultMxcsr;
@@ -150,7 +199,9 @@ void normalise(Registers& registers) {
         std::memcpy(registers.xsave.data(), &control, sizeof(control));
     }
     if ((present & x86::kXcr0Sse) == 0) clear(160, 256);
-    if ((present & x86::kXcr0Avx) == 0) clear(x86::kXsaveAvxOffset, 256);
+    for (const x86::XsaveComponent& c : x86::kXsaveComponents) {
+        if ((present & c.bit()) == 0) clear(c.offset, c.size);
+    }
     clear(416, 96);                    // free for software
     clear(x86::kXsaveLegacySize, 64);  // the header
 }
@@ -191,7 +242,8 @@ Outcome NativeCpu::run(const TestCase& test) {
     banyan_native_context.gpr = test.before.gpr;
     banyan_native_context.rflags = test.before.rflags | 0x202;
     banyan_native_context.target = kCodePage;
-    banyan_native_context.xsave = test.before.xsave;
+    banyan_native_context.components = offered_components();
+    to_host(test.before, banyan_native_context.xsave.data());
     g_outcome = &outcome;
     g_running = 1;
     banyan_native_enter();

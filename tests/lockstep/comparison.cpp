@@ -83,7 +83,13 @@ std::string name_in_xsave(size_t offset) {
     if (offset < 32) return kLegacy[offset / 8];
     if (offset < 160) return "st" + std::to_string((offset - 32) / 16);
     if (offset < 416) return "xmm" + std::to_string((offset - 160) / 16);
-    return "ymmh" + std::to_string((offset - x86::kXsaveAvxOffset) / 16);
+    if (offset < x86::kXsaveOpmaskOffset)
+        return "ymmh" + std::to_string((offset - x86::kXsaveAvxOffset) / 16);
+    if (offset < x86::kXsaveZmmHighOffset)
+        return "k" + std::to_string((offset - x86::kXsaveOpmaskOffset) / 8);
+    if (offset < x86::kXsaveHighZmmOffset)
+        return "zmmh" + std::to_string((offset - x86::kXsaveZmmHighOffset) / 32);
+    return "zmm" + std::to_string(16 + (offset - x86::kXsaveHighZmmOffset) / 64);
 }
 
 uint64_t xsave_part(const x86::RegisterState& state, size_t offset) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "conformance/offered.hpp"
 #include "lockstep/handlers.hpp"
 
 namespace banyan::lockstep {
@@ -58,7 +59,7 @@ void set_control_registers(x86::RegisterState& s, const Settings& settings) {
     s.cr3 = kRootA;
     s.cr4 = x86::kCr4Pae | x86::kCr4Pge | x86::kCr4OsFxsr | x86::kCr4OsXmmExcpt | x86::kCr4OsXsave |
             x86::kCr4FsGsBase | x86::kCr4Smep | (settings.smap ? uint64_t{x86::kCr4Smap} : 0);
-    s.xcr0 = x86::kXcr0X87 | x86::kXcr0Sse | x86::kXcr0Avx;
+    s.xcr0 = conformance::offered_components();
 }
 
 void set_msrs(x86::RegisterState& s, uint64_t syscall_entry) {

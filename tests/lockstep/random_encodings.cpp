@@ -1,6 +1,8 @@
 #include "lockstep/random_encodings.hpp"
 
+#include "arch/x86/registers.hpp"
 #include "conformance/exclusions.hpp"
+#include "conformance/offered.hpp"
 
 namespace banyan::lockstep {
 
@@ -30,10 +32,18 @@ void append_vex(Random& random, std::vector<uint8_t>& bytes) {
     bytes.insert(bytes.end(), {0xC4, map, byte(random)});
 }
 
+void append_evex(Random& random, std::vector<uint8_t>& bytes) {
+    const auto map = static_cast<uint8_t>((random.bits() & 0xF0) | (1 + random.below(3)));
+    bytes.insert(bytes.end(), {0x62, map, static_cast<uint8_t>(random.bits() | 4), byte(random)});
+}
+
 std::vector<uint8_t> random_bytes(Random& random) {
     std::vector<uint8_t> bytes;
     const uint64_t kind = random.below(100);
-    if (kind < 30) {
+    const bool evex = (conformance::offered_components() & x86::kXcr0Avx512) != 0 && kind < 12;
+    if (evex) {
+        append_evex(random, bytes);
+    } else if (kind < 30) {
         append_vex(random, bytes);
     } else {
         append_prefixes(random, bytes);

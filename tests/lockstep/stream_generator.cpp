@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "conformance/offered.hpp"
 #include "lockstep/flow.hpp"
 #include "lockstep/kernel.hpp"
 
@@ -180,14 +181,16 @@ void Builder::fill_registers() {
     s.rflags |= random_.bits() & x86::kArithmeticFlags;
     auto* xsave = reinterpret_cast<uint8_t*>(s.xsave.data());
     put_float_patterns(random_, xsave + 160, 256);
-    put_float_patterns(random_, xsave + x86::kXsaveAvxOffset, 256);
+    put_float_patterns(random_, xsave + x86::kXsaveAvxOffset,
+                       x86::kXsaveSize - x86::kXsaveAvxOffset);
     const uint16_t control = 0x37F;
     std::memcpy(xsave, &control, sizeof(control));
     uint32_t mxcsr = 0x1F80;
     if (random_.chance(40)) mxcsr |= static_cast<uint32_t>(random_.bits() & 0xE040);
     if (program_.settings.simd_exceptions) mxcsr = static_cast<uint32_t>(random_.bits() & 0xFFC0);
     std::memcpy(xsave + 24, &mxcsr, sizeof(mxcsr));
-    const uint64_t present = x86::kXcr0X87 | x86::kXcr0Sse | x86::kXcr0Avx;
+    uint64_t present = conformance::offered_components();
+    if (random_.chance(50)) present &= ~uint64_t{x86::kXcr0ZmmHigh};
     std::memcpy(xsave + x86::kXsaveLegacySize, &present, sizeof(present));
     image_.put(kStack + kStackSize - 0x40, uint64_t{mxcsr});  // where RSP points
 }

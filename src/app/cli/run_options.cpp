@@ -35,7 +35,11 @@ void add_machine_options(CLI::App& command, RunOptions& o) {
     command.add_option("--cpus", o.cpus, "number of CPUs; default 1")->type_name("N");
     command.add_option("--memory", o.memory, "size of the memory, with K, M, G or T; default 512M")
         ->type_name("SIZE");
-    command.add_option("--cpu", o.cpu, "CPU model; default max: the best that the engine offers")
+    command
+        .add_option(
+            "--cpu", o.cpu,
+            "CPU model: host or max (the default: all that the engine and this host have), or "
+            "x86-64, x86-64-v2, x86-64-v3")
         ->type_name("MODEL");
     command.add_option("--kernel", o.kernel, "bzImage, ELF with a PVH note, or multiboot image")
         ->type_name("FILE");

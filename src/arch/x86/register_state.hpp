@@ -12,12 +12,15 @@
 
 namespace banyan::x86 {
 
-// The XSAVE area in standard format: legacy region, header, AVX state (Intel SDM vol. 1
-// section 13.4).
+// The XSAVE area in standard format: legacy region, header, AVX and AVX-512 state (Intel SDM vol. 1
+// section 13.4). Where the components lie is the processor's choice, and CPUID's to tell.
 inline constexpr size_t kXsaveLegacySize = 512;
 inline constexpr size_t kXsaveHeaderSize = 64;
 inline constexpr size_t kXsaveAvxOffset = kXsaveLegacySize + kXsaveHeaderSize;
-inline constexpr size_t kXsaveSize = kXsaveAvxOffset + 256;
+inline constexpr size_t kXsaveOpmaskOffset = kXsaveAvxOffset + 256;
+inline constexpr size_t kXsaveZmmHighOffset = kXsaveOpmaskOffset + 64;
+inline constexpr size_t kXsaveHighZmmOffset = kXsaveZmmHighOffset + 512;
+inline constexpr size_t kXsaveSize = kXsaveHighZmmOffset + 1024;
 
 enum class Activity : uint8_t { running, halted, wait_for_sipi, shutdown };
 

@@ -96,7 +96,15 @@ enum Efer : uint64_t {
     kEferNxe = 1U << 11,
 };
 
-enum Xcr0 : uint64_t { kXcr0X87 = 1, kXcr0Sse = 2, kXcr0Avx = 4 };
+enum Xcr0 : uint64_t {
+    kXcr0X87 = 1,
+    kXcr0Sse = 2,
+    kXcr0Avx = 4,
+    kXcr0Opmask = 0x20,
+    kXcr0ZmmHigh = 0x40,  // bits 511:256 of ZMM0 to ZMM15
+    kXcr0HighZmm = 0x80,  // ZMM16 to ZMM31
+    kXcr0Avx512 = 0xE0,   // all of these
+};
 
 // Exception vectors: Intel SDM vol. 3 table 6-1.
 enum class Vector : uint8_t {

@@ -186,6 +186,16 @@ public:
     const uint8_t* no_host = nullptr;  // where generated code goes for a block without any
     JumpTable jumps;
 
+    // --- AVX-512 state, away from `vectors`, which every guest uses
+    struct alignas(64) Avx512 {
+        std::array<std::array<std::byte, 32>, 16> zmm_high{};  // bits 511:256 of ZMM0 to ZMM15
+        std::array<std::array<std::byte, 64>, 16> high_zmm{};  // ZMM16 to ZMM31
+        std::array<uint64_t, 8> k{};
+        // May some zmm_high not be zero? VEX-encoded instructions clear that of the register they
+        // write, and have nothing to do while there is none.
+        uint8_t zmm_high_in_use = 0;
+    } avx512;
+
     // --- registers
     template <class T>
     T get(uint8_t byte_offset) const {

@@ -3,6 +3,8 @@
 #include <cpuid.h>
 #include <cstring>
 
+#include "arch/x86/registers.hpp"
+
 namespace banyan::interp {
 
 namespace {
@@ -42,8 +44,11 @@ struct Choice {
     std::string_view name;
     Level level;
 };
-constexpr Choice kChoices[] = {
-    {"x86-64", Level::v1}, {"x86-64-v2", Level::v2}, {"x86-64-v3", Level::v3}, {"max", Level::max}};
+constexpr Choice kChoices[] = {{"x86-64", Level::v1},
+                               {"x86-64-v2", Level::v2},
+                               {"x86-64-v3", Level::v3},
+                               {"max", Level::max},
+                               {"host", Level::max}};
 
 const Choice* find_choice(std::string_view name) {
     for (const Choice& choice : kChoices) {
@@ -88,6 +93,12 @@ constexpr FeatureBit kFeatureBits[] = {
     {Feature::bmi2, 7, 0, Output::ebx, 8, Level::v3, true},
     {Feature::erms, 7, 0, Output::ebx, 9, Level::system, false},
     {Feature::invpcid, 7, 0, Output::ebx, 10, Level::system, false},
+    {Feature::avx512f, 7, 0, Output::ebx, 16, Level::max, true},
+    {Feature::avx512dq, 7, 0, Output::ebx, 17, Level::max, true},
+    {Feature::avx512ifma, 7, 0, Output::ebx, 21, Level::max, true},
+    {Feature::avx512cd, 7, 0, Output::ebx, 28, Level::max, true},
+    {Feature::avx512bw, 7, 0, Output::ebx, 30, Level::max, true},
+    {Feature::avx512vl, 7, 0, Output::ebx, 31, Level::max, true},
     {Feature::rdseed, 7, 0, Output::ebx, 18, Level::max, true},
     {Feature::adx, 7, 0, Output::ebx, 19, Level::max, true},
     {Feature::smap, 7, 0, Output::ebx, 20, Level::system, false},
@@ -95,7 +106,17 @@ constexpr FeatureBit kFeatureBits[] = {
     {Feature::clwb, 7, 0, Output::ebx, 24, Level::max, true},
     {Feature::sha, 7, 0, Output::ebx, 29, Level::max, true},
     {Feature::umip, 7, 0, Output::ecx, 2, Level::system, false},
+    {Feature::avx512vbmi, 7, 0, Output::ecx, 1, Level::max, true},
+    {Feature::avx512vbmi2, 7, 0, Output::ecx, 6, Level::max, true},
+    {Feature::avx512vnni, 7, 0, Output::ecx, 11, Level::max, true},
+    {Feature::avx512bitalg, 7, 0, Output::ecx, 12, Level::max, true},
+    {Feature::avx512vpopcntdq, 7, 0, Output::ecx, 14, Level::max, true},
+    {Feature::gfni, 7, 0, Output::ecx, 8, Level::max, true},
+    {Feature::vaes, 7, 0, Output::ecx, 9, Level::max, true},
+    {Feature::vpclmulqdq, 7, 0, Output::ecx, 10, Level::max, true},
     {Feature::rdpid, 7, 0, Output::ecx, 22, Level::system, false},
+    {Feature::avx_vnni, 7, 1, Output::eax, 4, Level::max, true},
+    {Feature::avx512bf16, 7, 1, Output::eax, 5, Level::max, true},
     {Feature::xsaveopt, 0xD, 1, Output::eax, 0, Level::max, true},
     {Feature::xsavec, 0xD, 1, Output::eax, 1, Level::max, true},
     {Feature::xgetbv1, 0xD, 1, Output::eax, 2, Level::max, false},
@@ -107,6 +128,18 @@ constexpr FeatureBit kFeatureBits[] = {
     {Feature::long_mode, 0x80000001, 0, Output::edx, 29, Level::system, false},
     {Feature::xsaveerptr, 0x80000008, 0, Output::ebx, 2, Level::max, true},
 };
+
+static_assert(static_cast<unsigned>(Feature::count) <= 64);
+
+// Do processes of the host have the state of AVX-512? Its kernel may have left it off.
+bool host_keeps_avx512_state() {
+    constexpr uint32_t kOsXsave = 1U << 27;
+    if ((host_cpuid(1, 0).ecx & kOsXsave) == 0) return false;
+    uint32_t low = 0;
+    uint32_t high = 0;
+    __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (low & x86::kXcr0Avx512) == x86::kXcr0Avx512;
+}
 
 bool host_has(const FeatureBit& f) {
     const CpuidResult host = host_cpuid(f.leaf, f.subleaf);
@@ -129,7 +162,7 @@ Result<CpuModel> CpuModel::create(std::string_view name, unsigned cpu_count, uin
     const Choice* const choice = find_choice(name);
     if (choice == nullptr) {
         return fail(ErrorCode::invalid_argument,
-                    "CPU model: unknown name; use max, x86-64, x86-64-v2 or x86-64-v3");
+                    "CPU model: unknown name; use max, host, x86-64, x86-64-v2 or x86-64-v3");
     }
     if (cpu_count == 0 || tsc_hz == 0) {
         return fail(ErrorCode::invalid_argument, "CPU model: needs a CPU and a clock that runs");
@@ -153,16 +186,28 @@ Result<CpuModel> CpuModel::create(std::string_view name, unsigned cpu_count, uin
     return model;
 }
 
-// AVX lives in state that only XSAVE manages, and its extensions in AVX.
+void CpuModel::drop(std::initializer_list<Feature> features) {
+    for (const Feature f : features)
+        features_ &= ~feature_mask(f);
+}
+
+// AVX lives in state that only XSAVE manages, and its extensions in AVX. Of AVX-512, the first
+// processors had no opmasks of 64 bits (BW) and no short vectors (VL): too little to be worth it.
 void CpuModel::drop_useless_features() {
-    if (!has(Feature::xsave)) {
-        for (const Feature f : {Feature::avx, Feature::xsaveopt, Feature::xsavec, Feature::xgetbv1})
-            features_ &= ~feature_mask(f);
-    }
-    if (!has(Feature::avx)) {
-        for (const Feature f : {Feature::avx2, Feature::fma, Feature::f16c})
-            features_ &= ~feature_mask(f);
-    }
+    using enum Feature;
+    if (!has(xsave)) drop({avx, xsaveopt, xsavec, xgetbv1});
+    if (!has(avx)) drop({avx2, fma, f16c, vaes, vpclmulqdq, avx_vnni});
+    if (has(avx2) && has(avx512f) && has(avx512bw) && has(avx512vl) && host_keeps_avx512_state())
+        return;
+    drop({avx512f, avx512dq, avx512ifma, avx512cd, avx512bw, avx512vl, avx512vbmi, avx512vbmi2,
+          avx512vnni, avx512bitalg, avx512vpopcntdq, avx512bf16});
+}
+
+uint64_t CpuModel::state_components() const {
+    uint64_t result = x86::kXcr0X87 | x86::kXcr0Sse;
+    if (has(Feature::avx)) result |= x86::kXcr0Avx;
+    if (has(Feature::avx512f)) result |= x86::kXcr0Avx512;
+    return result;
 }
 
 }  // namespace banyan::interp

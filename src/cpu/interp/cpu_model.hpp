@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <string_view>
 
 #include "support/result.hpp"
@@ -47,7 +48,23 @@ enum class Feature : uint8_t {
     clwb,
     sha,
     umip,
+    gfni,
+    vaes,
+    vpclmulqdq,
     rdpid,
+    avx_vnni,
+    avx512f,
+    avx512dq,
+    avx512ifma,
+    avx512cd,
+    avx512bw,
+    avx512vl,
+    avx512vbmi,
+    avx512vbmi2,
+    avx512vnni,
+    avx512bitalg,
+    avx512vpopcntdq,
+    avx512bf16,
     xsaveopt,
     xsavec,
     xgetbv1,
@@ -69,8 +86,8 @@ enum class Vendor : uint8_t { intel, amd };
 
 class CpuModel {
 public:
-    // `name`: "max" (all that the engine and the host have), "x86-64", "x86-64-v2", "x86-64-v3":
-    // the levels of the psABI, and what an operating system needs beside them.
+    // `name`: "max" or "host" (all that the engine and the host have), "x86-64", "x86-64-v2",
+    // "x86-64-v3": the levels of the psABI, and what an operating system needs beside them.
     static Result<CpuModel> create(std::string_view name, unsigned cpu_count, uint64_t tsc_hz);
 
     bool has(Feature feature) const {
@@ -80,6 +97,8 @@ public:
     // CPUID as this vCPU sees it; OSXSAVE and the APIC id depend on the vCPU.
     CpuidResult cpuid(uint32_t leaf, uint32_t subleaf, unsigned apic_id, uint64_t cr4,
                       uint64_t xcr0) const;
+    // The components of state that XCR0 can enable (Intel SDM vol. 1 section 13.1).
+    uint64_t state_components() const;
     // Family, model and stepping: EDX after reset.
     uint32_t signature() const { return signature_; }
     unsigned physical_address_bits() const { return 40; }
@@ -87,6 +106,7 @@ public:
 private:
     // The bits of the features that this model has in one output of CPUID.
     uint32_t feature_word(uint32_t leaf, uint32_t subleaf, CpuidOutput output) const;
+    void drop(std::initializer_list<Feature> features);
     void drop_useless_features();
     CpuidResult standard_leaf(uint32_t leaf, uint32_t subleaf, unsigned apic_id, uint64_t cr4,
                               uint64_t xcr0) const;
@@ -95,6 +115,7 @@ private:
     CpuidResult identification(unsigned apic_id, uint64_t cr4) const;
     CpuidResult topology(uint32_t subleaf, unsigned apic_id) const;
     CpuidResult xsave_leaf(uint32_t subleaf, uint64_t xcr0) const;
+    CpuidResult structured_features(uint32_t subleaf) const;
     CpuidResult cache(uint32_t subleaf) const;
     CpuidResult extended_features() const;
     CpuidResult address_sizes() const;

@@ -57,6 +57,23 @@ TEST(CpuModel, LevelsAddFeatures) {
     EXPECT_TRUE(base.has(Feature::long_mode));
 }
 
+TEST(CpuModel, HostIsAnotherNameOfMax) {
+    const CpuModel max = make("max");
+    const CpuModel host = make("host");
+    for (unsigned f = 0; f < static_cast<unsigned>(Feature::count); ++f)
+        EXPECT_EQ(max.has(static_cast<Feature>(f)), host.has(static_cast<Feature>(f))) << f;
+}
+
+TEST(CpuModel, WhatIsBeyondTheLevelsIsNotInThem) {
+    const CpuModel level3 = make("x86-64-v3");
+    for (const Feature f : {Feature::gfni, Feature::vaes, Feature::vpclmulqdq, Feature::avx_vnni,
+                            Feature::avx512f, Feature::aes}) {
+        EXPECT_FALSE(level3.has(f)) << static_cast<int>(f);
+    }
+    EXPECT_EQ(ask(level3, 7).eax, 0U);
+    EXPECT_EQ(ask(level3, 7, 1).eax, 0U);
+}
+
 TEST(CpuModel, MonitorIsNeverOffered) {
     EXPECT_FALSE(make().has(Feature::monitor));
     EXPECT_EQ(ask(make(), 1).ecx >> 3 & 1, 0U);
@@ -110,7 +127,8 @@ TEST(CpuModel, XsaveLeafGivesSizeOfEnabledState) {
 
     EXPECT_EQ(ask(model, 0xD, 0, 0, 0, 1).ebx, 576U);
     EXPECT_EQ(ask(model, 0xD, 0, 0, 0, 7).ebx, 832U);
-    EXPECT_EQ(ask(model, 0xD, 0, 0, 0, 1).ecx, 832U);
+    EXPECT_EQ(ask(model, 0xD, 0, 0, 0, 1).ecx, model.has(Feature::avx512f) ? 2432U : 832U);
+    EXPECT_EQ(ask(make("x86-64-v3"), 0xD, 0, 0, 0, 1).ecx, 832U);
     EXPECT_EQ(ask(model, 0xD, 2).eax, 256U);
     EXPECT_EQ(ask(model, 0xD, 2).ebx, 576U);
     EXPECT_EQ(ask(model, 0xD, 3).eax, 0U);

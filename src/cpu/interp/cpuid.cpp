@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "arch/x86/registers.hpp"
+#include "arch/x86/xsave_layout.hpp"
 #include "cpu/interp/cpu_model.hpp"
 
 namespace banyan::interp {
@@ -131,21 +132,35 @@ CpuidResult CpuModel::topology(uint32_t subleaf, unsigned apic_id) const {
 
 // Intel SDM vol. 1 section 13.2.
 CpuidResult CpuModel::xsave_leaf(uint32_t subleaf, uint64_t xcr0) const {
-    constexpr uint32_t kWithoutAvx = 512 + 64;
-    constexpr uint32_t kAvx = 256;
     if (!has(Feature::xsave)) return {};
-    const uint32_t enabled = kWithoutAvx + ((xcr0 & x86::kXcr0Avx) != 0 ? kAvx : 0);
+    const uint64_t known = state_components();
     CpuidResult r;
     if (subleaf == 0) {
-        r.eax = x86::kXcr0X87 | x86::kXcr0Sse | (has(Feature::avx) ? uint32_t{x86::kXcr0Avx} : 0U);
-        r.ebx = enabled;
-        r.ecx = kWithoutAvx + (has(Feature::avx) ? kAvx : 0);
+        r.eax = static_cast<uint32_t>(known);
+        r.ebx = x86::xsave_size(xcr0);
+        r.ecx = x86::xsave_size(known);
     } else if (subleaf == 1) {
         r.eax = feature_word(0xD, 1, Output::eax);
-        r.ebx = has(Feature::xsavec) ? enabled : 0;
-    } else if (subleaf == 2 && has(Feature::avx)) {
-        r.eax = kAvx;
-        r.ebx = kWithoutAvx;
+        r.ebx = has(Feature::xsavec) ? x86::compacted_xsave_size(xcr0) : 0;
+    } else if (const x86::XsaveComponent* c = x86::find_xsave_component(subleaf);
+               c != nullptr && (known & c->bit()) != 0) {
+        r.eax = c->size;
+        r.ebx = c->offset;
+    }
+    return r;
+}
+
+// Intel SDM vol. 2, leaf 7: subleaf 0 gives the number of the last one.
+CpuidResult CpuModel::structured_features(uint32_t subleaf) const {
+    const uint32_t more = feature_word(7, 1, Output::eax);
+    CpuidResult r;
+    if (subleaf == 0) {
+        r.eax = more != 0 ? 1 : 0;
+        r.ebx = feature_word(7, 0, Output::ebx) | kTscAdjust;
+        r.ecx = feature_word(7, 0, Output::ecx);
+        r.edx = is_amd() ? 0 : kIntelIbrs | kIntelArchCapabilities;
+    } else if (subleaf == 1) {
+        r.eax = more;
     }
     return r;
 }
@@ -159,11 +174,7 @@ CpuidResult CpuModel::standard_leaf(uint32_t leaf, uint32_t subleaf, unsigned ap
         case 0: return vendor_leaf(is_amd() ? kMaxAmd : kMaxIntel, is_amd());
         case 1: return identification(apic_id, cr4);
         case 6: return {kAlwaysRunningApicTimer, 0, 0, 0};
-        case 7:
-            if (subleaf != 0) return {};
-            return {0, feature_word(7, 0, Output::ebx) | kTscAdjust,
-                    feature_word(7, 0, Output::ecx),
-                    is_amd() ? 0 : kIntelIbrs | kIntelArchCapabilities};
+        case 7: return structured_features(subleaf);
         case 0xB: return topology(subleaf, apic_id);
         case 0xD: return xsave_leaf(subleaf, xcr0);
         default: break;

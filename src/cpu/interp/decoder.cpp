@@ -51,6 +51,7 @@ void fill_memory(const ZydisDecodedInstruction& insn, const ZydisDecodedOperand&
     if (insn.address_width == 16) op.bits |= Op::kAddress16;
     op.segment = static_cast<uint8_t>(ZydisRegisterGetId(mem.segment));
     op.displacement = insn.raw.disp.size != 0 ? insn.raw.disp.value : 0;
+    if (insn.raw.disp.size == 8) op.displacement = mem.disp.value;  // EVEX scales it
     if (mem.base == ZYDIS_REGISTER_RIP || mem.base == ZYDIS_REGISTER_EIP) {
         op.displacement += static_cast<int64_t>(rip + insn.length);
     } else if (!lacks_base(insn)) {

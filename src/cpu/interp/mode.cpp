@@ -35,9 +35,10 @@ uint32_t vector_bits(const Cpu& cpu) {
     if ((cpu.cr0 & x86::kCr0Ne) != 0) bits |= Mode::kFpuError;
     if ((cpu.cr0 & x86::kCr0Em) != 0 || (cpu.cr4 & x86::kCr4OsFxsr) == 0) bits |= Mode::kSseInvalid;
     constexpr uint64_t kAvxState = x86::kXcr0Sse | x86::kXcr0Avx;
-    const bool avx = (cpu.cr4 & x86::kCr4OsXsave) != 0 && (cpu.xcr0 & kAvxState) == kAvxState &&
-                     cpu.protected_mode() && !cpu.vm86();
-    if (!avx) bits |= Mode::kAvxInvalid;
+    constexpr uint64_t kAvx512State = kAvxState | x86::kXcr0Avx512;
+    const bool vex = (cpu.cr4 & x86::kCr4OsXsave) != 0 && cpu.protected_mode() && !cpu.vm86();
+    if (!vex || (cpu.xcr0 & kAvxState) != kAvxState) bits |= Mode::kAvxInvalid;
+    if (!vex || (cpu.xcr0 & kAvx512State) != kAvx512State) bits |= Mode::kAvx512Invalid;
     return bits;
 }
 

@@ -73,6 +73,15 @@ public:
     // VMOVAPS: of 16 or 32 bytes.
     void load_vex(unsigned reg, int32_t at, unsigned size) { vmovaps(0x28, reg, at, size); }
     void store_vex(unsigned reg, int32_t at, unsigned size) { vmovaps(0x29, reg, at, size); }
+    // VMOVAPS of all 64 bytes of ZMM16 to ZMM31.
+    void load_high_zmm(unsigned reg, int32_t at) { vmovaps_zmm(0x28, reg, at); }
+    void store_high_zmm(unsigned reg, int32_t at) { vmovaps_zmm(0x29, reg, at); }
+    // VINSERTF64X4, VEXTRACTF64X4: the upper 32 bytes of ZMM0 to ZMM15.
+    void insert_zmm_high(unsigned reg, int32_t at) { upper_half(0x1A, reg, reg, at); }
+    void extract_zmm_high(unsigned reg, int32_t at) { upper_half(0x1B, reg, 0, at); }
+    // KMOVQ.
+    void load_opmask(unsigned reg, int32_t at) { opcode({0xC4, 0xE1, 0xF8, 0x90}, reg, at); }
+    void store_opmask(unsigned reg, int32_t at) { opcode({0xC4, 0xE1, 0xF8, 0x91}, reg, at); }
 
     void jump(const uint8_t* target) {
         byte(0xE9);
@@ -98,6 +107,17 @@ private:
     void vmovaps(uint8_t op, unsigned reg, int32_t at, unsigned size) {
         const uint8_t r_and_map = static_cast<uint8_t>(0x61U | (reg < 8 ? 0x80U : 0U));
         opcode({0xC4, r_and_map, static_cast<uint8_t>(size == 32 ? 0x7CU : 0x78U), op}, reg, at);
+    }
+
+    void vmovaps_zmm(uint8_t op, unsigned reg, int32_t at) {
+        const uint8_t r_and_map = static_cast<uint8_t>(0x61U | (~reg & 8U) << 4 | (~reg & 16U));
+        opcode({0x62, r_and_map, 0x7C, 0x48, op}, reg, at);
+    }
+    void upper_half(uint8_t op, unsigned reg, unsigned vvvv, int32_t at) {
+        const uint8_t r_and_map = static_cast<uint8_t>(0x73U | (~reg & 8U) << 4);
+        const uint8_t w_and_vvvv = static_cast<uint8_t>(0x85U | (~vvvv & 15U) << 3);
+        opcode({0x62, r_and_map, w_and_vvvv, 0x48, op}, reg, at);
+        byte(1);
     }
 
     const uint8_t* place_;

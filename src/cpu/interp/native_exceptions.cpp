@@ -1,8 +1,9 @@
 // What thunks cannot do by themselves: exceptions that the guest has not masked, and the change to
 // MMX.
 #include <array>
-#include <cstring>
+#include <optional>
 
+#include "cpu/interp/cpu_model.hpp"
 #include "cpu/interp/native_layout.hpp"
 #include "cpu/interp/native_thunk.hpp"
 #include "cpu/interp/native_x87_state.hpp"
@@ -48,10 +49,17 @@ public:
           memory_(memory),
           vectors_(cpu.vectors),
           gpr_(cpu.gpr),
-          arith_(cpu.arith) {}
+          arith_(cpu.arith) {
+        if (cpu.model.has(Feature::avx512f)) avx512_ = cpu.avx512;
+    }
 
     bool run() {
         const uint32_t guest = vectors_.mxcsr;
+        if (thunk_.suppresses_exceptions) {
+            attempt(guest | kMxcsrMasks, memory_);
+            cpu_.vectors.mxcsr = guest;
+            return true;
+        }
         const uint32_t unmasked = ~(guest >> kMaskShift) & kAllExceptions;
         uint32_t masked = (guest | kMxcsrMasks) & ~uint32_t{kAllExceptions};
         if ((unmasked & kUnderflow) != 0)
@@ -60,10 +68,10 @@ public:
         // Unmasked underflow reports tiny results even if exact. Flushing shows them: it reports
         // whatever it flushes.
         if ((unmasked & kUnderflow) != 0) {
-            raised = attempt(masked | kFlushToZero) & kUnderflow;
+            raised = attempt(masked | kFlushToZero, scratch()) & kUnderflow;
             undo();
         }
-        raised |= attempt(masked);
+        raised |= attempt(masked, scratch());
         if ((raised & kPreComputation & unmasked) != 0) raised &= kPreComputation;
         if ((raised & unmasked) != 0) {
             undo();
@@ -71,21 +79,28 @@ public:
             cpu_.vectors.mxcsr = guest | raised;
             return cpu_.raise(op_, (cpu_.cr4 & x86::kCr4OsXmmExcpt) != 0 ? Vector::xm : Vector::ud);
         }
+        // Again, for a store: under an opmask, only it knows which bytes are written.
+        if (thunk_.stores) {
+            undo();
+            attempt(masked, memory_);
+        }
         cpu_.vectors.mxcsr = guest | raised;
-        if (thunk_.stores) std::memcpy(memory_, bounce_.data(), thunk_.memory_size);
         return true;
     }
 
 private:
     // Returns the exceptions that came up.
-    uint32_t attempt(uint32_t mxcsr) {
+    uint32_t attempt(uint32_t mxcsr, void* memory) {
         cpu_.vectors.mxcsr = mxcsr;
-        call_thunk(cpu_, op_, thunk_, thunk_.stores ? bounce_.data() : memory_);
+        call_thunk(cpu_, op_, thunk_, memory);
         cpu_.settle();
         return cpu_.vectors.mxcsr & kAllExceptions;
     }
+    // What is stored goes nowhere until it is known that nothing is raised.
+    void* scratch() { return thunk_.stores ? bounce_.data() : memory_; }
     void undo() {
         cpu_.vectors = vectors_;
+        if (avx512_) cpu_.avx512 = *avx512_;
         cpu_.gpr = gpr_;
         cpu_.arith = arith_;
     }
@@ -97,7 +112,8 @@ private:
     const Cpu::Vectors vectors_;
     const decltype(Cpu::gpr) gpr_;
     const FlagWord arith_;
-    alignas(32) std::array<std::byte, 32> bounce_{};
+    std::optional<Cpu::Avx512> avx512_;
+    alignas(64) std::array<std::byte, 64> bounce_{};
 };
 
 }  // namespace

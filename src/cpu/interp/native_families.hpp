@@ -13,7 +13,7 @@ Handler select_x87_control(const Decoded& decoded, Op& op);  // native_x87.cpp
 bool is_native_x87_control(ZydisMnemonic mnemonic);
 Handler select_state(const Decoded& decoded);           // native_state.cpp: FXSAVE, XSAVE
 Handler select_masked(const Decoded& decoded, Op& op);  // native_masked.cpp: MASKMOV, VMASKMOV
-Handler select_gather(const Decoded& decoded, Op& op);  // native_gather.cpp
+Handler select_gather(const Decoded& decoded, Op& op);  // native_gather.cpp: and scatters
 Handler select_misc(
     const Decoded& decoded);  // native_misc.cpp: MXCSR, EMMS, VZEROUPPER, hints, fences
 

@@ -19,6 +19,12 @@ inline constexpr int32_t kFxsaveAt = offsetof(Cpu, vectors) + offsetof(Cpu::Vect
 inline constexpr int32_t kYmmAt = offsetof(Cpu, vectors) + offsetof(Cpu::Vectors, ymm);
 inline constexpr int32_t kMxcsrAt = offsetof(Cpu, vectors) + offsetof(Cpu::Vectors, mxcsr);
 
+inline constexpr int32_t kZmmHighAt = offsetof(Cpu, avx512) + offsetof(Cpu::Avx512, zmm_high);
+inline constexpr int32_t kHighZmmAt = offsetof(Cpu, avx512) + offsetof(Cpu::Avx512, high_zmm);
+inline constexpr int32_t kOpmaskAt = offsetof(Cpu, avx512) + offsetof(Cpu::Avx512, k);
+inline constexpr int32_t kZmmHighInUseAt =
+    offsetof(Cpu, avx512) + offsetof(Cpu::Avx512, zmm_high_in_use);
+
 inline constexpr int32_t kLiveAt = offsetof(Cpu, vectors) + offsetof(Cpu::Vectors, live);
 
 #pragma GCC diagnostic pop

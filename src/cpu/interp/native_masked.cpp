@@ -8,6 +8,7 @@
 #include "cpu/interp/native_access.hpp"
 #include "cpu/interp/native_families.hpp"
 #include "cpu/interp/native_thunk.hpp"
+#include "cpu/interp/native_wide.hpp"
 #include "cpu/interp/native_x87_state.hpp"
 
 namespace banyan::interp {
@@ -67,6 +68,7 @@ bool store_elements(Cpu& cpu, const Op* op, const MaskedMove& move) {
         std::array<std::byte, 32> result{};
         if (!load_elements(cpu, op, move, result)) return;
         cpu.vectors.ymm[move.data] = result;
+        clear_zmm_high(cpu, move.data);
     }
     NEXT(cpu, op);
 }

@@ -5,6 +5,7 @@
 
 #include "cpu/interp/native_access.hpp"
 #include "cpu/interp/native_families.hpp"
+#include "cpu/interp/native_wide.hpp"
 #include "cpu/interp/native_x87_state.hpp"
 #include "cpu/interp/xsave.hpp"
 
@@ -41,12 +42,15 @@ void op_emms(Cpu& cpu, const Op* op) {
     NEXT(cpu, op);
 }
 
-// Outside 64-bit mode only YMM0 to YMM7 are reached.
+// Outside 64-bit mode only ZMM0 to ZMM7 are reached, and never ZMM16 to ZMM31.
 template <unsigned kFrom>
 void op_vzero(Cpu& cpu, const Op* op) {
     const unsigned count = cpu.code64() ? 16 : 8;
-    for (unsigned i = 0; i < count; ++i)
+    for (unsigned i = 0; i < count; ++i) {
         std::memset(cpu.vectors.ymm[i].data() + kFrom, 0, 32 - kFrom);
+        clear_zmm_high(cpu, i);
+    }
+    if (count == 16) cpu.avx512.zmm_high_in_use = 0;
     NEXT(cpu, op);
 }
 

@@ -1,6 +1,7 @@
 #include "cpu/interp/native_operand.hpp"
 
 #include <array>
+#include <bit>
 #include <cstring>
 
 #include "cpu/interp/native_access.hpp"
@@ -9,8 +10,8 @@
 namespace banyan::interp {
 namespace {
 
-struct alignas(32) Bounce {
-    std::array<std::byte, 32> bytes{};
+struct alignas(64) Bounce {
+    std::array<std::byte, 64> bytes{};
 };
 
 // A pending x87 error comes before whatever is wrong with the operand (Intel SDM vol. 3 table 6-2).
@@ -73,6 +74,95 @@ Handler of_size(bool stores, Alignment alignment) {
     if (stores) return op_operand<kSize, Access::write, Alignment::required>;
     return alignment == Alignment::required ? op_operand<kSize, Access::read, Alignment::required>
                                             : op_operand<kSize, Access::read, Alignment::copied>;
+}
+
+// --- under an opmask ---------------------------------------------------------
+
+// Which of its elements are accessed.
+uint64_t elements_reached(const Cpu& cpu, const OpmaskedMemory& o) {
+    const auto low = [](unsigned count) {
+        return count >= 64 ? ~uint64_t{0} : (uint64_t{1} << count) - 1;
+    };
+    const uint64_t chosen = cpu.avx512.k[o.opmask] & low(o.bits);
+    if (o.order == OpmaskedMemory::Order::packed)
+        return low(static_cast<unsigned>(std::popcount(chosen)));
+    uint64_t result = 0;
+    for (unsigned at = 0; at < o.bits; at += o.elements)
+        result |= chosen >> at & low(o.elements);
+    return result;
+}
+
+// Calls `access(linear, at)` for each of these elements, until one says no.
+template <class F>
+bool for_each_element(Cpu& cpu, const Op* op, uint64_t elements, Access kind, F access) {
+    const unsigned size = thunk_of(op).opmasked.element;
+    for (unsigned i = 0; i < thunk_of(op).opmasked.elements; ++i) {
+        if ((elements >> i & 1) == 0) continue;
+        uint64_t linear;
+        if (!operand_linear(cpu, op, size, kind, linear, i * size)) return false;
+        if (!access(linear, i * size)) return false;
+    }
+    return true;
+}
+
+[[gnu::noinline]] void load_elements(Cpu& cpu, const Op* op) {
+    const Thunk& thunk = thunk_of(op);
+    const unsigned size = thunk.opmasked.element;
+    Bounce bounce;
+    const auto load = [&](uint64_t linear, unsigned at) {
+        return cpu.read_slow(op, linear, &bounce.bytes[at], size, cpu.view);
+    };
+    const uint64_t elements = elements_reached(cpu, thunk.opmasked);
+    if (!for_each_element(cpu, op, elements, Access::read, load)) return;
+    if (!run_thunk(cpu, op, thunk, bounce.bytes.data())) return;
+    NEXT(cpu, op);
+}
+
+// All elements are checked before the first is written.
+[[gnu::noinline]] void store_elements(Cpu& cpu, const Op* op) {
+    const Thunk& thunk = thunk_of(op);
+    const unsigned size = thunk.opmasked.element;
+    Bounce bounce;
+    const auto check = [&](uint64_t linear, unsigned) {
+        return cpu.probe(op, linear, size, Access::write, cpu.view);
+    };
+    const auto store = [&](uint64_t linear, unsigned at) {
+        return cpu.write_slow(op, linear, &bounce.bytes[at], size, cpu.view);
+    };
+    const uint64_t elements = elements_reached(cpu, thunk.opmasked);
+    const uint64_t checked = thunk.opmasked.faults_whole ? ~uint64_t{0} : elements;
+    if (!for_each_element(cpu, op, checked, Access::write, check)) return;
+    const uint32_t mxcsr = cpu.vectors.mxcsr;
+    if (!run_thunk(cpu, op, thunk, bounce.bytes.data())) return;
+    if (!for_each_element(cpu, op, elements, Access::write, store)) {
+        cpu.vectors.mxcsr = mxcsr;
+        return;
+    }
+    NEXT(cpu, op);
+}
+
+template <Access kAccess, Alignment kAlignment>
+void op_opmasked(Cpu& cpu, const Op* op) {
+    const unsigned size = thunk_of(op).memory_size;
+    const uint64_t linear = cpu.effective_address(op) + cpu.base[op->segment];
+    if constexpr (kAlignment == Alignment::required) {
+        if ((linear & (size - 1)) != 0) [[unlikely]] {
+            cpu.raise_gp(op);
+            return;
+        }
+    }
+    const bool checked = (op->bits & (Op::kCheckSegment | Op::kCheckAlignment)) != 0;
+    std::byte* host = checked ? nullptr : host_address(cpu, linear, size, kAccess);
+    if (host != nullptr) [[likely]]
+        return thunk_of(op).code(cpu, op, host);
+    if constexpr (kAccess == Access::write) return store_elements(cpu, op);
+    return load_elements(cpu, op);
+}
+
+template <Access kAccess>
+Handler opmasked_handler(Alignment alignment) {
+    return alignment == Alignment::required ? op_opmasked<kAccess, Alignment::required>
+                                            : op_opmasked<kAccess, Alignment::any>;
 }
 
 // --- x87 ---------------------------------------------------------------------
@@ -149,14 +239,20 @@ Handler x87_of_size(bool stores) {
 
 }  // namespace
 
-Handler operand_handler(unsigned size, bool stores, Alignment alignment) {
-    switch (size) {
+Handler operand_handler(const Thunk& thunk, Alignment alignment) {
+    const bool stores = thunk.stores;
+    if (thunk.opmasked.opmask != 0) {
+        return stores ? opmasked_handler<Access::write>(alignment)
+                      : opmasked_handler<Access::read>(alignment);
+    }
+    switch (thunk.memory_size) {
         case 1: return of_size<1>(stores, Alignment::any);
         case 2: return of_size<2>(stores, Alignment::any);
         case 4: return of_size<4>(stores, Alignment::any);
         case 8: return of_size<8>(stores, Alignment::any);
         case 16: return of_size<16>(stores, alignment);
         case 32: return of_size<32>(stores, alignment);
+        case 64: return of_size<64>(stores, alignment);
         default: return nullptr;
     }
 }

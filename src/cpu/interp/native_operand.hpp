@@ -6,15 +6,15 @@
 
 namespace banyan::interp {
 
-// What becomes of a misaligned memory operand of 16 or 32 bytes.
+// What becomes of a misaligned memory operand of 16 bytes or more.
 enum class Alignment {
     any,       // it is as good as another
     required,  // #GP(0)
     copied,    // the guest may, but this host may not: it goes through a copy (loads only)
 };
 
-// The handler for a memory operand of this size.
-Handler operand_handler(unsigned size, bool stores, Alignment alignment);
+// The handler for a thunk's memory operand.
+Handler operand_handler(const Thunk& thunk, Alignment alignment);
 
 // The same for x87 instructions, which have 10-byte operands, too.
 Handler x87_operand_handler(unsigned size, bool stores);

@@ -4,6 +4,8 @@
 #include <span>
 #include <string_view>
 
+#include "cpu/interp/cpu_model.hpp"
+
 namespace banyan::interp {
 namespace {
 
@@ -15,19 +17,16 @@ public:
         : in_(decoded.instruction), decoded_(decoded), recipe_(recipe), without_f3_(without_f3) {}
 
     bool encode() {
-        if (in_.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY &&
-            in_.encoding != ZYDIS_INSTRUCTION_ENCODING_VEX) {
-            return false;
-        }
         if ((in_.attributes & ZYDIS_ATTRIB_HAS_MODRM) == 0) return false;
         reg_ = in_.raw.modrm.reg;
         rm_ = in_.raw.modrm.rm;
         for (unsigned i = 0; i < in_.operand_count_visible; ++i)
             place(decoded_.operands[i]);
-        if (in_.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX) {
-            emit_vex();
-        } else {
-            emit_legacy();
+        switch (in_.encoding) {
+            case ZYDIS_INSTRUCTION_ENCODING_LEGACY: emit_legacy(); break;
+            case ZYDIS_INSTRUCTION_ENCODING_VEX: emit_vex(); break;
+            case ZYDIS_INSTRUCTION_ENCODING_EVEX: emit_evex(); break;
+            default: return false;
         }
         byte(in_.opcode);
         byte(static_cast<uint8_t>((memory_ ? 0U : 0xC0U) | ((reg_ & 7U) << 3) | (rm_ & 7U)));
@@ -119,7 +118,9 @@ private:
             case ZYDIS_MNEMONIC_VPEXTRD:
             case ZYDIS_MNEMONIC_VPINSRD:
             case ZYDIS_MNEMONIC_VCVTSI2SD:
-            case ZYDIS_MNEMONIC_VCVTSI2SS: return true;
+            case ZYDIS_MNEMONIC_VCVTSI2SS:
+            case ZYDIS_MNEMONIC_VCVTUSI2SD:
+            case ZYDIS_MNEMONIC_VCVTUSI2SS: return true;
             default: return gpr_;
         }
     }
@@ -131,6 +132,19 @@ private:
              static_cast<unsigned>(in_.opcode_map));
         byte((vex.W != 0 && !ignores_w() ? 0x80U : 0U) | ((~vvvv_ & 15U) << 3) |
              (static_cast<unsigned>(vex.L) << 2) | vex.pp);
+        recipe_.clears_zmm_high = decoded_.model.has(Feature::avx512f);
+    }
+
+    // Vector registers have five bits: X is the fifth of ModRM.rm. L'L, b, z and aaa stay.
+    void emit_evex() {
+        const auto& evex = in_.raw.evex;
+        byte(0x62);
+        byte((reg_ & 8U ? 0U : 0x80U) | (rm_ & 16U ? 0U : 0x40U) | (rm_ & 8U ? 0U : 0x20U) |
+             (reg_ & 16U ? 0U : 0x10U) | evex.mmm);
+        byte((evex.W != 0 && !ignores_w() ? 0x80U : 0U) | ((~vvvv_ & 15U) << 3) | 4U | evex.pp);
+        byte((static_cast<unsigned>(evex.z) << 7) | (static_cast<unsigned>(evex.L2) << 6) |
+             (static_cast<unsigned>(evex.L) << 5) | (static_cast<unsigned>(evex.b) << 4) |
+             (vvvv_ & 16U ? 0U : 8U) | evex.aaa);
     }
 
     // Immediates.
@@ -182,7 +196,7 @@ bool same_operand(const ZydisDecodedOperand& guest, const ZydisDecodedOperand& h
 }  // namespace
 
 size_t RecipeHash::operator()(const Recipe& recipe) const {
-    static_assert(sizeof(Recipe) == 20);
+    static_assert(sizeof(Recipe) == 21);
     return std::hash<std::string_view>()({reinterpret_cast<const char*>(&recipe), sizeof(recipe)});
 }
 

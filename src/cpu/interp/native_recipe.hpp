@@ -24,6 +24,8 @@ struct Recipe {
     uint8_t length = 0;
     // Guest registers (byte offsets into Cpu::gpr) behind the stand-ins; kNoOperand: not used.
     std::array<uint8_t, 3> gpr = {kNoOperand, kNoOperand, kNoOperand};
+    // VEX-encoded, for a guest with AVX-512: bits 511:256 of the registers it writes become zero.
+    bool clears_zmm_high = false;
 
     friend bool operator==(const Recipe&, const Recipe&) = default;
 };

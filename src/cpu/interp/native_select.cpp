@@ -21,7 +21,8 @@ enum class Unit {
     mmx,
     sse,
     avx,
-    state,  // FXSAVE, XSAVE: #NM as the x87
+    avx512,  // EVEX-encoded, or on opmasks
+    state,   // FXSAVE, XSAVE: #NM as the x87
     wait,
 };
 
@@ -30,6 +31,67 @@ struct Needs {
     Feature first = Feature::count;  // none
     Feature second = Feature::count;
 };
+
+// AVX-512: a model that has any of it has F, BW and VL.
+std::optional<Needs> needs_by_avx512_set(ZydisISASet set) {
+    switch (set) {
+        case ZYDIS_ISA_SET_AVX512F_128:
+        case ZYDIS_ISA_SET_AVX512F_128N:
+        case ZYDIS_ISA_SET_AVX512F_256:
+        case ZYDIS_ISA_SET_AVX512F_512:
+        case ZYDIS_ISA_SET_AVX512F_KOP:
+        case ZYDIS_ISA_SET_AVX512F_SCALAR:
+        case ZYDIS_ISA_SET_AVX512BW_128:
+        case ZYDIS_ISA_SET_AVX512BW_128N:
+        case ZYDIS_ISA_SET_AVX512BW_256:
+        case ZYDIS_ISA_SET_AVX512BW_512:
+        case ZYDIS_ISA_SET_AVX512BW_KOP: return Needs{Unit::avx512, Feature::avx512f};
+        case ZYDIS_ISA_SET_AVX512DQ_128:
+        case ZYDIS_ISA_SET_AVX512DQ_128N:
+        case ZYDIS_ISA_SET_AVX512DQ_256:
+        case ZYDIS_ISA_SET_AVX512DQ_512:
+        case ZYDIS_ISA_SET_AVX512DQ_KOP:
+        case ZYDIS_ISA_SET_AVX512DQ_SCALAR: return Needs{Unit::avx512, Feature::avx512dq};
+        case ZYDIS_ISA_SET_AVX512CD_128:
+        case ZYDIS_ISA_SET_AVX512CD_256:
+        case ZYDIS_ISA_SET_AVX512CD_512: return Needs{Unit::avx512, Feature::avx512cd};
+        case ZYDIS_ISA_SET_AVX512_IFMA_128:
+        case ZYDIS_ISA_SET_AVX512_IFMA_256:
+        case ZYDIS_ISA_SET_AVX512_IFMA_512: return Needs{Unit::avx512, Feature::avx512ifma};
+        case ZYDIS_ISA_SET_AVX512_VBMI_128:
+        case ZYDIS_ISA_SET_AVX512_VBMI_256:
+        case ZYDIS_ISA_SET_AVX512_VBMI_512: return Needs{Unit::avx512, Feature::avx512vbmi};
+        case ZYDIS_ISA_SET_AVX512_VBMI2_128:
+        case ZYDIS_ISA_SET_AVX512_VBMI2_256:
+        case ZYDIS_ISA_SET_AVX512_VBMI2_512: return Needs{Unit::avx512, Feature::avx512vbmi2};
+        case ZYDIS_ISA_SET_AVX512_VNNI_128:
+        case ZYDIS_ISA_SET_AVX512_VNNI_256:
+        case ZYDIS_ISA_SET_AVX512_VNNI_512: return Needs{Unit::avx512, Feature::avx512vnni};
+        case ZYDIS_ISA_SET_AVX512_BITALG_128:
+        case ZYDIS_ISA_SET_AVX512_BITALG_256:
+        case ZYDIS_ISA_SET_AVX512_BITALG_512: return Needs{Unit::avx512, Feature::avx512bitalg};
+        case ZYDIS_ISA_SET_AVX512_VPOPCNTDQ_128:
+        case ZYDIS_ISA_SET_AVX512_VPOPCNTDQ_256:
+        case ZYDIS_ISA_SET_AVX512_VPOPCNTDQ_512:
+            return Needs{Unit::avx512, Feature::avx512vpopcntdq};
+        case ZYDIS_ISA_SET_AVX512_BF16_128:
+        case ZYDIS_ISA_SET_AVX512_BF16_256:
+        case ZYDIS_ISA_SET_AVX512_BF16_512: return Needs{Unit::avx512, Feature::avx512bf16};
+        case ZYDIS_ISA_SET_AVX512_GFNI_128:
+        case ZYDIS_ISA_SET_AVX512_GFNI_256:
+        case ZYDIS_ISA_SET_AVX512_GFNI_512:
+            return Needs{Unit::avx512, Feature::avx512f, Feature::gfni};
+        case ZYDIS_ISA_SET_AVX512_VAES_128:
+        case ZYDIS_ISA_SET_AVX512_VAES_256:
+        case ZYDIS_ISA_SET_AVX512_VAES_512:
+            return Needs{Unit::avx512, Feature::avx512f, Feature::vaes};
+        case ZYDIS_ISA_SET_AVX512_VPCLMULQDQ_128:
+        case ZYDIS_ISA_SET_AVX512_VPCLMULQDQ_256:
+        case ZYDIS_ISA_SET_AVX512_VPCLMULQDQ_512:
+            return Needs{Unit::avx512, Feature::avx512f, Feature::vpclmulqdq};
+        default: return std::nullopt;
+    }
+}
 
 // The allow-list: instructions of other sets never reach the host.
 std::optional<Needs> needs_by_set(ZydisISASet set) {
@@ -56,6 +118,11 @@ std::optional<Needs> needs_by_set(ZydisISASet set) {
         case ZYDIS_ISA_SET_AVX2:
         case ZYDIS_ISA_SET_AVX2GATHER: return Needs{Unit::avx, Feature::avx2};
         case ZYDIS_ISA_SET_F16C: return Needs{Unit::avx, Feature::f16c};
+        case ZYDIS_ISA_SET_VAES: return Needs{Unit::avx, Feature::vaes};
+        case ZYDIS_ISA_SET_VPCLMULQDQ: return Needs{Unit::avx, Feature::vpclmulqdq};
+        case ZYDIS_ISA_SET_GFNI: return Needs{Unit::sse, Feature::gfni};
+        case ZYDIS_ISA_SET_AVX_GFNI: return Needs{Unit::avx, Feature::avx, Feature::gfni};
+        case ZYDIS_ISA_SET_AVX_VNNI: return Needs{Unit::avx, Feature::avx_vnni};
         case ZYDIS_ISA_SET_FMA: return Needs{Unit::avx, Feature::fma};
         case ZYDIS_ISA_SET_FXSAVE:
         case ZYDIS_ISA_SET_FXSAVE64: return Needs{Unit::state};
@@ -71,7 +138,7 @@ std::optional<Needs> needs_by_set(ZydisISASet set) {
         case ZYDIS_ISA_SET_RDSEED: return Needs{Unit::general, Feature::rdseed};
         case ZYDIS_ISA_SET_CLFLUSHOPT: return Needs{Unit::general, Feature::clflushopt};
         case ZYDIS_ISA_SET_CLWB: return Needs{Unit::general, Feature::clwb};
-        default: return std::nullopt;
+        default: return needs_by_avx512_set(set);
     }
 }
 
@@ -103,7 +170,7 @@ std::optional<Needs> needs_of(const ZydisDecodedInstruction& in) {
         case ZYDIS_MNEMONIC_CRC32: return Needs{Unit::general, Feature::sse4_2};
         case ZYDIS_MNEMONIC_TZCNT: return Needs{Unit::general, Feature::bmi1};
         case ZYDIS_MNEMONIC_VPCLMULQDQ:
-            if (in.meta.isa_set != ZYDIS_ISA_SET_AVX) return std::nullopt;
+            if (in.meta.isa_set != ZYDIS_ISA_SET_AVX) return needs_by_set(in.meta.isa_set);
             return Needs{Unit::avx, Feature::avx, Feature::pclmulqdq};
         default: return needs_by_set(in.meta.isa_set);
     }
@@ -124,7 +191,7 @@ void op_mmx_unavailable(Cpu& cpu, const Op* op) {
 }
 
 // What the mode makes of the instruction: a handler that raises #UD or #NM, or null. Intel SDM vol.
-// 2 tables 2-16 to 2-32 and vol. 3 table 2-2.
+// 2 tables 2-16 to 2-67 and vol. 3 table 2-2.
 Handler unavailable(const Decoded& decoded, Unit unit) {
     const Mode mode = decoded.mode;
     const bool mmx = unit == Unit::mmx || uses(decoded, ZYDIS_REGCLASS_MMX);
@@ -133,8 +200,10 @@ Handler unavailable(const Decoded& decoded, Unit unit) {
         return op_undefined;
     if (sse && mode.has(Mode::kSseInvalid)) return op_undefined;
     if (unit == Unit::avx && mode.has(Mode::kAvxInvalid)) return op_undefined;
+    if (unit == Unit::avx512 && mode.has(Mode::kAvx512Invalid)) return op_undefined;
     if (mmx && mode.has(Mode::kFpuTrap)) return op_mmx_unavailable;
-    if ((sse || unit == Unit::avx) && mode.has(Mode::kSseTrap)) return op_device_not_available;
+    const bool vector = sse || unit == Unit::avx || unit == Unit::avx512;
+    if (vector && mode.has(Mode::kSseTrap)) return op_device_not_available;
     if ((unit == Unit::x87 || unit == Unit::state) && mode.has(Mode::kFpuTrap))
         return op_device_not_available;
     if (unit == Unit::wait && mode.has(Mode::kMonitorFpu)) return op_device_not_available;
@@ -159,6 +228,8 @@ Alignment alignment_of(const Decoded& decoded) {
         case ZYDIS_MNEMONIC_VMOVAPS:
         case ZYDIS_MNEMONIC_VMOVAPD:
         case ZYDIS_MNEMONIC_VMOVDQA:
+        case ZYDIS_MNEMONIC_VMOVDQA32:
+        case ZYDIS_MNEMONIC_VMOVDQA64:
         case ZYDIS_MNEMONIC_VMOVNTPS:
         case ZYDIS_MNEMONIC_VMOVNTPD:
         case ZYDIS_MNEMONIC_VMOVNTDQ:
@@ -210,7 +281,7 @@ Handler select_uncached(const Decoded& decoded, Op& op, const Recipe& recipe) {
     const Thunk& thunk = own->x87.thunk;
     if (thunk.memory_size == 0) return op_uncached;
     if (thunk.is_x87) return x87_operand_handler(thunk.memory_size, thunk.stores);
-    return operand_handler(thunk.memory_size, thunk.stores, alignment_of(decoded));
+    return operand_handler(thunk, alignment_of(decoded));
 }
 
 Handler select_x87_thunk(const Decoded& decoded, Op& op, const Thunk& thunk) {
@@ -247,7 +318,7 @@ Handler select_thunk(const Decoded& decoded, Op& op, bool without_f3) {
     if (thunk->uses_mmx) op.bits |= Op::kNativeX87;
     if (alignment != Alignment::any) op.bits |= Op::kAligned;
     if (thunk->memory_size == 0) return std::bit_cast<Handler>(thunk->code);
-    return operand_handler(thunk->memory_size, thunk->stores, alignment);
+    return operand_handler(*thunk, alignment);
 }
 
 Handler select_native(const Decoded& decoded, Op& op) {

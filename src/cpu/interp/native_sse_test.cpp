@@ -96,13 +96,20 @@ TEST_F(NativeSse, LockIsUndefined) {
 TEST_F(NativeSse, SetsOfNewerProcessorsAreUndefined) {
     EXPECT_EQ(m.run_code({0xC5, 0xED, 0x41, 0xCB}), raised(Vector::ud));  // kandb k1, k2, k3
     m.enter_vectors();
-    EXPECT_EQ(m.run_code({0x66, 0x0F, 0x38, 0xCF, 0xCA}), raised(Vector::ud));  // gf2p8mulb
-    m.enter_vectors();
     EXPECT_EQ(m.run_code({0x0F, 0x0F, 0xC1, 0x9E}), raised(Vector::ud));  // pfadd
     m.enter_vectors();
     EXPECT_EQ(m.run_code({0x62, 0xF1, 0x74, 0x48, 0x58, 0xCA}), raised(Vector::ud));  // vaddps zmm
-    m.enter_vectors();
-    EXPECT_EQ(m.run_code({0xC4, 0xE2, 0x75, 0xDC, 0xCA}), raised(Vector::ud));  // vaesenc ymm
+}
+
+TEST_F(NativeSse, WideAesDoesBothHalves) {
+    if (!m.cpu().model.has(Feature::vaes)) GTEST_SKIP() << "the host has no VAES";
+    m.set_xmm<uint64_t>(1, {1, 2, 1, 2});
+    m.set_xmm<uint64_t>(2, {3, 4, 3, 4});
+    m.run_code({0xC4, 0xE2, 0x71, 0xDC, 0xDA,    // vaesenc xmm3, xmm1, xmm2
+                0xC4, 0xE2, 0x75, 0xDC, 0xE2});  // vaesenc ymm4, ymm1, ymm2
+    for (unsigned lane = 0; lane < 4; ++lane)
+        EXPECT_EQ(m.xmm<uint64_t>(4, lane), m.xmm<uint64_t>(3, lane % 2)) << lane;
+    EXPECT_EQ(m.xmm<uint64_t>(3, 2), 0U);
 }
 
 // --- upper halves ------------------------------------------------------------------------------

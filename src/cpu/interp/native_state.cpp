@@ -4,6 +4,7 @@
 #include <cstring>
 #include <span>
 
+#include "arch/x86/xsave_layout.hpp"
 #include "cpu/interp/cpu_model.hpp"
 #include "cpu/interp/native_access.hpp"
 #include "cpu/interp/native_families.hpp"
@@ -30,9 +31,12 @@ public:
     bool locate(unsigned size, unsigned alignment, Access access) {
         if (!aligned_area(cpu_, op_, size, alignment, access, linear_)) return false;
         host_ = host_address(cpu_, linear_, size, access);
+        size_ = size;
+        std::memset(image_.data(), 0, size);
         return true;
     }
-    void add(unsigned offset, unsigned size) { pieces_[count_++] = {offset, size}; }
+    void add(unsigned offset, unsigned size) { add(offset, size, offset); }
+    // Here it always has standard format.
     std::byte* at(unsigned offset) { return &image_[offset]; }
 
     // The pieces added so far, and no longer listed afterwards.
@@ -60,38 +64,58 @@ public:
     }
     void add_mxcsr() { add(kMxcsrInArea, 8); }
     void add_sse() { add(kXmmInArea, 16 * registers(cpu_)); }
-    void add_avx() { add(x86::kXsaveAvxOffset, 16 * registers(cpu_)); }
+    // `layout`: XCOMP_BV.
+    void add_extended(uint64_t components, uint64_t layout) {
+        for (const x86::XsaveComponent& c : x86::kXsaveComponents) {
+            const unsigned size = size_in_this_mode(c);
+            if ((components & c.bit()) == 0 || size == 0) continue;
+            const bool compacted = (layout & kCompacted) != 0;
+            add(c.offset, size, compacted ? x86::compacted_xsave_offset(c, layout) : c.offset);
+        }
+    }
 
 private:
     struct Piece {
-        unsigned offset = 0;
+        unsigned offset = 0;  // in `image_`
         unsigned size = 0;
+        unsigned place = 0;  // in the guest's memory
     };
 
+    void add(unsigned offset, unsigned size, unsigned place) {
+        pieces_[count_++] = {offset, size, place};
+    }
+    // Outside 64-bit mode, parts for registers that cannot be named are left alone (Intel SDM
+    // vol. 1 section 13.5).
+    unsigned size_in_this_mode(const x86::XsaveComponent& c) const {
+        if (cpu_.code64() || c.bit() == x86::kXcr0Opmask) return c.size;
+        return c.bit() == x86::kXcr0HighZmm ? 0 : c.size / 2;
+    }
+    bool is_plain(const Piece& p) const { return host_ != nullptr && p.place + p.size <= size_; }
+
     bool read(const Piece& p) {
-        if (host_ == nullptr)
-            return cpu_.read_slow(op_, linear_ + p.offset, &image_[p.offset], p.size, cpu_.view);
-        std::memcpy(&image_[p.offset], host_ + p.offset, p.size);
+        if (!is_plain(p))
+            return cpu_.read_slow(op_, linear_ + p.place, &image_[p.offset], p.size, cpu_.view);
+        std::memcpy(&image_[p.offset], host_ + p.place, p.size);
         return true;
     }
     bool probe(const Piece& p) {
-        return host_ != nullptr ||
-               cpu_.probe(op_, linear_ + p.offset, p.size, Access::write, cpu_.view);
+        return is_plain(p) || cpu_.probe(op_, linear_ + p.place, p.size, Access::write, cpu_.view);
     }
     bool write(const Piece& p) {
-        if (host_ == nullptr)
-            return cpu_.write_slow(op_, linear_ + p.offset, &image_[p.offset], p.size, cpu_.view);
-        std::memcpy(host_ + p.offset, &image_[p.offset], p.size);
+        if (!is_plain(p))
+            return cpu_.write_slow(op_, linear_ + p.place, &image_[p.offset], p.size, cpu_.view);
+        std::memcpy(host_ + p.place, &image_[p.offset], p.size);
         return true;
     }
 
     Cpu& cpu_;
     const Op* op_;
     uint64_t linear_ = 0;
+    unsigned size_ = 0;
     std::byte* host_ = nullptr;  // if all of it is plain memory in one page
-    std::array<Piece, 8> pieces_{};
+    std::array<Piece, 12> pieces_{};
     size_t count_ = 0;
-    alignas(64) std::array<std::byte, x86::kXsaveSize> image_{};
+    alignas(64) std::array<std::byte, x86::kXsaveSize> image_;  // as far as `size_`
 };
 
 template <class T>
@@ -158,15 +182,18 @@ bool requested(Cpu& cpu, const Op* op, uint64_t& components) {
     return true;
 }
 
-unsigned size_of(uint64_t components) {
-    return (components & kAvx) != 0 ? x86::kXsaveSize : x86::kXsaveAvxOffset;
+// XINUSE, as far as it is asked for. What cannot be named in this mode counts as initial (Intel SDM
+// vol. 1 section 13.6).
+uint64_t in_use(const Cpu& cpu, uint64_t components) {
+    uint64_t result = state_in_use(cpu.vectors);
+    if ((components & x86::kXcr0Avx512) != 0) result |= avx512_state_in_use(cpu.avx512);
+    if (!cpu.code64()) result &= ~uint64_t{x86::kXcr0HighZmm};
+    return result & components;
 }
 
 enum class Saving { all, in_use };
 
-// The components' data in standard format; the compacted one differs only where there is more than
-// AVX.
-void save_components(const Cpu& cpu, Area& area, uint64_t components, bool wide) {
+void save_components(const Cpu& cpu, Area& area, uint64_t components, uint64_t layout, bool wide) {
     if ((components & kX87) != 0) {
         pack_x87(cpu.vectors, area.at(0), wide);
         area.add_x87();
@@ -177,8 +204,9 @@ void save_components(const Cpu& cpu, Area& area, uint64_t components, bool wide)
     }
     if ((components & kAvx) != 0) {
         pack_avx(cpu.vectors, area.at(0), registers(cpu));
-        area.add_avx();
     }
+    pack_avx512(cpu.avx512, components, area.at(0), registers(cpu));
+    area.add_extended(components, layout);
 }
 
 template <bool kWide, Saving kSaving>
@@ -186,14 +214,14 @@ void op_xsave(Cpu& cpu, const Op* op) {
     uint64_t components = 0;
     Area area(cpu, op);
     if (!requested(cpu, op, components)) return;
-    if (!area.locate(size_of(components), 64, Access::write)) return;
+    if (!area.locate(x86::xsave_size(components), 64, Access::write)) return;
     area.add(kHeader, 8);
     if (!area.read()) return;
-    const uint64_t in_use = state_in_use(cpu.vectors);
+    const uint64_t used = in_use(cpu, components);
     const auto present = get<uint64_t>(area.at(kHeader));
-    put(area.at(kHeader), (present & ~components) | (in_use & components));
+    put(area.at(kHeader), (present & ~components) | used);
     area.add(kHeader, 8);
-    save_components(cpu, area, kSaving == Saving::all ? components : components & in_use, kWide);
+    save_components(cpu, area, kSaving == Saving::all ? components : used, 0, kWide);
     if ((components & (kSse | kAvx)) != 0) {
         pack_mxcsr(cpu.vectors, area.at(0));
         area.add_mxcsr();
@@ -207,12 +235,13 @@ void op_xsavec(Cpu& cpu, const Op* op) {
     uint64_t components = 0;
     Area area(cpu, op);
     if (!requested(cpu, op, components)) return;
-    if (!area.locate(size_of(components), 64, Access::write)) return;
-    const uint64_t saved = components & state_in_use(cpu.vectors);
+    if (!area.locate(x86::compacted_xsave_size(components), 64, Access::write)) return;
+    const uint64_t saved = in_use(cpu, components);
+    const uint64_t layout = components | kCompacted;
     put(area.at(kHeader), saved);
-    put(area.at(kHeader + 8), components | kCompacted);
+    put(area.at(kHeader + 8), layout);
     area.add(kHeader, 16);
-    save_components(cpu, area, saved, kWide);
+    save_components(cpu, area, saved, layout, kWide);
     if ((saved & kSse) != 0) {
         pack_mxcsr(cpu.vectors, area.at(0));
         area.add_mxcsr();
@@ -240,10 +269,10 @@ bool header_is_valid(const Cpu& cpu, const std::byte* header) {
 }
 
 // Reads what of `components` is in the area.
-bool read_components(Area& area, uint64_t components, bool with_mxcsr) {
+bool read_components(Area& area, uint64_t components, uint64_t layout, bool with_mxcsr) {
     if ((components & kX87) != 0) area.add_x87();
     if ((components & kSse) != 0) area.add_sse();
-    if ((components & kAvx) != 0) area.add_avx();
+    area.add_extended(components, layout);
     if (with_mxcsr) area.add_mxcsr();
     return area.read();
 }
@@ -257,6 +286,8 @@ void restore_components(Cpu& cpu, Area& area, uint64_t components, uint64_t pres
     if ((components & ~present & kSse) != 0) init_sse(v, count);
     if ((components & present & kAvx) != 0) unpack_avx(v, area.at(0), count);
     if ((components & ~present & kAvx) != 0) init_avx(v, count);
+    unpack_avx512(cpu.avx512, components & present, area.at(0), count);
+    init_avx512(cpu.avx512, components & ~present, count);
 }
 
 template <bool kWide>
@@ -264,7 +295,7 @@ void op_xrstor(Cpu& cpu, const Op* op) {
     uint64_t components = 0;
     Area area(cpu, op);
     if (!requested(cpu, op, components)) return;
-    if (!area.locate(size_of(components), 64, Access::read)) return;
+    if (!area.locate(x86::xsave_size(components), 64, Access::read)) return;
     area.add(kHeader, x86::kXsaveHeaderSize);
     if (!area.read()) return;
     if (!header_is_valid(cpu, area.at(kHeader))) {
@@ -272,11 +303,12 @@ void op_xrstor(Cpu& cpu, const Op* op) {
         return;
     }
     const auto present = get<uint64_t>(area.at(kHeader));
-    const bool compacted = (get<uint64_t>(area.at(kHeader + 8)) & kCompacted) != 0;
+    const auto layout = get<uint64_t>(area.at(kHeader + 8));
+    const bool compacted = (layout & kCompacted) != 0;
     // In standard format MXCSR belongs to SSE and AVX and is there whatever XSTATE_BV says.
     const bool sets_mxcsr = (components & (compacted ? kSse : kSse | kAvx)) != 0;
     const bool reads_mxcsr = sets_mxcsr && (!compacted || (present & kSse) != 0);
-    if (!read_components(area, components & present, reads_mxcsr)) return;
+    if (!read_components(area, components & present, layout, reads_mxcsr)) return;
     const uint32_t mxcsr = reads_mxcsr ? get<uint32_t>(area.at(kMxcsrInArea)) : 0x1F80;
     if ((mxcsr & ~kMxcsrMask) != 0) {
         cpu.raise_gp(op);

@@ -25,6 +25,8 @@ Thunk to_thunk(const Usage& usage) {
     thunk.uses_mxcsr = usage.mxcsr;
     thunk.uses_mmx = usage.mmx;
     thunk.is_x87 = usage.x87;
+    thunk.suppresses_exceptions = usage.suppresses_exceptions;
+    thunk.opmasked = usage.opmasked;
     return thunk;
 }
 

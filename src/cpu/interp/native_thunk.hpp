@@ -25,6 +25,8 @@ struct Thunk {
     bool uses_mxcsr = false;  // may raise SIMD floating-point exceptions
     bool uses_mmx = false;
     bool is_x87 = false;
+    bool suppresses_exceptions = false;  // there are none, whatever MXCSR says
+    OpmaskedMemory opmasked{};
 };
 
 // Op::extra of every Op that runs a thunk points to a Thunk: of the cache, or the first member of

@@ -14,6 +14,15 @@ enum HostRegister : unsigned { kHostRax = 0, kHostRcx = 1, kHostRdx = 2 };
 constexpr int32_t ymm_at(unsigned i) {
     return kYmmAt + static_cast<int32_t>(i) * 32;
 }
+constexpr int32_t zmm_high_at(unsigned i) {
+    return kZmmHighAt + static_cast<int32_t>(i) * 32;
+}
+constexpr int32_t high_zmm_at(unsigned i) {
+    return kHighZmmAt + static_cast<int32_t>(i - 16) * 64;
+}
+constexpr int32_t opmask_at(unsigned i) {
+    return kOpmaskAt + static_cast<int32_t>(i) * 8;
+}
 constexpr int32_t st_at(unsigned i) {
     return kStAt + static_cast<int32_t>(i) * 16;
 }
@@ -127,6 +136,7 @@ void ThunkWriter::write_plain() {
     a_.bytes(std::span<const uint8_t>(recipe_.code.data(), recipe_.length));
     store_registers();
     if (use_.flags) store_flags();
+    if (use_.clears_zmm_high || use_.evex) clear_zmm_high();
     if (use_.wide) a_.bytes({0xC5, 0xF8, 0x77});  // vzeroupper
     if (use_.mmx) a_.bytes({0x0F, 0x77});         // emms
     next_op(a_);
@@ -155,20 +165,46 @@ void ThunkWriter::check_mmx() {
 }
 
 void ThunkWriter::load_vectors() {
+    for (unsigned i = 0; i < 32; ++i) {
+        if (const unsigned size = use_.vectors[i].read; size != 0) load_vector(i, size);
+    }
+}
+
+void ThunkWriter::load_vector(unsigned i, unsigned size) {
+    if (i >= 16) return a_.load_high_zmm(i, high_zmm_at(i));
+    if (!use_.vex) return a_.load_xmm(i, ymm_at(i));
+    a_.load_vex(i, ymm_at(i), std::min(size, 32U));
+    if (size == 64) a_.insert_zmm_high(i, zmm_high_at(i));
+}
+
+void ThunkWriter::store_vector(unsigned i, unsigned size) {
+    if (i >= 16) return a_.store_high_zmm(i, high_zmm_at(i));
+    if (size == 16) return a_.store_xmm(i, ymm_at(i));
+    a_.store_vex(i, ymm_at(i), 32);
+    if (size != 64) return;
+    a_.extract_zmm_high(i, zmm_high_at(i));
+    a_.set8(kZmmHighInUseAt, 1);
+}
+
+// Shorter results leave nothing in bits 511:256 (Intel SDM vol. 1 section 14.2.1.1).
+void ThunkWriter::clear_zmm_high() {
+    constexpr unsigned kStore = 9;  // bytes
+    const auto is_short = [](const Usage::Vector& v) { return v.write == 32; };
+    const auto* const end = use_.vectors.begin() + 16;
+    const auto count = static_cast<unsigned>(std::count_if(use_.vectors.begin(), end, is_short));
+    if (count == 0) return;
+    a_.test8(kZmmHighInUseAt, 0xFF);
+    a_.bytes({0x74, static_cast<uint8_t>(4 + count * kStore)});  // jz over the rest
+    a_.bytes({0xC5, 0xF8, 0x57, 0xC0});                          // vxorps xmm0, xmm0, xmm0
     for (unsigned i = 0; i < 16; ++i) {
-        const unsigned size = use_.vectors[i].read;
-        if (size == 0) continue;
-        if (use_.vex) {
-            a_.load_vex(i, ymm_at(i), size);
-        } else {
-            a_.load_xmm(i, ymm_at(i));
-        }
+        if (is_short(use_.vectors[i])) a_.store_vex(0, zmm_high_at(i), 32);
     }
 }
 
 void ThunkWriter::load_others() {
     for (unsigned i = 0; i < 8; ++i) {
         if (use_.mmx_read[i]) a_.load_mmx(i, st_at(i));
+        if (use_.opmask_read[i]) a_.load_opmask(i, opmask_at(i));
     }
     for (unsigned i = 0; i < use_.general_count; ++i) {
         const Usage::General& g = use_.general[i];
@@ -183,12 +219,11 @@ void ThunkWriter::load_others() {
 
 // Nothing here changes flags.
 void ThunkWriter::store_registers() {
-    for (unsigned i = 0; i < 16; ++i) {
-        const unsigned size = use_.vectors[i].write;
-        if (size == 32) a_.store_vex(i, ymm_at(i), size);
-        if (size == 16) a_.store_xmm(i, ymm_at(i));
+    for (unsigned i = 0; i < 32; ++i) {
+        if (const unsigned size = use_.vectors[i].write; size != 0) store_vector(i, size);
     }
     for (unsigned i = 0; i < 8; ++i) {
+        if (use_.opmask_write[i]) a_.store_opmask(i, opmask_at(i));
         if (!use_.mmx_write[i]) continue;
         a_.store_mmx(i, st_at(i));
         a_.set16(st_at(i) + 8, 0xFFFF);

@@ -52,8 +52,11 @@ private:
     void write_x87();
     void check_mmx();
     void load_vectors();
+    void load_vector(unsigned i, unsigned size);
     void load_others();
     void store_registers();
+    void store_vector(unsigned i, unsigned size);
+    void clear_zmm_high();
     void load_flags();
     void store_flags();
     bool uses_rax() const;

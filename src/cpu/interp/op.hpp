@@ -86,14 +86,16 @@ struct Mode {
             << 7,  // CS, DS, ES, SS: base 0, limit 4 GiB, data writable (always set in 64-bit mode)
         kOneInstruction = 1 << 8,  // after STI, MOV SS; single step; code breakpoints
         kAlignmentCheck = 1 << 9,
-        kFpuTrap = 1 << 10,     // CR0.EM or TS: x87 raises #NM
-        kSseTrap = 1 << 11,     // CR0.TS: SSE and AVX raise #NM
-        kSseInvalid = 1 << 12,  // CR0.EM or not CR4.OSFXSR: SSE raises #UD
-        kAvxInvalid = 1 << 13,  // not CR4.OSXSAVE, or XCR0 without SSE and AVX, or real or VM86
-                                // mode: VEX raises #UD
-        kMonitorFpu = 1 << 14,  // CR0.MP and TS: WAIT raises #NM
-        kFpuError = 1 << 15,    // CR0.NE
-        kUserHidden = 1 << 16,  // SMAP is in force: explicit accesses do not see user pages
+        kFpuTrap = 1 << 10,        // CR0.EM or TS: x87 raises #NM
+        kSseTrap = 1 << 11,        // CR0.TS: SSE and AVX raise #NM
+        kSseInvalid = 1 << 12,     // CR0.EM or not CR4.OSFXSR: SSE raises #UD
+        kAvxInvalid = 1 << 13,     // not CR4.OSXSAVE, or XCR0 without SSE and AVX, or real or VM86
+                                   // mode: VEX raises #UD
+        kMonitorFpu = 1 << 14,     // CR0.MP and TS: WAIT raises #NM
+        kFpuError = 1 << 15,       // CR0.NE
+        kUserHidden = 1 << 16,     // SMAP is in force: explicit accesses do not see user pages
+        kAvx512Invalid = 1 << 17,  // as kAvxInvalid, or XCR0 without AVX-512: EVEX and opmask
+                                   // instructions raise #UD
     };
     uint32_t bits = 0;
 

@@ -168,10 +168,10 @@ void op_xgetbv(Cpu& cpu, const Op* op) {
 
 // Intel SDM vol. 1 section 13.3.
 bool xcr0_allowed(const Cpu& cpu, uint64_t value) {
-    uint64_t known = x86::kXcr0X87 | x86::kXcr0Sse;
-    if (cpu.model.has(Feature::avx)) known |= x86::kXcr0Avx;
-    if ((value & ~known) != 0 || (value & x86::kXcr0X87) == 0) return false;
-    return (value & x86::kXcr0Avx) == 0 || (value & x86::kXcr0Sse) != 0;
+    const auto all_of = [value](uint64_t bits) { return (value & bits) == bits; };
+    if ((value & ~cpu.model.state_components()) != 0 || !all_of(x86::kXcr0X87)) return false;
+    if ((value & x86::kXcr0Avx) != 0 && !all_of(x86::kXcr0Sse)) return false;
+    return (value & x86::kXcr0Avx512) == 0 || all_of(x86::kXcr0Avx512 | x86::kXcr0Avx);
 }
 
 void op_xsetbv(Cpu& cpu, const Op* op) {

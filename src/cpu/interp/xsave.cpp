@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "cpu/interp/cpu_model.hpp"
 #include "cpu/interp/native_layout.hpp"
 #include "cpu/interp/native_x87_state.hpp"
 
@@ -104,6 +105,50 @@ void init_avx(Cpu::Vectors& vectors, unsigned registers) {
         std::memset(vectors.ymm[i].data() + 16, 0, 16);
 }
 
+void pack_avx512(const Cpu::Avx512& state, uint64_t components, std::byte* area,
+                 unsigned registers) {
+    if ((components & x86::kXcr0Opmask) != 0)
+        std::memcpy(area + x86::kXsaveOpmaskOffset, state.k.data(), sizeof(state.k));
+    if ((components & x86::kXcr0ZmmHigh) != 0)
+        std::memcpy(area + x86::kXsaveZmmHighOffset, state.zmm_high.data(), 32 * registers);
+    if ((components & x86::kXcr0HighZmm) != 0 && registers == 16)
+        std::memcpy(area + x86::kXsaveHighZmmOffset, state.high_zmm.data(), sizeof(state.high_zmm));
+}
+
+void unpack_avx512(Cpu::Avx512& state, uint64_t components, const std::byte* area,
+                   unsigned registers) {
+    if ((components & x86::kXcr0Opmask) != 0)
+        std::memcpy(state.k.data(), area + x86::kXsaveOpmaskOffset, sizeof(state.k));
+    if ((components & x86::kXcr0ZmmHigh) != 0) {
+        std::memcpy(state.zmm_high.data(), area + x86::kXsaveZmmHighOffset, 32 * registers);
+        state.zmm_high_in_use = 1;
+    }
+    if ((components & x86::kXcr0HighZmm) != 0 && registers == 16)
+        std::memcpy(state.high_zmm.data(), area + x86::kXsaveHighZmmOffset, sizeof(state.high_zmm));
+}
+
+void init_avx512(Cpu::Avx512& state, uint64_t components, unsigned registers) {
+    if ((components & x86::kXcr0Opmask) != 0) state.k = {};
+    if ((components & x86::kXcr0ZmmHigh) != 0 && state.zmm_high_in_use != 0) {
+        std::memset(state.zmm_high.data(), 0, 32 * registers);
+        if (registers == 16) state.zmm_high_in_use = 0;
+    }
+    if ((components & x86::kXcr0HighZmm) != 0 && registers == 16) state.high_zmm = {};
+}
+
+uint64_t avx512_state_in_use(const Cpu::Avx512& state) {
+    static constexpr Cpu::Avx512 kInitial{};
+    const auto used = [](const auto& now, const auto& initial) {
+        return std::memcmp(&now, &initial, sizeof(now)) != 0;
+    };
+    uint64_t result = 0;
+    if (used(state.k, kInitial.k)) result |= x86::kXcr0Opmask;
+    if (state.zmm_high_in_use != 0 && used(state.zmm_high, kInitial.zmm_high))
+        result |= x86::kXcr0ZmmHigh;
+    if (used(state.high_zmm, kInitial.high_zmm)) result |= x86::kXcr0HighZmm;
+    return result;
+}
+
 uint64_t state_in_use(const Cpu::Vectors& vectors) {
     uint64_t result = 0;
     const std::span x87(vectors.fxsave.data(), kXmmInArea);
@@ -128,8 +173,10 @@ void pack_xsave(const Cpu& cpu, std::span<std::byte, x86::kXsaveSize> area) {
     pack_mxcsr(cpu.vectors, area.data());
     pack_sse(cpu.vectors, area.data(), 16);
     pack_avx(cpu.vectors, area.data(), 16);
-    put(area.data() + x86::kXsaveLegacySize,
-        uint64_t{x86::kXcr0X87 | x86::kXcr0Sse | x86::kXcr0Avx});
+    uint64_t present = x86::kXcr0X87 | x86::kXcr0Sse | x86::kXcr0Avx;
+    if (cpu.model.has(Feature::avx512f)) present |= x86::kXcr0Avx512;
+    pack_avx512(cpu.avx512, present, area.data(), 16);
+    put(area.data() + x86::kXsaveLegacySize, present);
 }
 
 void unpack_xsave(Cpu& cpu, std::span<const std::byte, x86::kXsaveSize> area) {
@@ -138,6 +185,8 @@ void unpack_xsave(Cpu& cpu, std::span<const std::byte, x86::kXsaveSize> area) {
     init_x87(v);
     init_sse(v, 16);
     init_avx(v, 16);
+    init_avx512(cpu.avx512, x86::kXcr0Avx512, 16);
+    if (cpu.model.has(Feature::avx512f)) unpack_avx512(cpu.avx512, present, area.data(), 16);
     if ((present & x86::kXcr0X87) != 0) unpack_x87(v, area.data(), true);
     if ((present & x86::kXcr0Sse) != 0) unpack_sse(v, area.data(), 16);
     if ((present & x86::kXcr0Avx) != 0) unpack_avx(v, area.data(), 16);

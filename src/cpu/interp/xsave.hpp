@@ -1,5 +1,5 @@
-// The guest's x87, SSE and AVX state as memory images: the FXSAVE area and the XSAVE area that
-// begins with it.
+// The guest's x87, SSE, AVX and AVX-512 state as memory images: the FXSAVE area and the XSAVE area
+// that begins with it.
 #pragma once
 
 #include <cstddef>
@@ -36,9 +36,16 @@ void init_sse(Cpu::Vectors& vectors, unsigned registers);
 void pack_avx(const Cpu::Vectors& vectors, std::byte* area, unsigned registers);
 void unpack_avx(Cpu::Vectors& vectors, const std::byte* area, unsigned registers);
 void init_avx(Cpu::Vectors& vectors, unsigned registers);
+// Those of kXcr0Avx512 that `components` names. Outside 64-bit mode, ZMM16 to ZMM31 are left alone.
+void pack_avx512(const Cpu::Avx512& state, uint64_t components, std::byte* area,
+                 unsigned registers);
+void unpack_avx512(Cpu::Avx512& state, uint64_t components, const std::byte* area,
+                   unsigned registers);
+void init_avx512(Cpu::Avx512& state, uint64_t components, unsigned registers);
 
 // Which components (bits as in XCR0) are not in their initial state: XINUSE, Intel SDM vol. 1
 // section 13.6.
 uint64_t state_in_use(const Cpu::Vectors& vectors);
+uint64_t avx512_state_in_use(const Cpu::Avx512& state);
 
 }  // namespace banyan::interp

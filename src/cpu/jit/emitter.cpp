@@ -57,13 +57,14 @@ void Emitter::emit_entry() {
     if (region_.uses_vectors) {
         const Label load = new_label();
         const Label loaded = new_label();
-        a_.cmp(state(kVectorsLiveAt, 4), 0);
-        a_.je(load);
+        a_.cmp(state(kVectorsLiveAt, 4), region_.uses_avx512 ? JitCpu::kAllVectors : JitCpu::kYmm);
+        a_.jb(load);
         a_.bind(loaded);
         later([=, this] {
             a_.bind(load);
             set_rip(rip);
-            a_.call(std::bit_cast<uint64_t>(stubs_.load_vectors));
+            a_.call(std::bit_cast<uint64_t>(region_.uses_avx512 ? stubs_.load_all_vectors
+                                                                : stubs_.load_vectors));
             a_.jmp(loaded);
         });
     }

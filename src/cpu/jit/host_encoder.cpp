@@ -57,6 +57,7 @@ HostEncoder::HostEncoder(const Instruction& instruction, const std::array<uint8_
     switch (in_.encoding) {
         case ZYDIS_INSTRUCTION_ENCODING_LEGACY: emit_legacy(); break;
         case ZYDIS_INSTRUCTION_ENCODING_VEX: emit_vex(); break;
+        case ZYDIS_INSTRUCTION_ENCODING_EVEX: emit_evex(); break;
         default: fails_ = true; return;
     }
     const unsigned opcode =
@@ -136,6 +137,19 @@ void HostEncoder::emit_vex() {
          vex.pp);
 }
 
+// Vector registers have five bits: X is the fifth of ModRM.rm. L'L, b, z and aaa stay.
+void HostEncoder::emit_evex() {
+    const auto& evex = in_.raw.evex;
+    byte(0x62);
+    byte((reg_ & 8U ? 0U : 0x80U) | (rm_ & 16U ? 0U : 0x40U) | (rm_ & 8U ? 0U : 0x20U) |
+         (reg_ & 16U ? 0U : 0x10U) | evex.mmm);
+    byte((evex.W != 0 ? 0x80U : 0U) | ((~vvvv_ & 15U) << 3) | 4U | evex.pp);
+    byte((static_cast<unsigned>(evex.z) << 7) | (static_cast<unsigned>(evex.L2) << 6) |
+         (static_cast<unsigned>(evex.L) << 5) | (static_cast<unsigned>(evex.b) << 4) |
+         (vvvv_ & 16U ? 0U : 8U) | evex.aaa);
+}
+
+// EVEX scales a displacement of one byte: it gets four.
 void HostEncoder::emit_modrm() {
     const unsigned fields = ((reg_ & 7U) << 3) | (rm_ & 7U);
     constexpr unsigned kSib = 4;
@@ -143,7 +157,8 @@ void HostEncoder::emit_modrm() {
     if (!memory_) return byte(0xC0U | fields);
     const int32_t displacement = address_.displacement;
     const bool none = displacement == 0 && (rm_ & 7U) != kNoBase;
-    const bool short_one = displacement >= -128 && displacement < 128;
+    const bool short_one = displacement >= -128 && displacement < 128 &&
+                           in_.encoding != ZYDIS_INSTRUCTION_ENCODING_EVEX;
     byte((none ? 0U : short_one ? 0x40U : 0x80U) | fields);
     if ((rm_ & 7U) == kSib) byte(0x24);  // RSP or R12, without an index
     if (none) return;

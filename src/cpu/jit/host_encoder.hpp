@@ -41,6 +41,7 @@ private:
     uint8_t number_of(const ZydisDecodedOperand& operand);
     void emit_legacy();
     void emit_vex();
+    void emit_evex();
     void emit_modrm();
     void emit_tail();
     void byte(unsigned value) { code_[length_++] = static_cast<uint8_t>(value); }

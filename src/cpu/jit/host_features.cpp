@@ -10,7 +10,9 @@ HostFeatures HostFeatures::of_this_host() {
     const asmjit::CpuInfo& host = asmjit::CpuInfo::host();
     const auto& features = host.features().x86();
     const bool slow = std::strstr(host.vendor(), "AMD") != nullptr && host.familyId() < kZen3;
-    return {.avx = features.hasAVX(), .fast_pext = features.hasBMI2() && !slow};
+    return {.avx = features.hasAVX(),
+            .avx512 = features.hasAVX512_F() && features.hasAVX512_BW(),
+            .fast_pext = features.hasBMI2() && !slow};
 }
 
 }  // namespace banyan::jit

@@ -279,12 +279,14 @@ Kind find_kind(Instruction& i) {
     return moves_stack(i) ? Kind::move_stack : plain_kind(i);
 }
 
-void find_memory(Instruction& i) {
+void find_operands(Instruction& i) {
+    i.uses_avx512 = i.zydis.encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX;
     for (unsigned k = 0; k < i.zydis.operand_count_visible; ++k) {
         const ZydisDecodedOperand& o = i.operands[k];
         if (o.type == ZYDIS_OPERAND_TYPE_REGISTER) {
             const ZydisRegisterClass c = ZydisRegisterGetClass(o.reg.value);
             i.uses_vectors |= c == ZYDIS_REGCLASS_XMM || c == ZYDIS_REGCLASS_YMM;
+            i.uses_avx512 |= c == ZYDIS_REGCLASS_ZMM || c == ZYDIS_REGCLASS_MASK;
         }
         if (o.type != ZYDIS_OPERAND_TYPE_MEMORY) continue;
         i.memory = static_cast<int8_t>(k);
@@ -334,7 +336,7 @@ void analyse(const Op& op, uint64_t rip, const uint8_t* bytes, UndefinedFlags un
     }
     find_flags(i.zydis, i.operands.data(), undefined, i.flags_read, i.flags_killed);
     i.changes_flags = i.zydis.cpu_flags != nullptr && changes_any(*i.zydis.cpu_flags);
-    find_memory(i);
+    find_operands(i);
     i.kind = find_kind(i);
     // Some have no vector register among their operands, but exceptions in MXCSR.
     if (op.has(Op::kNative)) i.uses_vectors |= interp::thunk_of(&op).uses_mxcsr;
@@ -343,7 +345,8 @@ void analyse(const Op& op, uint64_t rip, const uint8_t* bytes, UndefinedFlags un
     if (i.is_interpreted() || i.kind == Kind::native || i.kind == Kind::lea ||
         i.kind == Kind::system)
         i.changes_rsp = writes_rsp(i);
-    if (i.is_interpreted()) i.uses_vectors = false;
+    i.uses_vectors |= i.uses_avx512;
+    if (i.is_interpreted()) i.uses_vectors = i.uses_avx512 = false;
     if (i.kind == Kind::call || i.kind == Kind::call_indirect || i.kind == Kind::pushf)
         i.stack_change = -8;
     if (i.kind == Kind::native && i.accesses && i.memory_size == 0) i.kind = Kind::interpret;

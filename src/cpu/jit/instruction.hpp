@@ -59,6 +59,7 @@ struct Instruction {
     uint8_t memory_size = 0;  // bytes
     int16_t group = -1;       // index of its AccessGroup in Region::groups
     bool uses_vectors = false;
+    bool uses_avx512 = false;  // its registers, or all of their bits
     bool changes_rsp = false;  // in a way that is not followed
     int32_t stack_change = 0;  // what it adds to RSP otherwise
 

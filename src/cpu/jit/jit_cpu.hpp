@@ -49,7 +49,10 @@ struct JitCpu final : interp::Cpu {
     bool has_tsc_offset = false;
 
     uint64_t host_rsp = 0;  // of the C++ code that entered
-    uint32_t vectors_live = 0;
+    // How much of the vector state is in the host's registers. With kYmm, the rest of those
+    // registers is zero, and what only AVX-512 has is not touched.
+    enum VectorsLive : uint32_t { kNoVectors, kYmm, kAllVectors };
+    uint32_t vectors_live = kNoVectors;
     HostExit exit = HostExit::dispatch;
     uint32_t link = 0;
     uint64_t scratch = 0;

@@ -59,6 +59,12 @@ inline constexpr int32_t kJumpsAt = offsetof(JitCpu, jumps) + interp::JumpTable:
 inline constexpr int32_t kYmmAt = offsetof(JitCpu, vectors) + offsetof(interp::Cpu::Vectors, ymm);
 inline constexpr int32_t kMxcsrAt =
     offsetof(JitCpu, vectors) + offsetof(interp::Cpu::Vectors, mxcsr);
+inline constexpr int32_t kAvx512At = offsetof(JitCpu, avx512);
+inline constexpr int32_t kZmmHighAt = kAvx512At + offsetof(interp::Cpu::Avx512, zmm_high);
+inline constexpr int32_t kHighZmmAt = kAvx512At + offsetof(interp::Cpu::Avx512, high_zmm);
+inline constexpr int32_t kOpmaskAt = kAvx512At + offsetof(interp::Cpu::Avx512, k);
+inline constexpr int32_t kZmmHighInUseAt =
+    kAvx512At + offsetof(interp::Cpu::Avx512, zmm_high_in_use);
 inline constexpr int32_t kStackLowAt = offsetof(JitCpu, stack_low);
 inline constexpr int32_t kStackAddendAt = offsetof(JitCpu, stack_addend);
 inline constexpr int32_t kStackSubtrahendAt = offsetof(JitCpu, stack_subtrahend);

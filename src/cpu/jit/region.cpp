@@ -39,7 +39,8 @@ void RegionBuilder::build(Block& entry, bool stack_window, Region& region) {
     region.instructions.clear();
     region.blocks.clear();
     region.groups.clear();
-    region.uses_vectors = region.uses_x87 = region.checks_stack = false;
+    region.uses_vectors = region.uses_avx512 = false;
+    region.uses_x87 = region.checks_stack = false;
     add_block(entry);
     // Blocks are appended while this goes on; a block that continues the last one comes first.
     for (size_t i = 0; i < region.blocks.size(); ++i) {
@@ -76,6 +77,7 @@ void RegionBuilder::add_block(Block& source) {
         }
         analyse(op, source.rip + op.offset, copy, undefined_, instruction);
         region_->uses_vectors |= instruction.uses_vectors;
+        region_->uses_avx512 |= instruction.uses_avx512;
         region_->uses_x87 |= instruction.uses_x87();
         if (ends_block(instruction.kind) || instruction.changes_rsp) break;
     }

@@ -51,6 +51,7 @@ struct Region {
     std::vector<BasicBlock> blocks;  // the first is the entry
     std::vector<AccessGroup> groups;
     bool uses_vectors = false;
+    bool uses_avx512 = false;
     bool uses_x87 = false;
     // What the entry checks of the stack, from RSP there.
     bool checks_stack = false;

@@ -16,8 +16,8 @@ constexpr x86a::Gp kCalleeSaved[] = {x86a::rbx, x86a::rbp, x86a::r12,
 
 class StubWriter {
 public:
-    StubWriter(interp::CodeMemory& memory, bool avx)
-        : memory_(memory), buffer_(memory.next()), a_(buffer_.assembler()), avx_(avx) {}
+    StubWriter(interp::CodeMemory& memory, const HostFeatures& host)
+        : memory_(memory), buffer_(memory.next()), a_(buffer_.assembler()), host_(host) {}
 
     const uint8_t* finish() { return buffer_.finish(memory_); }
     x86a::Assembler& a() { return a_; }
@@ -37,10 +37,24 @@ public:
         a_.sub(kStack, state(kStackAddendAt, 8, pushed));
         a_.mov(guest_gpr(kGuestRsp, pushed), kStack);
     }
+    // As much of them as was in the host's registers before, or is in use now.
     void load_vectors(int32_t pushed) {
+        load_ymm(pushed);
+        if (!host_.avx512) return;
+        const auto done = a_.newLabel();
+        const auto all = a_.newLabel();
+        a_.cmp(state(kVectorsLiveAt, 4, pushed), JitCpu::kAllVectors);
+        a_.je(all);
+        a_.cmp(state(kZmmHighInUseAt, 1, pushed), 0);
+        a_.je(done);
+        a_.bind(all);
+        load_avx512(pushed);
+        a_.bind(done);
+    }
+    void load_ymm(int32_t pushed) {
         for (unsigned i = 0; i < 16; ++i) {
             const auto at = kYmmAt + static_cast<int32_t>(i) * 32;
-            if (avx_) {
+            if (host_.avx) {
                 a_.vmovaps(x86a::ymm(i), state(at, 32, pushed));
             } else {
                 a_.movaps(x86a::xmm(i), state(at, 16, pushed));
@@ -48,10 +62,34 @@ public:
         }
         a_.ldmxcsr(state(kMxcsrAt, 4, pushed));
     }
+    // The rest of AVX-512's state.
+    void load_avx512(int32_t pushed) {
+        for (unsigned i = 0; i < 16; ++i) {
+            a_.vinsertf64x4(x86a::zmm(i), x86a::zmm(i), zmm_high(i, pushed), 1);
+            a_.vmovaps(x86a::zmm(16 + i), high_zmm(i, pushed));
+        }
+        for (unsigned i = 0; i < 8; ++i)
+            a_.kmovq(x86a::k(i), opmask(i, pushed));
+        a_.mov(state(kVectorsLiveAt, 4, pushed), JitCpu::kAllVectors);
+    }
+    // Finds out, too, whether any zmm_high is in use. The YMM registers are in the Cpu by now.
+    void store_avx512(int32_t pushed) {
+        for (unsigned i = 0; i < 16; ++i) {
+            a_.vextractf64x4(zmm_high(i, pushed), x86a::zmm(i), 1);
+            a_.vmovaps(high_zmm(i, pushed), x86a::zmm(16 + i));
+        }
+        for (unsigned i = 0; i < 8; ++i)
+            a_.kmovq(opmask(i, pushed), x86a::k(i));
+        for (unsigned i = 1; i < 16; ++i)
+            a_.vporq(x86a::zmm0, x86a::zmm0, x86a::zmm(i));
+        a_.vextracti64x4(x86a::ymm0, x86a::zmm0, 1);
+        a_.vptest(x86a::ymm0, x86a::ymm0);
+        a_.setnz(state(kZmmHighInUseAt, 1, pushed));
+    }
     void store_vectors(int32_t pushed) {
         for (unsigned i = 0; i < 16; ++i) {
             const auto at = kYmmAt + static_cast<int32_t>(i) * 32;
-            if (avx_) {
+            if (host_.avx) {
                 a_.vmovaps(state(at, 32, pushed), x86a::ymm(i));
             } else {
                 a_.movaps(state(at, 16, pushed), x86a::xmm(i));
@@ -59,7 +97,14 @@ public:
         }
         a_.stmxcsr(state(kMxcsrAt, 4, pushed));
         a_.ldmxcsr(state(kHostMxcsrAt, 4, pushed));
-        if (avx_) a_.vzeroupper();
+        if (host_.avx512) {
+            const auto done = a_.newLabel();
+            a_.cmp(state(kVectorsLiveAt, 4, pushed), JitCpu::kAllVectors);
+            a_.jne(done);
+            store_avx512(pushed);
+            a_.bind(done);
+        }
+        if (host_.avx) a_.vzeroupper();
     }
     // Vector registers to the Cpu if that is where they are not.
     void settle_vectors(int32_t pushed) {
@@ -122,10 +167,20 @@ public:
     }
 
 private:
+    static x86a::Mem zmm_high(unsigned i, int32_t pushed) {
+        return state(kZmmHighAt + static_cast<int32_t>(i) * 32, 32, pushed);
+    }
+    static x86a::Mem high_zmm(unsigned i, int32_t pushed) {
+        return state(kHighZmmAt + static_cast<int32_t>(i) * 64, 64, pushed);
+    }
+    static x86a::Mem opmask(unsigned i, int32_t pushed) {
+        return state(kOpmaskAt + static_cast<int32_t>(i) * 8, 8, pushed);
+    }
+
     interp::CodeMemory& memory_;
     CodeBuffer buffer_;
     x86a::Assembler& a_;
-    bool avx_;
+    const HostFeatures& host_;
 };
 
 // See Stubs::move_window.
@@ -173,11 +228,23 @@ void write_move_window(x86a::Assembler& a, interp::View view, bool fast_pext) {
 
 }  // namespace
 
+// In a stub that was called with cpu.rip set: leaves while some SIMD exception is not masked.
+void Stubs::leave_if_unmasked(x86a::Assembler& a) const {
+    const auto masked = a.newLabel();
+    a.mov(kT0.r32(), state(kMxcsrAt, 4, 8));
+    a.not_(kT0.r32());
+    a.test(kT0.r32(), interp::kMxcsrMasks);
+    a.jz(masked);
+    a.add(x86a::rsp, 8);
+    a.jmp(std::bit_cast<uint64_t>(exit_interpret));
+    a.bind(masked);
+}
+
 Stubs::Stubs(interp::CodeMemory& memory, const Helpers& helpers, const HostFeatures& host,
              const SystemConfig& config)
     : fast_pext(host.fast_pext) {
     const auto add = [&](auto write) -> const uint8_t* {
-        StubWriter writer(memory, host.avx);
+        StubWriter writer(memory, host);
         write(writer, writer.a());
         return writer.finish();
     };
@@ -217,17 +284,20 @@ Stubs::Stubs(interp::CodeMemory& memory, const Helpers& helpers, const HostFeatu
         a.jmp(jump_member(offsetof(interp::Jump, host)));
     });
     load_vectors = add([this](StubWriter& w, x86a::Assembler& a) {
-        const auto unmasked = a.newLabel();
-        a.mov(kT0.r32(), state(kMxcsrAt, 4, 8));
-        a.not_(kT0.r32());
-        a.test(kT0.r32(), interp::kMxcsrMasks);
-        a.jnz(unmasked);
+        leave_if_unmasked(a);
+        a.mov(state(kVectorsLiveAt, 4, 8), JitCpu::kYmm);
         w.load_vectors(8);
-        a.mov(state(kVectorsLiveAt, 4, 8), 1);
         a.ret();
-        a.bind(unmasked);
-        a.add(x86a::rsp, 8);
-        a.jmp(std::bit_cast<uint64_t>(exit_interpret));
+    });
+    load_all_vectors = add([this](StubWriter& w, x86a::Assembler& a) {
+        const auto rest = a.newLabel();
+        a.cmp(state(kVectorsLiveAt, 4, 8), JitCpu::kYmm);
+        a.je(rest);
+        leave_if_unmasked(a);
+        w.load_ymm(8);
+        a.bind(rest);
+        w.load_avx512(8);
+        a.ret();
     });
     load_x87 = add([this](StubWriter&, x86a::Assembler& a) { write_load_x87(a, exit_interpret); });
     run_op = add([&](StubWriter& w, x86a::Assembler&) { w.call_helper(helpers.run_op); });

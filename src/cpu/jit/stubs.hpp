@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <asmjit/x86.h>
 #include <bit>
 #include <cstdint>
 
@@ -49,6 +50,8 @@ public:
     // Called: brings the guest's vector registers into the host's. Leaves for exit_interpret
     // (cpu.rip is set) while SIMD exceptions are unmasked.
     const uint8_t* load_vectors = nullptr;
+    // The same with all of AVX-512's; the YMM registers may be there already.
+    const uint8_t* load_all_vectors = nullptr;
     // Called: the same for the x87 (stubs_x87.hpp), while some x87 exception is unmasked or
     // pending.
     const uint8_t* load_x87 = nullptr;
@@ -60,6 +63,9 @@ public:
     // The same for all instructions from this one to the end of its block; does not come back.
     const uint8_t* run_rest = nullptr;
     SystemStubs system;
+
+private:
+    void leave_if_unmasked(asmjit::x86::Assembler& a) const;
 };
 
 }  // namespace banyan::jit
