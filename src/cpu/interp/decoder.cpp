@@ -126,15 +126,10 @@ unsigned undefined_bytes(ZyanStatus status, unsigned available, Op& op) {
 unsigned decode(const uint8_t* bytes, unsigned available, uint64_t rip, Mode mode,
                 const CpuModel& model, Arena& arena, Op& op) {
     const ZydisDecoder& decoder = decoders().of(mode);
-    ZydisDecoderContext context;
     ZydisDecodedInstruction insn;
-    ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT_VISIBLE];
-    ZyanStatus status =
-        ZydisDecoderDecodeInstruction(&decoder, &context, bytes, std::min(available, 15U), &insn);
-    if (ZYAN_SUCCESS(status)) {
-        status = ZydisDecoderDecodeOperands(&decoder, &context, &insn, operands,
-                                            insn.operand_count_visible);
-    }
+    ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+    const ZyanStatus status =
+        ZydisDecoderDecodeFull(&decoder, bytes, std::min(available, 15U), &insn, operands);
     if (!ZYAN_SUCCESS(status)) return undefined_bytes(status, available, op);
     op.length = insn.length;
     op.operand_size = static_cast<uint8_t>(insn.operand_width / 8);
