@@ -1,6 +1,7 @@
 // Differences are found, and told: engines that are broken on purpose.
 #include "lockstep/lockstep.hpp"
 
+#include <array>
 #include <atomic>
 #include <gtest/gtest.h>
 #include <thread>
@@ -108,11 +109,28 @@ x86::RegisterState end_of(const Program& program) {
     return stop.state;
 }
 
+Program user_program() {
+    for (uint64_t number = 0;; ++number) {
+        Program made = program(number);
+        if (!made.settings.supervisor) return made;
+    }
+}
+
 // It would depend on whether an interrupt comes late enough for its IRET to drop the segment.
 TEST(Lockstep, UserProgramKeepsNoSegmentOfTheKernel) {
-    const Program loads_es_in_syscall = StreamGenerator(3001).make(7268);
-    const x86::RegisterState state = end_of(loads_es_in_syscall);
-    EXPECT_NE(state.segments[x86::kEs].selector, kKernelSs);
+    Program program = user_program();
+    const auto function = program.image.get<uint64_t>(kSyscalls) - kKernelWindow;
+    // xor eax, eax; syscall; int kExitVector
+    program.image.put(program.state.rip - kUserWindow,
+                      std::to_array<uint8_t>({0x31, 0xC0, 0x0F, 0x05, 0xCD, kExitVector}));
+    // mov ecx, kKernelSs; mov es, ecx; mov ds, ecx; ret
+    program.image.put(
+        function, std::to_array<uint8_t>({0xB9, kKernelSs, 0, 0, 0, 0x8E, 0xC1, 0x8E, 0xD9, 0xC3}));
+
+    const x86::RegisterState state = end_of(program);
+
+    EXPECT_EQ(state.segments[x86::kEs].selector, kUserSs);
+    EXPECT_EQ(state.segments[x86::kDs].selector, kUserSs);
 }
 
 TEST(Lockstep, WrongRegisterIsNamed) {
