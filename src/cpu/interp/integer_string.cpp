@@ -92,6 +92,18 @@ private:
     }
 };
 
+// MOVS and CMPS have a source and a destination: Run::room() of both, and steps of both.
+template <class T>
+uint64_t room_for_both(const Cpu& cpu, const Op* op, uint64_t count) {
+    return std::min({count, Run<T>::room(cpu, op, source_segment(op), x86::kRsi),
+                     Run<T>::room(cpu, op, x86::kEs, x86::kRdi)});
+}
+template <class T>
+void step_both(Cpu& cpu, const Op* op, uint64_t elements = 1) {
+    step_index<T>(cpu, op, x86::kRsi, elements);
+    step_index<T>(cpu, op, x86::kRdi, elements);
+}
+
 // One element each by element(); false: a fault is pending and nothing has changed. Several at once
 // by run(), which gives how many it did: none where they must be done one by one.
 
@@ -103,22 +115,19 @@ struct Movs {
         if (!cpu.read_segment(op, source_segment(op), get_index(cpu, op, x86::kRsi), value))
             return false;
         if (!cpu.write_segment(op, x86::kEs, get_index(cpu, op, x86::kRdi), value)) return false;
-        step_index<T>(cpu, op, x86::kRsi);
-        step_index<T>(cpu, op, x86::kRdi);
+        step_both<T>(cpu, op);
         return true;
     }
     template <class T>
     static uint64_t run(Cpu& cpu, const Op* op, uint64_t count) {
         const x86::Segment source = source_segment(op);
-        count = std::min({count, Run<T>::room(cpu, op, source, x86::kRsi),
-                          Run<T>::room(cpu, op, x86::kEs, x86::kRdi)});
+        count = room_for_both<T>(cpu, op, count);
         if (count == 0) return 0;
         const std::byte* from = Run<T>::find(cpu, op, source, x86::kRsi, count, Access::read);
         std::byte* to = Run<T>::find(cpu, op, x86::kEs, x86::kRdi, count, Access::write);
         if (from == nullptr || to == nullptr) return 0;
         Run<T>::copy(cpu, to, from, count);
-        step_index<T>(cpu, op, x86::kRsi, count);
-        step_index<T>(cpu, op, x86::kRdi, count);
+        step_both<T>(cpu, op, count);
         return count;
     }
 };
@@ -189,15 +198,13 @@ struct Cmps {
             return false;
         }
         sub<T>(a, b, cpu.arith);
-        step_index<T>(cpu, op, x86::kRsi);
-        step_index<T>(cpu, op, x86::kRdi);
+        step_both<T>(cpu, op);
         return true;
     }
     template <class T>
     static uint64_t run(Cpu& cpu, const Op* op, uint64_t count) {
         const x86::Segment source = source_segment(op);
-        count = std::min({count, Run<T>::room(cpu, op, source, x86::kRsi),
-                          Run<T>::room(cpu, op, x86::kEs, x86::kRdi)});
+        count = room_for_both<T>(cpu, op, count);
         if (count == 0) return 0;
         const std::byte* first = Run<T>::find(cpu, op, source, x86::kRsi, count, Access::read);
         const std::byte* second = Run<T>::find(cpu, op, x86::kEs, x86::kRdi, count, Access::read);
@@ -210,8 +217,7 @@ struct Cmps {
             b = Run<T>::get(cpu, second, count, done);
         } while (++done < count && !ends_comparison(op, a, b));
         sub<T>(a, b, cpu.arith);
-        step_index<T>(cpu, op, x86::kRsi, done);
-        step_index<T>(cpu, op, x86::kRdi, done);
+        step_both<T>(cpu, op, done);
         return done;
     }
 };
