@@ -52,7 +52,11 @@ void CodeCoherence::exit(Cpu& cpu) {
 uint64_t CodeCoherence::ask_to_drop(Member& other, const std::byte* page) {
     {
         const std::lock_guard lock(other.mutex);
-        other.to_drop.push_back(page);
+        if (other.to_drop.size() < kMaxToDrop) {
+            other.to_drop.push_back(page);
+        } else {
+            other.to_drop.assign(1, kAllPages);
+        }
     }
     const uint64_t number = other.asked.fetch_add(1, std::memory_order_seq_cst) + 1;
     other.cpu->post(kEventCode);

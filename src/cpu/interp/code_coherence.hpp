@@ -75,13 +75,15 @@ private:
 
     struct CodePage {
         unsigned holders = 0;  // vCPUs that have code of it
-        bool settled =
-            false;  // every vCPU has dropped its write mappings of it since it became one
+        // Every vCPU has dropped its write mappings of it since it became one.
+        bool settled = false;
     };
 
-    Member& member(const Cpu& cpu);
     static constexpr const std::byte* kAllPages = nullptr;
+    // A vCPU that does not run does not answer; what it is asked meanwhile must not grow.
+    static constexpr size_t kMaxToDrop = 64;
 
+    Member& member(const Cpu& cpu);
     uint64_t ask_to_drop(Member& member, const std::byte* page);
     static void drop(Cpu& cpu, const std::byte* page);
     void answer(Member& self, uint64_t asked);
