@@ -22,6 +22,9 @@ enum class HostExit : uint32_t {
 struct JitCpu final : interp::Cpu {
     using Cpu::Cpu;
 
+    // Cpu::kHotSize says why: what follows has its place in another part of a KiB.
+    alignas(1024) std::array<std::byte, kHotSize> gap{};
+
     // --- the stack window: one page of the guest's stack, whose RSP is kept as a host address.
     // What each view saw last; true as long as the generation is that of its TLB.
     struct alignas(32) Window {

@@ -87,6 +87,14 @@ inline constexpr int32_t kHostFcwAt = offsetof(JitCpu, host_fcw);
 #pragma GCC diagnostic pop
 
 static_assert(kGprAt == 0, "registers are reached with 8-bit displacements");
+
+// A byte of the state, as a store to it delays loads: Cpu::kHotSize.
+constexpr size_t place_in_kib(int32_t at) {
+    return static_cast<size_t>(at) % 1024;
+}
+static_assert(kBaseAt + int32_t{sizeof(JitCpu::base)} <= int32_t{interp::Cpu::kHotSize});
+static_assert(place_in_kib(kWindowsAt) >= interp::Cpu::kHotSize);
+static_assert(place_in_kib(kHostFcwAt) > place_in_kib(kWindowsAt));
 static_assert(sizeof(interp::Jump) == 1U << kJumpShift);
 
 // A member of the Cpu; `pushed`: bytes that are on the stack above it.
