@@ -119,8 +119,8 @@ public:
 
     // --- what generated code looks at or changes all the time: see kHotSize
     std::atomic<uint32_t> events{0};
-    uint32_t event_mask = ~0U;  // kEventInterrupt is left out while interrupts are off
-    Counter retired;            // instructions
+    bool interrupt_parked = false;  // kEventInterrupt was seen while interrupts were off
+    Counter retired;                // instructions
     // Derived from the guest-visible state by mode_changed().
     uint64_t context = 0;  // name of what linear addresses mean
     Tlb* tlb = nullptr;    // of the current view
@@ -442,6 +442,12 @@ public:
     // --- the loop (run.cpp)
     Exit run();
     void post(uint32_t event_bits) { events.fetch_or(event_bits, std::memory_order_seq_cst); }
+    // After IF may have been set: an interrupt that had to wait for that is looked at again.
+    void unpark_interrupt() {
+        if (!interrupt_parked || !flag(x86::kIf)) return;
+        interrupt_parked = false;
+        post(kEventInterrupt);
+    }
     // The engine cannot go on: leaves the loop with internal_error and this text (static storage).
     void give_up(const Op* op, std::string_view text);
     bool has_work() const;

@@ -57,7 +57,7 @@ void op_popf(Cpu& cpu, const Op* op) {
     if (((old ^ cpu.system_flags) & (x86::kTf | x86::kAc)) != 0) {
         cpu.mode_changed();
     } else {
-        update_interrupt_mask(cpu);
+        cpu.unpark_interrupt();
     }
 }
 
@@ -68,7 +68,7 @@ bool may_change_if(Cpu& cpu, const Op* op) {
 void op_cli(Cpu& cpu, const Op* op) {
     if (!may_change_if(cpu, op)) return;
     cpu.system_flags &= ~static_cast<uint32_t>(x86::kIf);
-    update_interrupt_mask(cpu);
+    cpu.unpark_interrupt();
     NEXT(cpu, op);
 }
 
@@ -78,7 +78,7 @@ void op_sti(Cpu& cpu, const Op* op) {
     if (!may_change_if(cpu, op)) return;
     const bool was_off = !cpu.flag(x86::kIf);
     cpu.system_flags |= x86::kIf;
-    update_interrupt_mask(cpu);
+    cpu.unpark_interrupt();
     if (op->has(Op::kFollowed)) NEXT(cpu, op);
     cpu.shadow_next = was_off;
     cpu.finish(op);

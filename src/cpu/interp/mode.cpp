@@ -82,7 +82,7 @@ void Cpu::mode_changed() {
     }
     if (view == View::supervisor_smap) mode.bits |= Mode::kUserHidden;
     tlb = &tlbs[static_cast<unsigned>(view)];
-    event_mask = flag(x86::kIf) ? ~0U : ~uint32_t{kEventInterrupt};
+    unpark_interrupt();
     context_changed();
     modes.note(*this);
 }

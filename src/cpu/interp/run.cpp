@@ -45,8 +45,8 @@ Exit Cpu::run() {
             run_shadowed();
             continue;
         }
-        if ((events.load(std::memory_order_relaxed) & event_mask) != 0 ||
-            activity != Activity::running) [[unlikely]] {
+        if (events.load(std::memory_order_relaxed) != 0 || activity != Activity::running)
+            [[unlikely]] {
             if (!handle_events()) break;
         }
         if (mode.has(Mode::kOneInstruction)) [[unlikely]] {
@@ -205,10 +205,14 @@ bool Cpu::handle_events() {
     return true;
 }
 
-// An event that cannot be taken now keeps its bit; event_mask hides it while interrupts are off.
+// What cannot be taken now is parked, so that nobody has to look at it until interrupts are on.
 void Cpu::take_interrupt() {
-    if (!flag(x86::kIf)) return;
-    events.fetch_and(~uint32_t{kEventInterrupt});  // before the question: a later one sets it again
+    // Before the question: a later one sets it again.
+    const uint32_t seen = events.fetch_and(~uint32_t{kEventInterrupt});
+    if (!flag(x86::kIf)) {
+        interrupt_parked |= (seen & kEventInterrupt) != 0;
+        return;
+    }
     if (wiring.interrupts == nullptr || !wiring.interrupts->interrupt_pending()) return;
     const auto vector = wiring.interrupts->acknowledge_interrupt();
     if (!vector) return;

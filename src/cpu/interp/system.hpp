@@ -45,13 +45,4 @@ inline x86::Segment segment_of(ZydisRegister reg) {
     }
 }
 
-// After a change of IF alone: may interrupts be looked at between blocks?
-inline void update_interrupt_mask(Cpu& cpu) {
-    if (cpu.flag(x86::kIf)) {
-        cpu.event_mask |= kEventInterrupt;
-    } else {
-        cpu.event_mask &= ~static_cast<uint32_t>(kEventInterrupt);
-    }
-}
-
 }  // namespace banyan::interp

@@ -97,9 +97,8 @@ void Emitter::emit_block(size_t index) {
 void Emitter::poll(const BasicBlock& block) {
     const Label event = new_label();
     const uint64_t rip = block.rip();
-    a_.mov(kT0.r32(), state(kEventMaskAt, 4));
-    a_.test(state(kEventsAt, 4), kT0.r32());
-    a_.jnz(event);
+    a_.cmp(state(kEventsAt, 4), 0);
+    a_.jne(event);
     later([=, this] {
         a_.bind(event);
         set_rip(rip);

@@ -42,17 +42,16 @@ void Emitter::check_cpl0(const Label& slow) {
 // The instruction behind STI is in its block, and behind that the region is left: nothing looks at
 // events in between.
 void Emitter::emit_set_interrupts(const Instruction& instruction) {
-    static_assert(interp::kEventInterrupt == 1);
     const Label slow = new_label();
     const Label done = new_label();
     keep_flags(instruction);
     check_cpl0(slow);
     if (instruction.zydis.mnemonic == ZYDIS_MNEMONIC_STI) {
+        a_.cmp(state(kInterruptParkedAt, 1), 0);
+        a_.jne(slow);
         a_.or_(state(kSystemFlagsAt, 4), x86::kIf);
-        a_.or_(state(kEventMaskAt, 4), interp::kEventInterrupt);
     } else {
         a_.and_(state(kSystemFlagsAt, 4), ~uint32_t{x86::kIf});
-        a_.and_(state(kEventMaskAt, 4), ~uint32_t{interp::kEventInterrupt});
     }
     slow_way(instruction, slow, done);
     join(instruction, done);

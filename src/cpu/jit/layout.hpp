@@ -51,7 +51,7 @@ inline constexpr int32_t kDebugStepAt =
     offsetof(JitCpu, debug) + offsetof(interp::DebugTraps, step);
 inline constexpr int32_t kBaseAt = offsetof(JitCpu, base);
 inline constexpr int32_t kEventsAt = offsetof(JitCpu, events);
-inline constexpr int32_t kEventMaskAt = offsetof(JitCpu, event_mask);
+inline constexpr int32_t kInterruptParkedAt = offsetof(JitCpu, interrupt_parked);
 inline constexpr int32_t kRetiredAt = offsetof(JitCpu, retired);
 inline constexpr int32_t kContextAt = offsetof(JitCpu, context);
 inline constexpr int32_t kTlbsAt = offsetof(JitCpu, tlbs);

@@ -148,14 +148,20 @@ void RegionBuilder::find_successors(BasicBlock& block) {
     }
 }
 
-// Blocks are emitted in order, so a jump to the same or an earlier one goes backwards.
+// Depth first from the entry: each loop has a jump to a block that is still on the path.
 void RegionBuilder::find_loops() {
-    for (size_t i = 0; i < region_->blocks.size(); ++i) {
-        for (const auto& way : {region_->blocks[i].next, region_->blocks[i].taken}) {
-            if (way && way->block && *way->block <= i)
-                region_->blocks[*way->block].loop_head = true;
-        }
+    std::vector<Visit> visits(region_->blocks.size(), Visit::not_yet);
+    find_loops_from(0, visits);
+}
+
+void RegionBuilder::find_loops_from(size_t number, std::vector<Visit>& visits) {
+    visits[number] = Visit::on_path;
+    for (const auto& way : {region_->blocks[number].next, region_->blocks[number].taken}) {
+        if (!way || !way->block) continue;
+        if (visits[*way->block] == Visit::not_yet) find_loops_from(*way->block, visits);
+        if (visits[*way->block] == Visit::on_path) region_->blocks[*way->block].loop_head = true;
     }
+    visits[number] = Visit::done;
 }
 
 void RegionBuilder::find_predecessors() {

@@ -32,7 +32,7 @@ struct BasicBlock {
     uint32_t flags_live_in = 0;
     bool flags_dirty_in = false;  // cpu.arith may not be what the flags are
     bool flags_dirty_out = false;
-    bool loop_head = false;  // some jump goes backwards to it
+    bool loop_head = false;  // each loop has one
 
     // Bytes of the stack that it accesses, from RSP at its start; and how far it moves RSP.
     bool uses_stack = false;
@@ -88,7 +88,9 @@ private:
     BasicBlock::Successor successor(uint64_t rip);
     void measure_stack(BasicBlock& block) const;
     void place_stack_checks();
+    enum class Visit : uint8_t { not_yet, on_path, done };
     void find_loops();
+    void find_loops_from(size_t number, std::vector<Visit>& visits);
     void find_predecessors();
     void find_dirty_flags();
     bool leaves_dirty(const BasicBlock& block);

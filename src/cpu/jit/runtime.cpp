@@ -108,7 +108,7 @@ Counter& Runtime::exit_counter() {
         case HostExit::dispatch: break;
     }
     if (cpu_.fault.active) return statistics_.exits_for_faults;
-    const bool events = (cpu_.events.load(std::memory_order_relaxed) & cpu_.event_mask) != 0;
+    const bool events = cpu_.events.load(std::memory_order_relaxed) != 0;
     return events ? statistics_.exits_for_events : statistics_.exits_for_lookups;
 }
 
@@ -325,7 +325,7 @@ bool Runtime::x87_is_quiet() const {
 // The code for where cpu.rip is, if there is nothing else to see to: a short cut through the loop.
 const uint8_t* Runtime::go_on() {
     cpu_.exit = HostExit::dispatch;
-    const bool events = (cpu_.events.load(std::memory_order_relaxed) & cpu_.event_mask) != 0;
+    const bool events = cpu_.events.load(std::memory_order_relaxed) != 0;
     if (events || cpu_.activity != x86::Activity::running || cpu_.shadow_next) return kLeave;
     if (!cpu_.code64()) return kLeave;
     const interp::Jump* const jump = cpu_.jumps.find(cpu_.rip, cpu_.context);

@@ -50,6 +50,7 @@ private:
     void check_known(CachedMode mode);
     void check_cpl0();
     void check_sce();
+    void check_nothing_parked();
     void set_rflags();
     void load_segment(x86::Segment segment);
     void enter(CachedMode mode, const uint8_t* lookup);
@@ -88,14 +89,17 @@ void SystemStubWriter::check_sce() {
     a_.jz(slow_);
 }
 
-// Cpu::set_rflags() to what is in T0, and the event mask that goes with it.
+// An interrupt that waits for IF is the interpreter's to see to.
+void SystemStubWriter::check_nothing_parked() {
+    a_.cmp(state(kInterruptParkedAt, 1), 0);
+    a_.jne(slow_);
+}
+
+// Cpu::set_rflags() to what is in T0.
 void SystemStubWriter::set_rflags() {
     a_.mov(kT1.r32(), kT0.r32());
     a_.and_(kT1.r32(), kSystemFlags);
     a_.mov(state(kSystemFlagsAt, 4), kT1.r32());
-    a_.shr(kT1.r32(), 9);
-    a_.or_(kT1.r32(), ~uint32_t{interp::kEventInterrupt});
-    a_.mov(state(kEventMaskAt, 4), kT1.r32());
     a_.mov(kT1.r32(), kT0.r32());
     a_.and_(kT1.r32(), 0xD5);
     a_.shl(kT1.r32(), 8);
@@ -161,6 +165,7 @@ void SystemStubWriter::show_window() {
 void SystemStubWriter::write_syscall(const uint8_t* lookup) {
     begin();
     check_known(CachedMode::kernel);
+    check_nothing_parked();
     check_sce();
     a_.mov(kT1.r32(), state(msr_at(offsetof(x86::MsrState, sfmask)), 4));
     a_.not_(kT1.r32());
@@ -195,6 +200,7 @@ void SystemStubWriter::write_sysret(const uint8_t* lookup) {
     begin();
     check_cpl0();
     check_known(CachedMode::user);
+    check_nothing_parked();
     check_sce();
     jump_unless_canonical(a_, rcx, kT0, slow_);
     a_.mov(kT0.r32(), state(kGprAt + x86::kR11 * 8, 4));

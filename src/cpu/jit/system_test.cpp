@@ -26,8 +26,7 @@ constexpr uint8_t kInterrupt = 0x40;
 
 // What mode_changed() derives.
 auto derived(const Cpu& cpu) {
-    return std::tuple(cpu.mode.bits, cpu.base, cpu.stack_mask, cpu.tlb, cpu.view, cpu.event_mask,
-                      cpu.context);
+    return std::tuple(cpu.mode.bits, cpu.base, cpu.stack_mask, cpu.tlb, cpu.view, cpu.context);
 }
 
 // What a guest could see.
