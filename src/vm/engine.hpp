@@ -13,6 +13,7 @@
 #include "support/result.hpp"
 #include "vm/address.hpp"
 #include "vm/clock.hpp"
+#include "vm/engine_apics.hpp"
 #include "vm/guest_memory.hpp"
 #include "vm/statistics.hpp"
 
@@ -38,8 +39,8 @@ protected:
 // as the core crystal clock, in leaf 15H.
 inline constexpr uint64_t kApicTimerHz = 1'000'000'000;
 
-// The vCPU's side of its local APIC (devices/chipset/local_apic.hpp), for engines without an
-// in-kernel one. All calls but pending() come from the vCPU's own thread.
+// The vCPU's side of its local APIC (devices/chipset/local_apic.hpp), for engines without one of
+// their own. All calls but pending() come from the vCPU's own thread.
 class CpuInterrupts {
 public:
     // True when an unmasked interrupt (from the APIC above its priority, or the 8259s) waits.
@@ -102,8 +103,11 @@ protected:
 struct VcpuWiring {
     unsigned index = 0;  // 0 is the boot processor; also the APIC id
     CpuIo* io = nullptr;
-    CpuInterrupts* interrupts = nullptr;
+    CpuInterrupts* interrupts = nullptr;  // null: the engine has local APICs of its own
     VcpuWaker* waker = nullptr;
+    // The 8259s, where the engine's own APIC has them at LINT0: else null. A rise of INTR is told
+    // by VcpuSignals::raise_interrupt().
+    ExtIntSource* ext_int = nullptr;
 };
 
 namespace x86 {
@@ -129,7 +133,7 @@ public:
     // Power-on (index 0 starts at the reset vector, others wait for SIPI).
     virtual void reset() = 0;
 
-    // Instructions retired so far. From any thread.
+    // Instructions retired so far; 0: the engine does not count them. From any thread.
     virtual uint64_t instructions() const = 0;
     // What the engine counts, in an order to show it in; instructions() are not among it. From any
     // thread.
@@ -162,6 +166,14 @@ public:
     // Dirty logging has marked pages clean: writes must be noticed again from now on. From any
     // thread.
     virtual void drop_write_mappings() = 0;
+    // Tells GuestMemory of writes that the engine has noticed without telling yet: before
+    // GuestMemory::take_dirty(). From any thread.
+    virtual void collect_dirty() {}
+
+    // For the board, instead of local APICs of its own; null: the engine has none.
+    virtual EngineApics* apics() { return nullptr; }
+    // The guest's time goes on after a pause, from what the clock shows. While no vCPU runs.
+    virtual void clock_changed() {}
 };
 
 }  // namespace banyan

@@ -100,8 +100,8 @@ public:
     uint8_t page_flags(Gpa gpa) const;
 
     // Dirty logging. start marks every RAM page clean; take_dirty gives the pages written since and
-    // marks them clean again. Engines must drop write mappings of pages whose flag comes back (see
-    // Engine::on_dirty_log_changed).
+    // marks them clean again. Engine::collect_dirty() comes before take_dirty(), and
+    // Engine::drop_write_mappings() after both.
     void start_dirty_log();
     void stop_dirty_log();
     std::vector<Gpa> take_dirty();

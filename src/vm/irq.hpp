@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 namespace banyan {
 
@@ -52,6 +53,40 @@ public:
 
 protected:
     ~MsiSink() = default;
+};
+
+// Told of the end of every level-triggered interrupt (Intel SDM vol. 3, section 11.8.5), from any
+// thread.
+class EoiListener {
+public:
+    virtual void end_of_interrupt(uint8_t vector) = 0;
+
+protected:
+    ~EoiListener() = default;
+};
+
+// Told, whenever it changes, what an input of the IO-APIC sends as level-triggered: for local APICs
+// that report ends of interrupts only where they know that somebody waits for them.
+class LevelRoutes {
+public:
+    // Nothing: the input is edge-triggered. With the IO-APIC's lock held.
+    virtual void set_level_route(unsigned input, const std::optional<MsiMessage>& message) = 0;
+
+protected:
+    ~LevelRoutes() = default;
+};
+
+// The interrupt acknowledge cycle of the 8259 pair, as a local APIC runs it for an interrupt in
+// delivery mode ExtINT. Called without any lock of a local APIC held.
+class ExtIntSource {
+public:
+    // The level of INTR. From any thread.
+    virtual bool pending() const = 0;
+    // The vector, or nothing when INTR was not raised since the last acknowledge.
+    virtual std::optional<uint8_t> acknowledge() = 0;
+
+protected:
+    ~ExtIntSource() = default;
 };
 
 }  // namespace banyan

@@ -48,8 +48,9 @@ Result<std::unique_ptr<Vm>> Vm::create(const VmConfig& config, const EngineChoic
     vm->engine_reason_ = engine.reason;
     TRY(vm->create_memory());
     TRY(vm->create_back_ends(loop));
+    TRY(vm->create_engine(engine));
     TRY(vm->create_board(loop));
-    TRY(vm->create_vcpus(engine));
+    TRY(vm->create_vcpus());
     TRY(vm->boot());
     return vm;
 }
@@ -116,16 +117,7 @@ BoardConfig Vm::board_config() {
     return board;
 }
 
-Result<void> Vm::create_board(EventLoop& loop) {
-    LifecycleConfig life{config_.cpus, config_.reboot, [this] { return restart(); }};
-    TRY_ASSIGN(lifecycle, Lifecycle::create(loop, std::move(life)));
-    lifecycle_ = std::move(lifecycle);
-    TRY_ASSIGN(board, Board::create(board_config(), {memory_, clock_, timers_, *lifecycle_}));
-    board_ = std::move(board);
-    return {};
-}
-
-Result<void> Vm::create_vcpus(const EngineChoice& choice) {
+Result<void> Vm::create_engine(const EngineChoice& choice) {
     if (config_.perf_map) {
         TRY_ASSIGN(map, PerfMap::create());
         perf_map_ = std::move(map);
@@ -133,10 +125,23 @@ Result<void> Vm::create_vcpus(const EngineChoice& choice) {
     TRY_ASSIGN(engine, choice.create({&memory_, &clock_, config_.cpus, perf_map_.get()},
                                      config_.cpu_model));
     engine_ = std::move(engine);
+    return {};
+}
+
+Result<void> Vm::create_board(EventLoop& loop) {
+    LifecycleConfig life{config_.cpus, config_.reboot, [this] { return restart(); }};
+    TRY_ASSIGN(lifecycle, Lifecycle::create(loop, std::move(life)));
+    lifecycle_ = std::move(lifecycle);
+    TRY_ASSIGN(board, Board::create(board_config(),
+                                    {memory_, clock_, timers_, *lifecycle_, engine_->apics()}));
+    board_ = std::move(board);
+    return {};
+}
+
+Result<void> Vm::create_vcpus() {
     VcpuGroup& vcpus = lifecycle_->vcpus();
     for (unsigned i = 0; i < config_.cpus; ++i) {
-        TRY_ASSIGN(vcpu, engine_->create_vcpu(
-                             {i, &board_->cpu_io(i), &board_->cpu_interrupts(i), &vcpus.waker(i)}));
+        TRY_ASSIGN(vcpu, engine_->create_vcpu(board_->vcpu_wiring(i, vcpus.waker(i))));
         board_->attach_vcpu(i, vcpu->signals());
         vcpus.attach(i, std::move(vcpu));
     }
@@ -183,8 +188,7 @@ VmOutcome Vm::run() {
     if (auto connected = console_->connect(board_->serial_client()); !connected) {
         return {.end = VmEnd::failed, .message = std::string(connected.error().text())};
     }
-    clock_.resume();
-    timers_.clock_changed();
+    resume_clock();
     VmOutcome outcome = lifecycle_->run();
     clock_.pause();
     console_->disconnect();
@@ -209,9 +213,14 @@ void Vm::pause() {
     timers_.clock_changed();
 }
 
-void Vm::resume() {
+void Vm::resume_clock() {
     clock_.resume();
     timers_.clock_changed();
+    engine_->clock_changed();
+}
+
+void Vm::resume() {
+    resume_clock();
     lifecycle_->vcpus().resume();
 }
 

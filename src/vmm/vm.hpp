@@ -42,11 +42,13 @@ private:
 
     Result<void> create_memory();
     Result<void> create_back_ends(EventLoop& loop);
+    Result<void> create_engine(const EngineChoice& choice);
     Result<void> create_board(EventLoop& loop);
-    Result<void> create_vcpus(const EngineChoice& engine);
+    Result<void> create_vcpus();
     BoardConfig board_config();
     Result<void> boot();
     Result<void> restart();
+    void resume_clock();
     void drain_disks();
 
     // Destroyed from the last to the first: timers and back ends call into the board, the board

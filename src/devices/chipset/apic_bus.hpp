@@ -44,15 +44,6 @@ struct ApicDestination {
     const LocalApic* except = nullptr;  // not this one
 };
 
-// Told of the end of every level-triggered interrupt (Intel SDM 11.8.5), from any thread.
-class EoiListener {
-public:
-    virtual void end_of_interrupt(uint8_t vector) = 0;
-
-protected:
-    ~EoiListener() = default;
-};
-
 class ApicBus final : public MsiSink {
 public:
     // APIC ids are below this: what a 15-bit MSI destination can address is more than enough.

@@ -22,15 +22,29 @@ bool is_level(const Rte& entry) {
            (mode == DeliveryMode::fixed || mode == DeliveryMode::lowest_priority);
 }
 
+MsiMessage message_of(const Rte& entry) {
+    const auto trigger = is_level(entry) ? TriggerMode::level : TriggerMode::edge;
+    const uint64_t address = 0xFEE0'0000 | uint64_t{entry.get<Rte::Destination>()} << 12 |
+                             uint64_t{entry.get<Rte::ExtendedDestination>()} << 5 |
+                             uint64_t{entry.get<Rte::LogicalDestination>()} << 2;
+    const auto data = static_cast<uint32_t>(entry.get<Rte::Vector>()) |
+                      static_cast<uint32_t>(entry.get<Rte::Mode>()) << 8 | bit<uint32_t>(14) |
+                      static_cast<uint32_t>(trigger) << 15;
+    return {.address = address, .data = data};
+}
+
 }  // namespace
 
-IoApic::IoApic(const Wiring& wiring) : power_on_id_(wiring.id & kIdMask), msi_(wiring.msi) {
-    reset();
+IoApic::IoApic(const Wiring& wiring)
+    : power_on_id_(wiring.id & kIdMask), msi_(wiring.msi), routes_(wiring.routes) {
+    MutexLock lock(mutex_);
+    reset_locked();
 }
 
 void IoApic::reset() {
     MutexLock lock(mutex_);
     reset_locked();
+    tell_all_routes();
 }
 
 void IoApic::reset_locked() {
@@ -52,6 +66,7 @@ Result<void> IoApic::restore(StateReader& reader) {
     MutexLock lock(mutex_);
     auto result = apply(reader);
     if (!result) reset_locked();
+    tell_all_routes();
     return result;
 }
 
@@ -142,7 +157,21 @@ void IoApic::write_entry(EntryHalf half, uint32_t value) {
     // Kernels end an interrupt without the EOI register by making its entry edge-triggered for a
     // moment.
     if (!is_level(entry)) entry.set<Rte::RemoteIrr>(false);
+    tell_route(half.input);
     deliver_level(half.input);
+}
+
+// A masked entry keeps its route: what it has sent may still wait for its end.
+void IoApic::tell_route(unsigned input) {
+    if (routes_ == nullptr) return;
+    const Rte& entry = state_.table[input];
+    routes_->set_level_route(input,
+                             is_level(entry) ? std::optional(message_of(entry)) : std::nullopt);
+}
+
+void IoApic::tell_all_routes() {
+    for (unsigned input = 0; input < kInputs; ++input)
+        tell_route(input);
 }
 
 void IoApic::set_irq(unsigned input, bool asserted) {
@@ -169,14 +198,7 @@ void IoApic::deliver_level(unsigned input) {
 }
 
 void IoApic::send(const Rte& entry) {
-    const auto trigger = is_level(entry) ? TriggerMode::level : TriggerMode::edge;
-    const uint64_t address = 0xFEE0'0000 | uint64_t{entry.get<Rte::Destination>()} << 12 |
-                             uint64_t{entry.get<Rte::ExtendedDestination>()} << 5 |
-                             uint64_t{entry.get<Rte::LogicalDestination>()} << 2;
-    const auto data = static_cast<uint32_t>(entry.get<Rte::Vector>()) |
-                      static_cast<uint32_t>(entry.get<Rte::Mode>()) << 8 | bit<uint32_t>(14) |
-                      static_cast<uint32_t>(trigger) << 15;
-    msi_.send_msi({.address = address, .data = data});
+    msi_.send_msi(message_of(entry));
 }
 
 void IoApic::end_of_interrupt(uint8_t vector) {

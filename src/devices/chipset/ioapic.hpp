@@ -27,6 +27,7 @@ public:
     struct Wiring {
         MsiSink& msi;  // the ApicBus; the board also adds this IO-APIC to it as a listener
         uint8_t id = 0;
+        LevelRoutes* routes = nullptr;  // null: nobody has to know them
     };
     explicit IoApic(const Wiring& wiring);
 
@@ -64,6 +65,8 @@ private:
     void write_entry(EntryHalf half, uint32_t value) REQUIRES(mutex_);
     void deliver_level(unsigned input) REQUIRES(mutex_);
     void send(const Rte& entry) REQUIRES(mutex_);
+    void tell_route(unsigned input) REQUIRES(mutex_);
+    void tell_all_routes() REQUIRES(mutex_);
     void end_locked(uint8_t vector) REQUIRES(mutex_);
 
     // configuration
@@ -71,6 +74,7 @@ private:
 
     // wiring
     MsiSink& msi_;
+    LevelRoutes* const routes_;
 
     // bookkeeping
     mutable Mutex mutex_;

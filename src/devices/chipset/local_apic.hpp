@@ -17,7 +17,6 @@
 #include <optional>
 
 #include "devices/chipset/apic_bus.hpp"
-#include "devices/chipset/ext_int_source.hpp"
 #include "devices/chipset/local_apic_pv_eoi.hpp"
 #include "devices/chipset/local_apic_regs.hpp"
 #include "devices/chipset/local_apic_timer.hpp"

@@ -37,7 +37,14 @@ CpuIo& Board::cpu_io(unsigned index) {
 
 CpuInterrupts& Board::cpu_interrupts(unsigned index) {
     BANYAN_ASSERT(index < parts_->sockets.size());
-    return parts_->sockets[index]->apic();
+    BANYAN_ASSERT(parts_->sockets[index]->interrupts() != nullptr);
+    return *parts_->sockets[index]->interrupts();
+}
+
+VcpuWiring Board::vcpu_wiring(unsigned index, VcpuWaker& waker) {
+    BANYAN_ASSERT(index < parts_->sockets.size());
+    VcpuSocket& socket = *parts_->sockets[index];
+    return {index, &socket, socket.interrupts(), &waker, socket.ext_int()};
 }
 
 void Board::attach_vcpu(unsigned index, VcpuSignals& signals) {

@@ -1,8 +1,8 @@
 // Board: the virtual main board. It makes the chips of a machine kind, wires them, and is what
 // vCPUs, the loader and the VM's life cycle see of them.
 //
-// Order of use: MemoryMap and GuestMemory with its RAM; Board::create; an engine's vCPUs with
-// cpu_io() and cpu_interrupts(), each attach_vcpu()ed; prepare_direct_boot(); load_kernel() with
+// Order of use: MemoryMap and GuestMemory with its RAM; the engine; Board::create; the engine's
+// vCPUs with vcpu_wiring(), each attach_vcpu()ed; prepare_direct_boot(); load_kernel() with
 // memory_map().e820() and the RSDP.
 //
 // Threads: cpu_io(), cpu_interrupts(), the char clients and press_power_button() from any thread.
@@ -56,6 +56,7 @@ struct BoardServices {
     const Clock& clock;
     TimerService& timers;
     MachineControl& control;
+    EngineApics* engine_apics = nullptr;  // null: the board makes the local APICs
 };
 
 class Board {
@@ -70,8 +71,10 @@ public:
 
     const MemoryMap& memory_map() const;
 
+    // What an engine's vCPU is made with.
+    VcpuWiring vcpu_wiring(unsigned index, VcpuWaker& waker);
     CpuIo& cpu_io(unsigned index);
-    CpuInterrupts& cpu_interrupts(unsigned index);
+    CpuInterrupts& cpu_interrupts(unsigned index);  // not with the engine's own local APICs
     void attach_vcpu(unsigned index, VcpuSignals& signals);
 
     // What the back ends call. console_client() is null without a virtio console.

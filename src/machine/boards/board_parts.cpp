@@ -46,7 +46,9 @@ Board::Parts::~Parts() {
 // The order is that in which chips are reset and restored: the HPET after the timers whose wires
 // end in it.
 Result<void> Board::Parts::build() {
-    make_controllers();
+    make_sockets();
+    make_ioapic();
+    if (is_pc()) make_pic();
     make_pci_host();
     make_serial();
     make_timers();
@@ -57,27 +59,44 @@ Result<void> Board::Parts::build() {
     return make_pci_functions();
 }
 
-void Board::Parts::make_controllers() {
-    for (unsigned index = 0; index < config.cpu_count; ++index) {
-        sockets.push_back(std::make_unique<VcpuSocket>(VcpuSocket::Wiring{.index = index,
-                                                                          .clock = services.clock,
-                                                                          .timers = services.timers,
-                                                                          .apics = apics,
-                                                                          .memory = services.memory,
-                                                                          .ports = ports,
-                                                                          .mmio = mmio}));
-    }
-    ioapic = &ioapic_chip.make<IoApic>("ioapic", IoApic::Wiring{.msi = apics, .id = 0});
-    apics.add(*ioapic);
-    mmio.add(ioapic_chip.slot, *ioapic->mmio(), IoApic::kMmioSize).map(MemoryMap::kIoApic.start);
-    if (!is_pc()) return;
+MsiSink& Board::Parts::msi() {
+    if (services.engine_apics != nullptr) return *services.engine_apics;
+    return apics;
+}
 
-    LocalApic& boot_apic = sockets.front()->apic();
-    pic = &pic_chip.make<Pic8259Pair>("pic8259",
-                                      Pic8259Pair::Wiring{.intr = {boot_apic, LocalApic::kLint0}});
+void Board::Parts::make_sockets() {
+    for (unsigned index = 0; index < config.cpu_count; ++index) {
+        const VcpuSocket::Wiring wiring{.index = index,
+                                        .clock = services.clock,
+                                        .timers = services.timers,
+                                        .memory = services.memory,
+                                        .ports = ports,
+                                        .mmio = mmio};
+        if (services.engine_apics != nullptr) {
+            sockets.push_back(std::make_unique<EngineSocket>(wiring, *services.engine_apics));
+        } else {
+            sockets.push_back(std::make_unique<ChipSocket>(wiring, apics));
+        }
+    }
+}
+
+void Board::Parts::make_ioapic() {
+    ioapic = &ioapic_chip.make<IoApic>(
+        "ioapic", IoApic::Wiring{.msi = msi(), .id = 0, .routes = services.engine_apics});
+    if (services.engine_apics != nullptr) {
+        services.engine_apics->connect(*ioapic);
+    } else {
+        apics.add(*ioapic);
+    }
+    mmio.add(ioapic_chip.slot, *ioapic->mmio(), IoApic::kMmioSize).map(MemoryMap::kIoApic.start);
+}
+
+void Board::Parts::make_pic() {
+    pic_acknowledge = std::make_unique<PicAcknowledge>();
+    const IrqLine intr = sockets.front()->connect_ext_int(*pic_acknowledge);
+    pic = &pic_chip.make<Pic8259Pair>("pic8259", Pic8259Pair::Wiring{.intr = intr});
+    pic_acknowledge->connect(*pic);
     ports.add_device(pic_chip.slot);
-    pic_acknowledge = std::make_unique<PicAcknowledge>(*pic);
-    boot_apic.set_ext_int_source(pic_acknowledge.get());
 }
 
 IrqRouter::Output Board::Parts::pic_input(unsigned input) {
@@ -151,7 +170,7 @@ void Board::Parts::make_timers() {
                                                       .ioapic = hpet_inputs,
                                                       .irq0 = irq(kTimerIrq),
                                                       .irq8 = irq(kRtcIrq),
-                                                      .msi = apics});
+                                                      .msi = msi()});
     pit_chip.make<Pit8254>("pit8254",
                            Pit8254::Wiring{services.clock, pit_chip.timers, hpet->pit_input()});
     rtc_chip.make<CmosRtc>("cmos_rtc",
@@ -224,7 +243,7 @@ Result<void> Board::Parts::add_virtio(Chip& chip, const char* kind,
     auto& function =
         chip.make<VirtioPci>(std::string(kind) + "@" + std::to_string(number), std::move(device),
                              VirtioPciWiring{.mapper = pci,
-                                             .msi = apics,
+                                             .msi = msi(),
                                              .clock = services.clock,
                                              .timers = chip.timers,
                                              .intx = intx(number)});

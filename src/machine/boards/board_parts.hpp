@@ -8,7 +8,6 @@
 
 #include "devices/chipset/acpi_pm.hpp"
 #include "devices/chipset/apic_bus.hpp"
-#include "devices/chipset/ext_int_source.hpp"
 #include "devices/chipset/hpet.hpp"
 #include "devices/chipset/ioapic.hpp"
 #include "devices/chipset/pic8259.hpp"
@@ -23,15 +22,16 @@
 
 namespace banyan {
 
-// The acknowledge cycle, as the boot processor's local APIC runs it for ExtINT.
+// The acknowledge cycle, as the boot processor's local APIC runs it for ExtINT. Connected before
+// vCPUs run: the 8259s are made with the wire to that APIC.
 class PicAcknowledge final : public ExtIntSource {
 public:
-    explicit PicAcknowledge(Pic8259Pair& pic) : pic_(pic) {}
-    bool pending() const override { return pic_.pending(); }
-    std::optional<uint8_t> acknowledge() override { return pic_.acknowledge(); }
+    void connect(Pic8259Pair& pic) { pic_ = &pic; }
+    bool pending() const override { return pic_->pending(); }
+    std::optional<uint8_t> acknowledge() override { return pic_->acknowledge(); }
 
 private:
-    Pic8259Pair& pic_;
+    Pic8259Pair* pic_ = nullptr;
 };
 
 // The HPET's own inputs of the IO-APIC, which it shares with PCI.
@@ -69,6 +69,8 @@ struct Board::Parts {
     Result<void> for_each_chip(Function function);
 
     bool is_pc() const { return config.kind == BoardKind::pc; }
+    // Where messages go: to the engine's local APICs or to those of the board.
+    MsiSink& msi();
 
     // configuration
     const BoardConfig config;
@@ -79,7 +81,7 @@ struct Board::Parts {
     NoBackend nothing;
     PortBus ports;
     MmioBus mmio;
-    ApicBus apics;
+    ApicBus apics;  // of the board's own local APICs
     IrqRouter router;
     HpetInputs hpet_inputs;
     PciSlots pci{mmio};
@@ -104,7 +106,9 @@ struct Board::Parts {
     std::vector<VirtioPci*> virtio;
 
 private:
-    void make_controllers();
+    void make_sockets();
+    void make_ioapic();
+    void make_pic();
     IrqLine irq(unsigned isa_irq);  // a new source on an ISA interrupt
     IrqLine intx(unsigned device);
     IrqRouter::Output pic_input(unsigned input);
@@ -140,7 +144,7 @@ Result<void> Board::Parts::for_each_chip(Function function) {
     if (pic != nullptr) TRY(visit(pic_chip));
     TRY(visit(ioapic_chip));
     for (const auto& socket : sockets)
-        TRY(function(socket->apic().name(), static_cast<Device&>(socket->apic())));
+        TRY(function(socket->apic_chip().name(), socket->apic_chip()));
     return {};
 }
 

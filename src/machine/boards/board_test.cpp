@@ -5,6 +5,7 @@
 
 #include "machine/boards/board_testing.hpp"
 #include "snapshot/device_state_test.hpp"
+#include "vm/testing/fake_engine_apics.hpp"
 
 namespace banyan {
 namespace {
@@ -476,6 +477,75 @@ TEST(BoardRefuses, MemoryThatIsNotThere) {
     TestMachine machine(BoardKind::micro);
     machine.config.ram_size = 1;
     EXPECT_NE(refusal(machine).find("between 2M and"), std::string::npos);
+}
+
+// With an engine that has local APICs itself, the board makes none.
+class BoardOfAnEngine : public ::testing::Test {
+protected:
+    void SetUp() override {
+        machine.engine_apics = &apics;
+        ASSERT_TRUE(machine.build());
+    }
+    VcpuWiring wiring(unsigned cpu) { return machine.board->vcpu_wiring(cpu, waker); }
+
+    struct NoWaker final : VcpuWaker {
+        void wake() override {}
+    } waker;
+    FakeEngineApics apics{2};
+    testing::TestMachine machine{BoardKind::pc, 2};
+};
+
+TEST_F(BoardOfAnEngine, InterruptsBecomeItsMessages) {
+    machine.route(4, 0x34);
+    machine.out(0x3FC, 0x08);  // OUT2
+    machine.out(0x3F9, 0x02);  // transmitter empty
+
+    EXPECT_EQ(apics.messages, (std::vector<MsiMessage>{{0xFEE0'0000, 0x4034}}));
+    EXPECT_TRUE(apics.routes.empty()) << "an edge has no end that anybody waits for";
+}
+
+TEST_F(BoardOfAnEngine, LevelsAreToldAndEndByItsReport) {
+    machine.route(9, 0x39, true);
+    EXPECT_EQ(apics.routes, (std::map<unsigned, MsiMessage>{{9, {0xFEE0'0000, 0xC039}}}));
+    machine.out(0xB2, 2);            // ACPI mode
+    machine.out(0x602, 1U << 8, 2);  // PWRBTN_EN
+    machine.board->press_power_button();
+    EXPECT_EQ(apics.messages.size(), 1U);
+
+    apics.listener->end_of_interrupt(0x39);
+    EXPECT_EQ(apics.messages.size(), 2U) << "the level is still there";
+    machine.route(9, 0x39);
+    EXPECT_TRUE(apics.routes.empty());
+}
+
+TEST_F(BoardOfAnEngine, The8259sAreLeftToTheBootProcessor) {
+    EXPECT_EQ(wiring(0).interrupts, nullptr);
+    EXPECT_EQ(wiring(1).ext_int, nullptr);
+    ASSERT_NE(wiring(0).ext_int, nullptr);
+    machine.out(0x20, 0x11);
+    machine.out(0x21, 0x20);
+    machine.out(0x21, 0x04);
+    machine.out(0x21, 0x01);
+    machine.out(0x21, 0xEF);  // all but the serial port's
+    machine.out(0x3FC, 0x08);
+    machine.out(0x3F9, 0x02);
+
+    EXPECT_GE(machine.signals[0].interrupts, 1U);
+    EXPECT_TRUE(wiring(0).ext_int->pending());
+    EXPECT_EQ(wiring(0).ext_int->acknowledge(), 0x24);
+}
+
+TEST_F(BoardOfAnEngine, ResetsAndPreparesItsApics) {
+    machine.board->reset();
+    ASSERT_TRUE(machine.board->prepare_direct_boot());
+
+    EXPECT_EQ(apics.registers[0].base, 0xFEE0'0900U);
+    EXPECT_EQ(apics.registers[0].page[0x35], 0x700U) << "LINT0";
+    EXPECT_EQ(apics.registers[1].page[0x35], 0x10700U);
+}
+
+TEST_F(BoardOfAnEngine, NothingAnswersWhereAnApicWouldBe) {
+    EXPECT_EQ(machine.read(0xFEE00030), 0xFFFFFFFFU);
 }
 
 }  // namespace

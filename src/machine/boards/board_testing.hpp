@@ -51,7 +51,7 @@ public:
 
     Result<void> build() {
         add_ram();
-        TRY_ASSIGN(made, Board::create(config, {memory, clock, timers, control}));
+        TRY_ASSIGN(made, Board::create(config, {memory, clock, timers, control, engine_apics}));
         board = std::move(made);
         for (unsigned i = 0; i < config.cpu_count; ++i)
             board->attach_vcpu(i, signals[i]);
@@ -102,6 +102,7 @@ public:
     std::vector<std::vector<Page>> ram;
     GuestMemory memory;
     BoardConfig config;
+    EngineApics* engine_apics = nullptr;  // set before build()
     std::vector<RecordingSignals> signals;
     std::unique_ptr<Board> board;
 

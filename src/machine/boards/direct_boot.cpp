@@ -61,7 +61,7 @@ void set_up_interrupts(Board::Parts& parts) {
         bit<uint32_t>(acpi::pci_wire_irq(0) - 8) | bit<uint32_t>(acpi::pci_wire_irq(1) - 8);
     parts.ports.write(kElcr2, 1, kPciInputs);
     for (const auto& socket : parts.sockets)
-        socket->apic().set_virtual_wire_mode();
+        socket->set_virtual_wire_mode();
 }
 
 }  // namespace

@@ -24,16 +24,20 @@ void SignalRelay::raise_sipi(uint8_t vector) {
     if (vcpu_ != nullptr) vcpu_->raise_sipi(vector);
 }
 
-VcpuSocket::VcpuSocket(const Wiring& wiring)
-    : ports_(wiring.ports),
-      mmio_(wiring.mmio),
+ChipSocket::ChipSocket(const Wiring& wiring, ApicBus& apics)
+    : VcpuSocket(wiring),
       apic_({.id = wiring.index,
              .boot_processor = wiring.index == 0,
              .clock = wiring.clock,
              .timers = wiring.timers,
-             .signals = signals_,
-             .bus = wiring.apics,
+             .signals = signals(),
+             .bus = apics,
              .memory = wiring.memory}) {}
+
+IrqLine ChipSocket::connect_ext_int(ExtIntSource& source) {
+    apic_.set_ext_int_source(&source);
+    return {apic_, LocalApic::kLint0};
+}
 
 namespace {
 
@@ -43,17 +47,29 @@ constexpr uint64_t page_offset(Gpa gpa) {
 
 }  // namespace
 
-uint64_t VcpuSocket::mmio_read(Gpa gpa, unsigned size) {
-    if (!apic_.claims(gpa)) return mmio_.read(gpa, size);
+uint64_t ChipSocket::mmio_read(Gpa gpa, unsigned size) {
+    if (!apic_.claims(gpa)) return VcpuSocket::mmio_read(gpa, size);
     uint64_t value = 0;
     const IoStatus status = apic_.mmio_read(page_offset(gpa), size, value);
     return (status == IoStatus::ok ? value : ~uint64_t{0}) & size_mask(size);
 }
 
-void VcpuSocket::mmio_write(Gpa gpa, unsigned size, uint64_t value) {
-    if (!apic_.claims(gpa)) return mmio_.write(gpa, size, value);
+void ChipSocket::mmio_write(Gpa gpa, unsigned size, uint64_t value) {
+    if (!apic_.claims(gpa)) return VcpuSocket::mmio_write(gpa, size, value);
     // A refused write vanishes, as on hardware.
     (void)apic_.mmio_write(page_offset(gpa), size, value & size_mask(size));
+}
+
+EngineSocket::EngineSocket(const Wiring& wiring, EngineApics& apics)
+    : VcpuSocket(wiring), apic_({.index = wiring.index, .clock = wiring.clock, .apics = apics}) {}
+
+IrqLine EngineSocket::connect_ext_int(ExtIntSource& source) {
+    ext_int_ = &source;
+    return {*this, LocalApic::kLint0};
+}
+
+void EngineSocket::set_irq(unsigned, bool asserted) {
+    if (asserted) signals().raise_interrupt();
 }
 
 }  // namespace banyan
