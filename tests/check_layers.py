@@ -28,7 +28,7 @@ ALLOWED = {
     "devices/display": BELOW_ENGINES + ["devices/pci", "devices/virtio"],
     "cpu/interp": BELOW_ENGINES + ["arch/x86"],
     "cpu/jit": BELOW_ENGINES + ["arch/x86", "cpu/interp"],
-    "cpu/kvm": BELOW_ENGINES + ["arch/x86", "cpu/interp"],
+    "cpu/kvm": BELOW_ENGINES + ["arch/x86", "cpu/interp", "host/posix"],
     "cpu/hw": BELOW_ENGINES + ["arch/x86", "cpu/interp"],
     "loader": ["support", "vm", "arch/x86"],
     "machine": BELOW_ENGINES + ["arch/x86", "devices", "loader", "machine"],

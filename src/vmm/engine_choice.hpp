@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cpu/kvm/kvm_probe.hpp"
 #include "vm/engine.hpp"
 #include "vmm/vm_config.hpp"
 
@@ -15,10 +16,11 @@ namespace banyan {
 struct EngineReport {
     std::string_view name;
     bool available = false;
-    std::string_view reason;
+    std::string reason;
 };
 
 // All engines that Banyan knows of, best first: for `banyan doctor`.
+std::vector<EngineReport> report_engines(const kvm::KvmVerdict& kvm);
 std::vector<EngineReport> report_engines();
 
 using EngineFactory = std::function<Result<std::unique_ptr<Engine>>(const EngineConfig& config,
@@ -29,7 +31,9 @@ struct EngineChoice {
     std::string reason;  // "engine interp: why"
 };
 
-// Fails with ErrorCode::unsupported when this build lacks the engine.
-Result<EngineChoice> choose_engine(EngineKind kind);
+// `kvm`: whether this host has it. Fails with ErrorCode::unsupported when the engine that was asked
+// for cannot run here.
+Result<EngineChoice> choose_engine(EngineKind kind, const kvm::KvmVerdict& kvm);
+Result<EngineChoice> choose_engine(EngineKind kind);  // by a look at this host
 
 }  // namespace banyan

@@ -49,6 +49,9 @@ struct MsrState {
     uint64_t kvm_system_time = 0;
     uint64_t kvm_steal_time = 0;
     uint64_t kvm_poll_control = 1;
+    // Asynchronous page faults, which only engines on KVM offer.
+    uint64_t kvm_async_pf = 0;
+    uint64_t kvm_async_pf_int = 0;
 };
 
 // What waits to be delivered or is held back.

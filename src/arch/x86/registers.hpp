@@ -179,6 +179,7 @@ enum Msr : uint32_t {
     kMsrKvmStealTime = 0x4B564D03,
     kMsrKvmPvEoiEn = 0x4B564D04,
     kMsrKvmPollControl = 0x4B564D05,
+    kMsrKvmAsyncPfInt = 0x4B564D06,
 };
 
 }  // namespace banyan::x86
