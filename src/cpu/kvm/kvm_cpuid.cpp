@@ -117,8 +117,10 @@ private:
     void add_leaf(uint32_t leaf) {
         for (uint32_t subleaf = 0; subleaf < subleaves(leaf); ++subleaf) {
             const CpuidResult r = ask(leaf, subleaf);
-            // What is not there reads as zeros, which KVM knows.
-            if (subleaf > 0 && (r.eax | r.ebx | r.ecx | r.edx) == 0) continue;
+            // What is not there reads as zeros, which KVM knows; sizes without XSAVE it would fill
+            // in.
+            const bool none = (r.eax | r.ebx | r.ecx | r.edx) == 0;
+            if (none && (subleaf > 0 || leaf == kXsaveLeaf)) continue;
             kvm_cpuid_entry2 entry{};
             entry.function = leaf;
             entry.index = subleaf;

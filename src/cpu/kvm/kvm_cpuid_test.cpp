@@ -99,6 +99,13 @@ TEST_F(KvmCpuidTest, ComponentsOfXsaveLieWhereTheProcessorHasThem) {
     EXPECT_EQ(told(0xD, 2).ebx, 0x240U);
 }
 
+TEST_F(KvmCpuidTest, WithoutXsaveThereIsNoLeafForItsSizes) {
+    model = *interp::CpuModel::create("x86-64", 1, 2'000'000'000);
+    offer(0xD, 0, {0x7, 0x340, 0x340, 0});
+
+    EXPECT_EQ(told(0xD).function, 0U);
+}
+
 TEST_F(KvmCpuidTest, AddressesAreNotWiderThanTheProcessors) {
     offer(0x80000008, 0, {0x3024, 0, 0, 0});
     EXPECT_EQ(told(0x80000008).eax & 0xFF, 0x24U);

@@ -17,7 +17,8 @@ KvmVcpu::KvmVcpu(std::unique_ptr<KvmVcpuHandle> handle, const VcpuWiring& wiring
       wiring_(wiring),
       machine_(machine),
       kick_(run_),
-      exits_({run_, *wiring.io, eoi}) {}
+      exits_({run_, *wiring.io, eoi}),
+      finisher_(*handle_, wiring, machine.interpreter) {}
 
 // An access that the guest has left KVM_RUN for is completed by the next one, even if that returns
 // at once (KVM API 5, note on KVM_EXIT_IO): so the only way out of here leads through KVM_RUN.
@@ -31,7 +32,7 @@ Exit KvmVcpu::run() {
         kick_.leave();
         ++entries_;
         if (result >= 0) {
-            if (const auto exit = exits_.handle()) return *exit;
+            if (const auto exit = handle_exit()) return *exit;
         } else if (result == -EINTR) {
             ++returns_;
             kick_.rearm();
@@ -40,6 +41,22 @@ Exit KvmVcpu::run() {
             return exits_.fail("KVM_RUN failed with error", static_cast<uint64_t>(-result));
         }
     }
+}
+
+std::optional<Exit> KvmVcpu::handle_exit() {
+    const bool unknown_instruction = run_.exit_reason == KVM_EXIT_INTERNAL_ERROR &&
+                                     run_.internal.suberror == KVM_INTERNAL_ERROR_EMULATION;
+    return unknown_instruction ? finish_instruction() : exits_.handle();
+}
+
+std::optional<Exit> KvmVcpu::finish_instruction() {
+    ++finished_;
+    x86::RegisterState state;
+    if (!get_state_from_kvm(state)) return exits_.handle();
+    if (const auto exit = finisher_.finish(state)) return exit;
+    if (!set_state(state)) return exits_.handle();
+    follow_clock();
+    return std::nullopt;
 }
 
 void KvmVcpu::prepare_entry() {
@@ -167,7 +184,8 @@ void KvmVcpu::reset() {
 }
 
 Statistics KvmVcpu::statistics() const {
-    Statistics all{{"entries", entries_}, {"kicks", returns_}};
+    Statistics all{
+        {"entries", entries_}, {"kicks", returns_}, {"finished_instructions", finished_}};
     exits_.add_statistics(all);
     return all;
 }

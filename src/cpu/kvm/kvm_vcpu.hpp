@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "cpu/kvm/kvm_exits.hpp"
+#include "cpu/kvm/kvm_finisher.hpp"
 #include "cpu/kvm/kvm_handle.hpp"
 #include "cpu/kvm/kvm_kick.hpp"
 #include "cpu/kvm/kvm_xsave.hpp"
@@ -22,6 +23,7 @@ struct KvmMachine {
     const Clock& clock;
     XsaveLayout xsave;
     uint32_t signature = 0;                  // CPUID.1:EAX, in EDX after reset
+    KvmFinisher::Settings interpreter{};     // for instructions that KVM cannot emulate
     std::atomic<uint32_t> clock_changes{1};  // counts Engine::clock_changed()
 };
 
@@ -53,6 +55,8 @@ public:
     const KvmHandle& handle() const { return *handle_; }
 
 private:
+    std::optional<Exit> handle_exit();
+    std::optional<Exit> finish_instruction();
     void prepare_entry();
     void offer_ext_int();
     void follow_clock();
@@ -66,12 +70,14 @@ private:
 
     KvmKick kick_;
     KvmExits exits_;
+    KvmFinisher finisher_;
     std::atomic<bool> nmi_{false};
     uint32_t clock_changes_ = 0;  // as of the last follow_clock()
     uint64_t tsc_offset_ = 0;     // guest TSC - Clock::tsc()
 
     Counter entries_;
     Counter returns_;
+    Counter finished_;
 };
 
 }  // namespace banyan::kvm
