@@ -100,6 +100,7 @@ class Console:
     def __init__(self, command):
         self.command = [str(word) for word in command]
         self.transcript = ""
+        self.prompt = PROMPT  # what run() waits for
         self.position = 0  # of the transcript: what is before it was expected already
         self.started = time.monotonic()
         self.master, self.slave = pty.openpty()
@@ -175,7 +176,7 @@ class Console:
         self.expect(r"<begin>\r*\n", seconds)
         start = self.position
         end = self.expect(r"<end (\d+)>\r*\n", seconds)
-        self.expect(PROMPT, seconds)
+        self.expect(self.prompt, seconds)
         return re.sub(r"\r+\n", "\n", self.transcript[start:end.start()]), int(end.group(1))
 
     def wait(self, seconds=30):

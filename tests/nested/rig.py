@@ -1,0 +1,207 @@
+"""Where KVM's tests run: a shell from which `banyan run --engine kvm` can be typed.
+
+Where this machine's /dev/kvm has hardware behind it, that is a shell here (Direct). Elsewhere it is the nested rig (Rig):
+Debian's cloud kernel under QEMU's TCG, which emulates AMD-V with nested paging, so that Debian's own kvm_amd works there,
+with the built banyan inside. Both are driven through one console: first the shell, and inside of it whatever `banyan run`
+shows.
+
+Beside the variables of tests/boot/harness.py:
+  BANYAN_RIG        nested or direct: instead of what would be chosen
+  BANYAN_RIG_CPUS   how many CPUs the nested rig has (default 2)
+"""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+for folder in ("boot", "guests"):
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / folder))
+
+import run as guests  # noqa: E402
+from archive import Archive  # noqa: E402
+from harness import (PROMPT, SLOW, Console, guest_file, kernel_complaints, report, vmm_path)  # noqa: E402
+
+QEMU = "qemu-system-x86_64"
+SKIPPED = 77  # what tests/nested/CMakeLists.txt and ctest take for a skipped test
+RIG_PROMPT = r"rig:/\S*# "
+RIG_BOOT_SECONDS = 90
+# For a QEMU whose test was killed: nothing else would end it.
+RIG_LIFE_SECONDS = 900
+MODULES = ("virt/lib/irqbypass.ko", "arch/x86/kvm/kvm.ko", "arch/x86/kvm/kvm-amd.ko")
+# Without work against flaws of real processors, which would only slow TCG down.
+APPEND = "console=ttyS0 quiet mitigations=off"
+
+
+class Shell(Console):
+    """A shell at its prompt, with /dev/kvm; to be used in a `with`. `extra`: {place: file or bytes} for path()."""
+
+    nested = False
+    cpu_options = ()
+
+    def path(self, place):
+        """Where a file of `extra`, or one of those that are always there, lies for the shell."""
+        raise NotImplementedError
+
+    def take_prompt(self):
+        self.prompt = RIG_PROMPT
+        # In two parts, so that the echo of the command is not taken for the prompt.
+        self.send("P=rig; PS1=\"$P:/# \"; stty cols 500\n")
+        self.expect(RIG_PROMPT)
+
+    def shell(self, command, seconds=60):
+        """What a command in the shell prints; it has to succeed."""
+        output, status = self.run(command, seconds)
+        if status != 0:
+            raise AssertionError(f"{command!r} ended with {status}: {output}")
+        return output
+
+    def run_command(self, *options, engine="kvm", memory="256M", kernel="vmlinux", append=APPEND):
+        """A `banyan run` of the small guest, to be typed. vmlinux is the unpacked kernel, which spares seconds."""
+        return shlex.join([self.path("banyan"), "run", "--engine", engine, *self.cpu_options, "--memory", memory,
+                           "--kernel", self.path(kernel), "--initrd", self.path("initramfs"), "--append", append,
+                           *options])
+
+    def start(self, *options, **choices):
+        """Types the command; what follows on the console is its guest, up to the status."""
+        self.send(self.run_command(*options, **choices) + "; echo \"<\"\"status $?>\"\n")
+
+    def boot(self, *options, seconds=90, **choices):
+        """start(), and waits for the prompt of the guest's shell; run() then runs there."""
+        self.start(*options, **choices)
+        self.expect(PROMPT, seconds)
+        self.prompt = PROMPT
+
+    def status(self, seconds=60):
+        """Waits for the end of what was started; its exit status."""
+        status = int(self.expect(r"<status (\d+)>", seconds).group(1))
+        self.prompt = RIG_PROMPT
+        self.expect(RIG_PROMPT)
+        return status
+
+
+class Rig(Shell):
+    nested = True
+    # A model without XSAVE: QEMU 7.2's TCG does not intercept XSETBV (AMD APM vol. 2 section 15.9), so that KVM does not
+    # know the guest's XCR0 there, and tells the guest wrong sizes.
+    cpu_options = ("--cpu", "x86-64-v2")
+
+    def __init__(self, extra=None, options=()):
+        cpus = int(os.environ.get("BANYAN_RIG_CPUS", "2"))
+        with tempfile.NamedTemporaryFile(prefix="banyan-rig-") as initrd:
+            initrd.write(pack(extra or {}))
+            initrd.flush()
+            super().__init__(qemu_command(initrd.name, cpus, options))
+            try:
+                self.expect(PROMPT, RIG_BOOT_SECONDS)
+                self.take_prompt()
+                self.shell("dmesg -n 1")  # KVM's remarks would fall into what is expected
+                for module in MODULES:
+                    self.shell(f"insmod {self.path(Path(module).name)}")
+            except BaseException:
+                self.__exit__()
+                raise
+
+    def path(self, place):
+        return f"/rig/{place}"
+
+
+class Direct(Shell):
+    def __init__(self, extra=None):
+        self.directory = tempfile.TemporaryDirectory(prefix="banyan-rig-")
+        for place, content in {**standard_files(), **(extra or {})}.items():
+            target = Path(self.path(place))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, bytes):
+                target.write_bytes(content)
+            else:
+                target.symlink_to(Path(content).resolve())
+        super().__init__(["/bin/sh", "-i"])
+        self.take_prompt()
+
+    def path(self, place):
+        return f"{self.directory.name}/{place}"
+
+    def __exit__(self, *arguments):
+        super().__exit__(*arguments)
+        self.directory.cleanup()
+
+
+def standard_files():
+    return {"banyan": vmm_path(), "vmlinux": guest_file("kernel/vmlinux"), "vmlinuz": guest_file("kernel/vmlinuz"),
+            "initramfs": guest_file("shell/initramfs")}
+
+
+def shared_libraries(program):
+    """What a dynamic program needs, by the paths under which its loader looks for it."""
+    listing = subprocess.run(["ldd", program], check=True, capture_output=True, text=True).stdout
+    return re.findall(r"(/\S+) \(0x", listing)
+
+
+def pack(extra):
+    """The nested rig's initramfs: the small guest, and after it what the rig needs."""
+    archive = Archive()
+    version = Path(guest_file("kernel/version")).read_text().strip()
+    for module in MODULES:
+        archive.add(f"/rig/{Path(module).name}", guest_file(f"kernel/root/lib/modules/{version}/kernel/{module}"))
+    for library in shared_libraries(vmm_path()):
+        archive.add(library, library)
+    for place, content in {**standard_files(), **extra}.items():
+        archive.add(f"/rig/{place}", content)
+    return Path(guest_file("shell/initramfs")).read_bytes() + archive.data()
+
+
+def qemu_command(initrd, cpus, options):
+    command = ["timeout", str(int(RIG_LIFE_SECONDS * SLOW)), QEMU, "-accel", "tcg", "-cpu", "EPYC,+svm,+npt"]
+    command += ["-M", "q35", "-m", "1G", "-smp", str(cpus), "-nodefaults", "-display", "none", "-no-reboot"]
+    # Without signal=off, Ctrl-C ends QEMU instead of reaching the guest.
+    command += ["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]
+    command += ["-kernel", guest_file("kernel/vmlinuz"), "-initrd", initrd]
+    return command + ["-append", APPEND, *options]
+
+
+def has_hardware():
+    """Would this machine's own /dev/kvm be chosen?"""
+    found = subprocess.run([vmm_path(), "doctor", "--json"], check=True, capture_output=True, text=True).stdout
+    return json.loads(found)["auto"].startswith("engine kvm")
+
+
+def open_shell(extra=None):
+    choice = os.environ.get("BANYAN_RIG", "direct" if has_hardware() else "nested")
+    return Direct(extra) if choice == "direct" else Rig(extra)
+
+
+class ShellTest(unittest.TestCase):
+    """One shell for all the tests of a class: self.rig. A guest that a failed test has left ends with its shell."""
+
+    @classmethod
+    def extra_files(cls):
+        return {}
+
+    @classmethod
+    def setUpClass(cls):
+        cls.rig = open_shell(cls.extra_files())
+        cls.addClassCleanup(lambda: cls.rig.__exit__())
+
+    def tearDown(self):
+        if self.rig.prompt != RIG_PROMPT:
+            self.rig.__exit__()
+            type(self).rig = open_shell(self.extra_files())
+
+
+def main():
+    if shutil.which(QEMU) is None and not has_hardware():
+        print(f"skipped: /dev/kvm has no hardware here, and without {QEMU} there is no nested rig; call "
+              "scripts/install-packages.sh test")
+        sys.exit(SKIPPED)
+    unittest.main(verbosity=2)
+
+
+__all__ = ["APPEND", "PROMPT", "RIG_PROMPT", "Direct", "Rig", "ShellTest", "guests", "has_hardware", "kernel_complaints", "main",
+           "open_shell", "report"]
