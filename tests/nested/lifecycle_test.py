@@ -43,6 +43,17 @@ class LifecycleTest(ShellTest):
         rig.send("\x1d")
         self.assertEqual(rig.status(), 4)
 
+    def test_a_stopped_process_goes_on(self):
+        """SIGTSTP stops the guest's time with the process; SIGCONT lets both go on."""
+        rig = self.rig
+        run = rig.run_command("--cpus", "2", "--console", "file:/tmp/banyan-console",
+                              append=APPEND + ' banyan.run="echo before; usleep 1500000; echo after; reboot -f"')
+        console = "/tmp/banyan-console"
+        said, _ = rig.run(f"{run} --no-reboot & p=$!; until grep -qs before {console}; do sleep 0.1; done; "
+                          f"kill -TSTP $p; sleep 3; grep -c after {console}; kill -CONT $p; "
+                          f"until grep -qs after {console}; do sleep 0.1; done; echo went on; wait; rm {console}", 120)
+        self.assertRegex(said, r"(?s)\b0\n.*went on\n")
+
     def test_kills_leave_nothing_behind(self):
         rig = self.rig
         before = self.traces()

@@ -60,7 +60,7 @@ std::optional<Exit> KvmVcpu::finish_instruction() {
 }
 
 void KvmVcpu::prepare_entry() {
-    if (nmi_.load(std::memory_order_relaxed) && nmi_.exchange(false)) handle_->call(KVM_NMI, 0);
+    if (nmi_.load() && nmi_.exchange(false)) handle_->call(KVM_NMI, 0);
     if (wiring_.ext_int != nullptr) offer_ext_int();
 }
 
