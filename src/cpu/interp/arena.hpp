@@ -32,7 +32,7 @@ private:
         size_t padding = (alignment - reinterpret_cast<size_t>(cursor_) % alignment) % alignment;
         if (left_ < size + padding) {
             const size_t chunk = size > kChunk ? size : kChunk;
-            chunks_.push_back(std::make_unique<std::byte[]>(chunk));
+            chunks_.push_back(std::make_unique_for_overwrite<std::byte[]>(chunk));
             cursor_ = chunks_.back().get();
             left_ = chunk;
             padding = 0;
