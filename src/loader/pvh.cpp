@@ -23,10 +23,10 @@ struct StartInfo {
 };
 static_assert(sizeof(StartInfo) == 56);
 
-struct ModuleEntry {
+struct PvhModule {
     le64 start, size, command_line, reserved;
 };
-static_assert(sizeof(ModuleEntry) == 32);
+static_assert(sizeof(PvhModule) == 32);
 
 struct MemoryMapEntry {
     le64 start, size;
@@ -53,7 +53,7 @@ Result<Gpa> put_start_info(Loading& loading) {
     info.rsdp = loading.request.rsdp.value;
     TRY_ASSIGN(initrd, put_initrd(loading, kFourGiB));
     if (initrd.length != 0) {
-        const ModuleEntry module{initrd.start.value, initrd.length, 0U, 0U};
+        const PvhModule module{initrd.start.value, initrd.length, 0U, 0U};
         TRY_ASSIGN(modules,
                    put_low(loading, std::as_bytes(std::span(&module, 1)), alignof(uint64_t)));
         info.modules = modules.value;

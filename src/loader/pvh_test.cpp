@@ -12,7 +12,7 @@ using testing::module_file;
 using testing::refusal;
 using testing::SmallGuest;
 
-constexpr uint64_t kLoadAt = 2 * kMiB;
+constexpr uint64_t kElfLoadAt = 2 * kMiB;
 constexpr size_t kCodeAt = 0x1000;
 constexpr size_t kNoteAt = 0x200;
 
@@ -31,12 +31,12 @@ Bytes elf64() {
     file.put(24, uint64_t{0xFFFFFFFF81000000}).put(32, uint64_t{64});
     file.put(54, uint16_t{56}).put(56, uint16_t{2});
     file.put(64, uint32_t{1}).put(72, uint64_t{kCodeAt}).put(80, uint64_t{0xFFFFFFFF81000000});
-    file.put(88, kLoadAt).put(96, uint64_t{0x100}).put(104, uint64_t{0x2000});
+    file.put(88, kElfLoadAt).put(96, uint64_t{0x100}).put(104, uint64_t{0x2000});
     file.put(120, uint32_t{4})
         .put(128, uint64_t{kNoteAt})
         .put(152, uint64_t{24})
         .put(160, uint64_t{24});
-    put_note(file, 18, 8, kLoadAt + 0x10);
+    put_note(file, 18, 8, kElfLoadAt + 0x10);
     file.fill(kCodeAt, 0x100, 0x90);
     return file;
 }
@@ -45,18 +45,18 @@ Bytes elf32() {
     Bytes file;
     file.put(0, uint32_t{0x464C457F}).put(4, uint8_t{1}).put(5, uint8_t{1}).put(6, uint8_t{1});
     file.put(16, uint16_t{2}).put(18, uint16_t{3}).put(20, uint32_t{1});
-    file.put(24, uint32_t{kLoadAt}).put(28, uint32_t{52});
+    file.put(24, uint32_t{kElfLoadAt}).put(28, uint32_t{52});
     file.put(42, uint16_t{32}).put(44, uint16_t{2});
     file.put(52, uint32_t{1})
         .put(56, uint32_t{kCodeAt})
-        .put(60, uint32_t{kLoadAt})
-        .put(64, uint32_t{kLoadAt});
+        .put(60, uint32_t{kElfLoadAt})
+        .put(64, uint32_t{kElfLoadAt});
     file.put(68, uint32_t{0x100}).put(72, uint32_t{0x2000});
     file.put(84, uint32_t{4})
         .put(88, uint32_t{kNoteAt})
         .put(100, uint32_t{20})
         .put(104, uint32_t{20});
-    put_note(file, 18, 4, kLoadAt + 0x10);
+    put_note(file, 18, 4, kElfLoadAt + 0x10);
     file.fill(kCodeAt, 0x100, 0x90);
     return file;
 }
@@ -66,16 +66,16 @@ class PvhOfWidth : public ::testing::TestWithParam<Bytes (*)()> {};
 TEST_P(PvhOfWidth, LoadsItsSegmentsAndClearsTheRest) {
     SmallGuest guest(16 * kMiB);
     const std::vector<std::byte> dirt(0x2000, std::byte{0xEE});
-    ASSERT_TRUE(guest.memory.write({kLoadAt}, dirt));
+    ASSERT_TRUE(guest.memory.write({kElfLoadAt}, dirt));
     const auto entry = guest.load(GetParam()());
     ASSERT_TRUE(entry) << entry.error().text();
     EXPECT_EQ(entry->format, ImageFormat::pvh);
     EXPECT_EQ(entry->mode, EntryMode::protected32);
-    EXPECT_EQ(entry->rip, kLoadAt + 0x10);
-    EXPECT_EQ(guest.at<uint8_t>(kLoadAt), 0x90);
-    EXPECT_EQ(guest.at<uint8_t>(kLoadAt + 0xFF), 0x90);
-    EXPECT_EQ(guest.at<uint8_t>(kLoadAt + 0x100), 0);
-    EXPECT_EQ(guest.at<uint8_t>(kLoadAt + 0x1FFF), 0);
+    EXPECT_EQ(entry->rip, kElfLoadAt + 0x10);
+    EXPECT_EQ(guest.at<uint8_t>(kElfLoadAt), 0x90);
+    EXPECT_EQ(guest.at<uint8_t>(kElfLoadAt + 0xFF), 0x90);
+    EXPECT_EQ(guest.at<uint8_t>(kElfLoadAt + 0x100), 0);
+    EXPECT_EQ(guest.at<uint8_t>(kElfLoadAt + 0x1FFF), 0);
 }
 
 TEST_P(PvhOfWidth, FillsTheStartInfo) {
@@ -143,7 +143,7 @@ TEST(Pvh, RefusesHugeAndOverlappingSegments) {
     refusal(guest.load(elf64().put(104, ~uint64_t{0})));
     Bytes twice = elf64();
     twice.put(120, uint32_t{1})
-        .put(144, kLoadAt)
+        .put(144, kElfLoadAt)
         .put(160, uint64_t{24});  // the note becomes a second copy...
     twice.put(56, uint16_t{3});   // ... and moves behind it
     twice.put(176, uint32_t{4})
@@ -166,11 +166,11 @@ TEST(Pvh, LooksForItsNoteAmongOthers) {
     put_note(file, 6, 5, 0);  // a note of another type, with a descriptor that is padded to 8 bytes
     const size_t next = kNoteAt + 24;
     file.put(next, uint32_t{4}).put(next + 4, uint32_t{4}).put(next + 8, uint32_t{18});
-    file.put_text(next + 12, std::string_view("Xen\0", 4)).put(next + 16, uint32_t{kLoadAt});
+    file.put_text(next + 12, std::string_view("Xen\0", 4)).put(next + 16, uint32_t{kElfLoadAt});
     file.put(152, uint64_t{44});
     const auto entry = guest.load(file);
     ASSERT_TRUE(entry) << entry.error().text();
-    EXPECT_EQ(entry->rip, kLoadAt);
+    EXPECT_EQ(entry->rip, kElfLoadAt);
 }
 
 TEST(Pvh, RefusesElfFilesThatAreNoKernel) {

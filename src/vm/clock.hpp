@@ -7,6 +7,8 @@
 
 namespace banyan {
 
+inline constexpr uint64_t kNsPerSecond = 1'000'000'000;
+
 // Guest time: starts at 0 when the VM is made, stands still while it is paused. From any thread.
 class Clock {
 public:

@@ -44,7 +44,7 @@ int print(const std::string& text) {
 
 std::string version_text(bool as_json) {
     if (!as_json) return "banyan " BANYAN_VERSION "\n";
-    return nlohmann::json{{"version", BANYAN_VERSION}}.dump() + "\n";
+    return nlohmann::ordered_json{{"version", BANYAN_VERSION}}.dump() + "\n";
 }
 
 int run(const RunOptions& options, const std::vector<std::string>& extra) {

@@ -51,8 +51,8 @@ void ManualPoller::run_ready() {
     }
 }
 
-struct Pipe {
-    Pipe() {
+struct NonBlockingPipe {
+    NonBlockingPipe() {
         std::array<int, 2> ends{};
         EXPECT_EQ(::pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK), 0);
         read_end.reset(ends[0]);
@@ -113,8 +113,8 @@ protected:
         }
     }
 
-    Pipe input;
-    Pipe output;
+    NonBlockingPipe input;
+    NonBlockingPipe output;
     ManualPoller poller;
     Device device;
     std::unique_ptr<CharStream> stream;

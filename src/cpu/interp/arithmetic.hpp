@@ -27,6 +27,10 @@ constexpr FlagWord from_eflags(uint64_t eflags) {
     return static_cast<FlagWord>(((eflags & 0xD5U) << 8) | 0x200U | ((eflags >> 11) & 1U));
 }
 
+constexpr FlagWord with_zf(FlagWord word, bool value) {
+    return static_cast<FlagWord>(value ? word | kFlagWordZf : word & ~kFlagWordZf);
+}
+
 // Condition codes in encoding order (Intel SDM vol. 1 appendix B).
 template <unsigned kCondition>
 constexpr bool condition_holds(FlagWord f) {

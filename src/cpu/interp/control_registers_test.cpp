@@ -9,10 +9,6 @@ namespace {
 
 using M = TestMachine;
 
-constexpr auto kGp = static_cast<unsigned>(x86::Vector::gp);
-constexpr auto kUd = static_cast<unsigned>(x86::Vector::ud);
-constexpr auto kDb = static_cast<unsigned>(x86::Vector::db);
-
 struct Cr0Case {
     uint64_t value;
     bool allowed;

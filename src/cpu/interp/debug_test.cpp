@@ -9,8 +9,6 @@ namespace {
 
 using M = TestMachine;
 
-constexpr auto kDb = static_cast<unsigned>(x86::Vector::db);
-
 // DR7 for breakpoint 0: `kind` as in its R/W field, `length` as in LEN.
 uint64_t breakpoint0(uint64_t kind, uint64_t length) {
     return 0x402 | kind << 16 | length << 18;

@@ -9,14 +9,6 @@ namespace {
 
 using M = TestMachine;
 
-constexpr auto kNp = static_cast<unsigned>(x86::Vector::np);
-constexpr auto kGp = static_cast<unsigned>(x86::Vector::gp);
-constexpr auto kUd = static_cast<unsigned>(x86::Vector::ud);
-
-void put_gdt(TestMachine& m, uint16_t selector, uint64_t descriptor) {
-    m.put<uint64_t>(M::kGdt + (selector & 0xFFF8), descriptor);
-}
-
 TEST(FarTransfer, RealModeCallAndReturn) {
     TestMachine m;
     m.enter_real();
@@ -111,7 +103,7 @@ TEST(FarTransfer, JumpToOtherPrivilegeIsRefused) {
 TEST(FarTransfer, ConformingCodeKeepsPrivilege) {
     TestMachine m;
     m.enter_protected(3);
-    put_gdt(m, M::kFree, 0x00CF9F000000FFFF);  // conforming, DPL 0
+    m.put_gdt(M::kFree, 0x00CF9F000000FFFF);  // conforming, DPL 0
     m.code({0xEA, 0, 1, 1, 0, M::kFree, 0});
     m.code({0x8C, 0xC8, 0xF4}, M::kCode + 0x100);  // mov eax, cs; hlt
 
@@ -124,7 +116,7 @@ TEST(FarTransfer, ConformingCodeKeepsPrivilege) {
 TEST(FarTransfer, AbsentCodeRaisesNp) {
     TestMachine m;
     m.enter_protected();
-    put_gdt(m, M::kFree, 0x00CF1B000000FFFF);
+    m.put_gdt(M::kFree, 0x00CF1B000000FFFF);
     m.code({0xEA, 0, 0, 0, 0, M::kFree, 0});
 
     m.run();
@@ -135,7 +127,7 @@ TEST(FarTransfer, AbsentCodeRaisesNp) {
 TEST(FarTransfer, OffsetBeyondLimitRaisesGpWithoutSelector) {
     TestMachine m;
     m.enter_protected();
-    put_gdt(m, M::kFree, 0x00409B0000000FFF);  // 4 KiB
+    m.put_gdt(M::kFree, 0x00409B0000000FFF);  // 4 KiB
     m.code({0xEA, 0, 0x10, 0, 0, M::kFree, 0});
 
     m.run();
@@ -147,7 +139,7 @@ TEST(FarTransfer, OffsetBeyondLimitRaisesGpWithoutSelector) {
 TEST(CallGate, CopiesParametersToInnerStackAndReturnsAcross) {
     TestMachine m;
     m.enter_protected(3);
-    put_gdt(m, M::kFree, M::gate(0xEC02, M::kKernelCode, M::kCode + 0x100));
+    m.put_gdt(M::kFree, M::gate(0xEC02, M::kKernelCode, M::kCode + 0x100));
     m.put_gate(0x80, 0xEE00, M::kKernelCode, M::kHandlers + 0x800);
     m.code({0x6A, 0x11, 0x6A, 0x22,             // push 0x11; push 0x22
             0x9A, 0, 0, 0, 0, M::kFree | 3, 0,  // call gate
@@ -172,7 +164,7 @@ TEST(CallGate, CopiesParametersToInnerStackAndReturnsAcross) {
 TEST(CallGate, NeedsPrivilegeOfGate) {
     TestMachine m;
     m.enter_protected(3);
-    put_gdt(m, M::kFree, M::gate(0x8C00, M::kKernelCode, M::kCode));
+    m.put_gdt(M::kFree, M::gate(0x8C00, M::kKernelCode, M::kCode));
     m.code({0x9A, 0, 0, 0, 0, M::kFree | 3, 0});
 
     m.run();
@@ -184,8 +176,8 @@ TEST(CallGate, NeedsPrivilegeOfGate) {
 TEST(CallGate, SixteenBitGateOfSameLevelPushesWords) {
     TestMachine m;
     m.enter_protected();
-    put_gdt(m, M::kFree + 8, 0x000F9B000000FFFF);  // 16-bit code from 0
-    put_gdt(m, M::kFree, M::gate(0x8400, M::kFree + 8, M::kHandlers));
+    m.put_gdt(M::kFree + 8, 0x000F9B000000FFFF);  // 16-bit code from 0
+    m.put_gdt(M::kFree, M::gate(0x8400, M::kFree + 8, M::kHandlers));
     m.code({0x9A, 0, 0, 0, 0, M::kFree, 0});
 
     m.run();
@@ -198,8 +190,8 @@ TEST(CallGate, SixteenBitGateOfSameLevelPushesWords) {
 TEST(CallGate, LongModeSwitchesToStackOfTss) {
     TestMachine m;
     m.enter_long(3);
-    put_gdt(m, M::kFree, M::gate(0xEC00, M::kKernelCode, M::kCode + 0x100));
-    put_gdt(m, M::kFree + 8, 0);
+    m.put_gdt(M::kFree, M::gate(0xEC00, M::kKernelCode, M::kCode + 0x100));
+    m.put_gdt(M::kFree + 8, 0);
     m.put<uint32_t>(M::kData, 0);
     m.put<uint16_t>(M::kData + 4, M::kFree | 3);
     m.code({0xFF, 0x1C, 0x25, 0, 0, 2, 0});  // call far [kData]
@@ -219,8 +211,8 @@ TEST(CallGate, LongModePushesOnFlatStack) {
     constexpr uint16_t kCompat = M::kFree + 16;
     TestMachine m;
     m.enter_long();
-    put_gdt(m, M::kFree, M::gate(0x8C00, M::kKernelCode, M::kCode + 0x100));
-    put_gdt(m, M::kFree + 8, 0);
+    m.put_gdt(M::kFree, M::gate(0x8C00, M::kKernelCode, M::kCode + 0x100));
+    m.put_gdt(M::kFree + 8, 0);
     m.code({0x9A, 0, 0, 0, 0, M::kFree, 0});  // call gate
     m.code({0xF4}, M::kCode + 0x100);
     set_segment(m.cpu(), x86::kCs, {kCompat, {0xC09B}, 0xFFFFFFFF, 0});
@@ -237,8 +229,8 @@ TEST(CallGate, LongModePushesOnFlatStack) {
 TEST(CallGate, LongModeChecksTypeOfSecondHalf) {
     TestMachine m;
     m.enter_long();
-    put_gdt(m, M::kFree, M::gate(0x8C00, M::kKernelCode, M::kCode + 0x100));
-    put_gdt(m, M::kFree + 8, 0x0000010000000000);
+    m.put_gdt(M::kFree, M::gate(0x8C00, M::kKernelCode, M::kCode + 0x100));
+    m.put_gdt(M::kFree + 8, 0x0000010000000000);
     m.put<uint32_t>(M::kData, 0);
     m.put<uint16_t>(M::kData + 4, M::kFree);
     m.code({0xFF, 0x1C, 0x25, 0, 0, 2, 0});

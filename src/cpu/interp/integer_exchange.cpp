@@ -100,10 +100,6 @@ Handler select_cmpxchg(Op& op) {
     BANYAN_BY_SIZE(op.operand_size, op_cmpxchg_memory, false)
 }
 
-void set_zf(Cpu& cpu, bool equal) {
-    cpu.arith = static_cast<FlagWord>(equal ? cpu.arith | kFlagWordZf : cpu.arith & ~kFlagWordZf);
-}
-
 void op_cmpxchg8b(Cpu& cpu, const Op* op) {
     const auto pair = [&](uint8_t high, uint8_t low) {
         return (uint64_t{cpu.get<uint32_t>(high * 8)} << 32) | cpu.get<uint32_t>(low * 8);
@@ -116,7 +112,7 @@ void op_cmpxchg8b(Cpu& cpu, const Op* op) {
         return a == expected ? replacement : a;
     };
     if (!cpu.modify<uint64_t, true>(op, change)) return;
-    set_zf(cpu, old == expected);
+    cpu.arith = with_zf(cpu.arith, old == expected);
     if (old != expected) {
         cpu.set<uint32_t>(x86::kRax * 8, static_cast<uint32_t>(old));
         cpu.set<uint32_t>(x86::kRdx * 8, static_cast<uint32_t>(old >> 32));
@@ -138,7 +134,7 @@ void op_cmpxchg16b(Cpu& cpu, const Op* op) {
         return a == expected ? replacement : a;
     };
     if (!cpu.modify<Pair128, true>(op, change)) return;
-    set_zf(cpu, old == expected);
+    cpu.arith = with_zf(cpu.arith, old == expected);
     if (old != expected) {
         cpu.gpr[x86::kRax] = old.low;
         cpu.gpr[x86::kRdx] = old.high;

@@ -5,9 +5,6 @@ namespace banyan::interp {
 
 namespace {
 
-constexpr uint8_t kAl = 0;
-constexpr uint8_t kAh = 1;
-
 bool carry(const Cpu& cpu) {
     return (cpu.arith & kFlagWordCf) != 0;
 }

@@ -155,10 +155,7 @@ Handler select_bswap(const Op& op) {
 }
 
 void op_xlat(Cpu& cpu, const Op* op) {
-    const uint64_t width = op->has(Op::kAddress16)   ? 0xFFFF
-                           : op->has(Op::kAddress32) ? 0xFFFFFFFF
-                                                     : ~uint64_t{0};
-    const uint64_t offset = (cpu.gpr[x86::kRbx] + cpu.get<uint8_t>(0)) & width;
+    const uint64_t offset = (cpu.gpr[x86::kRbx] + cpu.get<uint8_t>(kAl)) & op->address_mask();
     uint8_t value;
     if (!cpu.read_segment(op, static_cast<x86::Segment>(op->segment), offset, value)) return;
     cpu.set<uint8_t>(0, value);

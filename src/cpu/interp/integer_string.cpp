@@ -11,14 +11,9 @@ namespace {
 // A repeated instruction is left after so many elements, so that events are looked at.
 constexpr uint64_t kElementsAtOnce = 4096;
 
-uint64_t address_mask(const Op* op) {
-    if (op->has(Op::kAddress16)) return 0xFFFF;
-    return op->has(Op::kAddress32) ? 0xFFFFFFFF : ~uint64_t{0};
-}
-
 // RSI, RDI and RCX as the address size sees them.
 uint64_t get_index(const Cpu& cpu, const Op* op, x86::Gpr r) {
-    return cpu.gpr[r] & address_mask(op);
+    return cpu.gpr[r] & op->address_mask();
 }
 
 void set_index(Cpu& cpu, const Op* op, x86::Gpr r, uint64_t value) {
@@ -51,7 +46,7 @@ struct Run {
         const uint64_t index = get_index(cpu, op, r);
         const uint64_t in_page = (index + cpu.base[segment]) & (kPageSize - 1);
         if (!cpu.flag(x86::kDf))
-            return std::min(kPageSize - in_page, address_mask(op) - index) / sizeof(T);
+            return std::min(kPageSize - in_page, op->address_mask() - index) / sizeof(T);
         if (in_page + sizeof(T) > kPageSize) return 0;
         return std::min(in_page / sizeof(T) + 1, index / sizeof(T));
     }

@@ -9,18 +9,6 @@ namespace {
 
 using M = TestMachine;
 
-constexpr auto kUd = static_cast<unsigned>(x86::Vector::ud);
-constexpr auto kDf = static_cast<unsigned>(x86::Vector::df);
-constexpr auto kTs = static_cast<unsigned>(x86::Vector::ts);
-constexpr auto kNp = static_cast<unsigned>(x86::Vector::np);
-constexpr auto kSsFault = static_cast<unsigned>(x86::Vector::ss);
-constexpr auto kGp = static_cast<unsigned>(x86::Vector::gp);
-constexpr auto kBr = static_cast<unsigned>(x86::Vector::br);
-
-void put_gdt(TestMachine& m, uint16_t selector, uint64_t descriptor) {
-    m.put<uint64_t>(M::kGdt + (selector & 0xFFF8), descriptor);
-}
-
 TEST(Classify, DoubleFaultTable) {
     constexpr uint8_t kBenign = 6;
     constexpr uint8_t kContributory = 13;
@@ -157,7 +145,7 @@ TEST(Deliver, BadInnerStackRaisesTs) {
     m.put_gate(0x80, 0xEE00, M::kKernelCode, M::kHandlers + 0x800);
     m.put_gate(kTs, 0x8E00, 0x90, M::kHandlers);  // leads nowhere either
     m.put_gate(kDf, 0x8500, M::kFree, 0);         // a task gate with its own stack
-    put_gdt(m, M::kFree, 0x0000890000000067 | uint64_t{0x6000} << 16);
+    m.put_gdt(M::kFree, 0x0000890000000067 | uint64_t{0x6000} << 16);
     m.put<uint32_t>(0x6000 + 0x20, static_cast<uint32_t>(M::kHandlers + kDf * 16));
     m.put<uint32_t>(0x6000 + 0x38, M::kInnerStack);
     m.put<uint32_t>(0x6000 + 0x4C, M::kKernelCode);
@@ -183,9 +171,9 @@ TEST(Deliver, TripleFaultShutsDown) {
 TEST(Deliver, StackBeyondLimitRaisesSs) {
     TestMachine m;
     m.enter_protected();
-    put_gdt(m, M::kFree, 0x004093000000FFFF | 0);  // 64 KiB, byte granular
+    m.put_gdt(M::kFree, 0x004093000000FFFF | 0);  // 64 KiB, byte granular
     m.put_gate(kSsFault, 0x8500, M::kFree + 8, 0);
-    put_gdt(m, M::kFree + 8, 0x0000890000000067 | uint64_t{0x6000} << 16);
+    m.put_gdt(M::kFree + 8, 0x0000890000000067 | uint64_t{0x6000} << 16);
     m.put<uint32_t>(0x6000 + 0x20, static_cast<uint32_t>(M::kHandlers + kSsFault * 16));
     m.put<uint32_t>(0x6000 + 0x38, M::kInnerStack);
     m.put<uint32_t>(0x6000 + 0x4C, M::kKernelCode);
@@ -247,7 +235,7 @@ TEST(Deliver, LongModeUsesInterruptStackTable) {
 TEST(Deliver, LongModeRefuses32BitHandler) {
     TestMachine m;
     m.enter_long();
-    put_gdt(m, M::kFree, 0x00CF9B000000FFFF);
+    m.put_gdt(M::kFree, 0x00CF9B000000FFFF);
     m.put<uint64_t>(M::kIdt + 0x41 * 16, M::gate(0x8E00, M::kFree, M::kHandlers));
     m.code({0xCD, 0x41});
 
@@ -402,7 +390,7 @@ TEST(Iret, LongModeRefusesNestedTask) {
 TEST(Iret, LongModeReturnsToCompatibilityMode) {
     TestMachine m;
     m.enter_long();
-    put_gdt(m, M::kFree, 0x00CFFB000000FFFF);  // 32-bit user code
+    m.put_gdt(M::kFree, 0x00CFFB000000FFFF);  // 32-bit user code
     m.put_long_gate(0x41, 0xEE00, 0);
     m.code({0x6A, M::kUserData, 0x68, 0, 0, 5, 0, 0x6A, 2, 0x6A, M::kFree | 3, 0x68, 0, 1, 1, 0,
             0x48, 0xCF});

@@ -40,8 +40,6 @@ void port_out(Cpu& cpu, uint16_t port, unsigned size, uint32_t value) {
     cpu.wiring.io->port_write(port, size, value);
 }
 
-constexpr uint8_t kAl = 0;
-
 // op->immediate: the port; with kDx it is in DX.
 template <class T, bool kDx>
 void op_in(Cpu& cpu, const Op* op) {
@@ -61,16 +59,11 @@ void op_out(Cpu& cpu, const Op* op) {
     cpu.finish(op);
 }
 
-uint64_t address_mask(const Op* op) {
-    if (op->has(Op::kAddress16)) return 0xFFFF;
-    return op->has(Op::kAddress32) ? 0xFFFFFFFF : ~uint64_t{0};
-}
-
 // RCX, RSI and RDI change as wide as the address is; 32 bits clear the upper half.
 void set_register(Cpu& cpu, const Op* op, x86::Gpr gpr, uint64_t value) {
     uint64_t& target = cpu.gpr[gpr];
     target = op->has(Op::kAddress16) ? (target & ~uint64_t{0xFFFF}) | (value & 0xFFFF)
-                                     : value & address_mask(op);
+                                     : value & op->address_mask();
 }
 
 void advance(Cpu& cpu, const Op* op, x86::Gpr gpr, unsigned size) {
@@ -82,7 +75,7 @@ void advance(Cpu& cpu, const Op* op, x86::Gpr gpr, unsigned size) {
 template <class T>
 bool in_once(Cpu& cpu, const Op* op) {
     const uint16_t port = cpu.get<uint16_t>(x86::kRdx * 8);
-    const uint64_t offset = cpu.gpr[x86::kRdi] & address_mask(op);
+    const uint64_t offset = cpu.gpr[x86::kRdi] & op->address_mask();
     uint64_t linear;
     if (!may_access(cpu, op, port, sizeof(T))) return false;
     if (!cpu.segment_address(op, x86::kEs, offset, sizeof(T), Access::write, linear)) return false;
@@ -97,7 +90,7 @@ bool out_once(Cpu& cpu, const Op* op) {
     const uint16_t port = cpu.get<uint16_t>(x86::kRdx * 8);
     T value;
     if (!may_access(cpu, op, port, sizeof(T))) return false;
-    const uint64_t offset = cpu.gpr[x86::kRsi] & address_mask(op);
+    const uint64_t offset = cpu.gpr[x86::kRsi] & op->address_mask();
     if (!cpu.read_segment(op, static_cast<x86::Segment>(op->segment), offset, value)) return false;
     port_out(cpu, port, sizeof(T), value);
     advance(cpu, op, x86::kRsi, sizeof(T));
@@ -122,12 +115,12 @@ template <class T, bool kIn>
 void op_repeated_string(Cpu& cpu, const Op* op) {
     const unsigned chunk = cpu.mode.has(Mode::kOneInstruction) ? 1 : kIterationsAtOnce;
     for (unsigned i = 0; i < chunk; ++i) {
-        const uint64_t left = cpu.gpr[x86::kRcx] & address_mask(op);
+        const uint64_t left = cpu.gpr[x86::kRcx] & op->address_mask();
         if (left == 0) break;
         if (!transfer_once<T, kIn>(cpu, op)) return;
         set_register(cpu, op, x86::kRcx, left - 1);
     }
-    if ((cpu.gpr[x86::kRcx] & address_mask(op)) == 0) {
+    if ((cpu.gpr[x86::kRcx] & op->address_mask()) == 0) {
         cpu.finish(op);
         return;
     }

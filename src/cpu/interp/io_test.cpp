@@ -7,8 +7,6 @@ namespace {
 
 using M = TestMachine;
 
-constexpr auto kGp = static_cast<unsigned>(x86::Vector::gp);
-
 TEST(Ports, WidthsAndNumbers) {
     TestMachine m;
     m.enter_protected();

@@ -7,7 +7,6 @@ namespace banyan::interp {
 
 namespace {
 
-constexpr uint64_t kNsPerSecond = 1'000'000'000;
 constexpr uint8_t kTscStable =
     1;  // all vCPUs' records agree, so that the guest need not guard against going backwards
 

@@ -5,6 +5,7 @@
 #include "cpu/interp/code_coherence.hpp"
 #include "cpu/interp/cpu.hpp"
 #include "cpu/interp/debug.hpp"
+#include "cpu/interp/system.hpp"
 #include "support/bits.hpp"
 
 namespace banyan::interp {
@@ -31,10 +32,6 @@ void move_bytes(void* to, const void* from, unsigned size) {
 unsigned device_piece(uint64_t gpa, unsigned size) {
     const unsigned alignment = 1U << std::countr_zero(gpa | 8);
     return std::min(alignment, std::bit_floor(std::min(size, 8U)));
-}
-
-constexpr bool is_canonical(uint64_t linear) {
-    return static_cast<uint64_t>(static_cast<int64_t>(linear << 16) >> 16) == linear;
 }
 
 }  // namespace

@@ -10,7 +10,6 @@ namespace {
 
 using M = TestMachine;
 
-constexpr auto kGp = static_cast<unsigned>(x86::Vector::gp);
 constexpr uint64_t kNonCanonical = 0x0000800000000000;
 
 class Msr : public testing::Test {

@@ -7,10 +7,9 @@
 namespace banyan::interp {
 namespace {
 
-using M = NativeMachine;
+using M = TestMachine;
 using x86::Vector;
 
-constexpr uint64_t kMissing = 0x50000;
 constexpr uint64_t kEnabled = x86::kXcr0X87 | x86::kXcr0Sse | x86::kXcr0Avx | x86::kXcr0Avx512;
 
 class Avx512 : public testing::Test {
@@ -18,9 +17,9 @@ protected:
     Avx512() {
         m.enter_vectors();
         m.use_small_pages();
-        m.unmap(kMissing);
-        m.cpu().gpr[x86::kRdi] = kMissing - 8;
-        m.put_all<uint32_t>(kMissing - 8, {11, 22});
+        m.unmap(NativeMachine::kMissing);
+        m.cpu().gpr[x86::kRdi] = NativeMachine::kMissing - 8;
+        m.put_all<uint32_t>(NativeMachine::kMissing - 8, {11, 22});
         enable(kEnabled);
     }
     void SetUp() override {
@@ -181,7 +180,7 @@ TEST_F(Avx512, LoadOfAMissingElementFaults) {
 
     EXPECT_EQ(m.run_code({0x62, 0xF1, 0x7E, 0x49, 0x6F, 0x0F}), raised(Vector::pf));
 
-    EXPECT_EQ(m.cpu().cr2, kMissing + 8);
+    EXPECT_EQ(m.cpu().cr2, NativeMachine::kMissing + 8);
     EXPECT_EQ(element(1, 0), 7U);
 }
 
@@ -190,13 +189,13 @@ TEST_F(Avx512, StoreWritesAllOrNothing) {
     k(1) = 5;
     EXPECT_EQ(m.run_code({0x62, 0xF1, 0x7E, 0x49, 0x7F, 0x0F}),
               raised(Vector::pf));  // vmovdqu32 [rdi]{k1}, zmm1
-    EXPECT_EQ(m.get<uint32_t>(kMissing - 8), 11U);
+    EXPECT_EQ(m.get<uint32_t>(NativeMachine::kMissing - 8), 11U);
 
     m.cpu().rip = M::kCode;
     k(1) = 2;
     EXPECT_EQ(m.run_code({0x62, 0xF1, 0x7E, 0x49, 0x7F, 0x0F}), std::nullopt);
-    EXPECT_EQ(m.get<uint32_t>(kMissing - 8), 11U);
-    EXPECT_EQ(m.get<uint32_t>(kMissing - 4), 8U);
+    EXPECT_EQ(m.get<uint32_t>(NativeMachine::kMissing - 8), 11U);
+    EXPECT_EQ(m.get<uint32_t>(NativeMachine::kMissing - 4), 8U);
 }
 
 // It faults as a whole, but writes what is chosen, however the memory is reached.
@@ -207,10 +206,10 @@ TEST_F(Avx512, VextractKeepsWhatItsOpmaskLeavesOut) {
               raised(Vector::pf));  // vextracti32x4 [rdi]{k1}, zmm1, 0
 
     m.cpu().rip = M::kCode;
-    m.map(kMissing);
+    m.map(NativeMachine::kMissing);
     EXPECT_EQ(m.run_code({0x62, 0xF3, 0x7D, 0x49, 0x39, 0x0F, 0x00}), std::nullopt);
-    EXPECT_EQ(m.get<uint32_t>(kMissing - 8), 11U);
-    EXPECT_EQ(m.get<uint32_t>(kMissing - 4), 8U);
+    EXPECT_EQ(m.get<uint32_t>(NativeMachine::kMissing - 8), 11U);
+    EXPECT_EQ(m.get<uint32_t>(NativeMachine::kMissing - 4), 8U);
 }
 
 TEST_F(Avx512, CompressAndExpandReachWhatIsChosen) {
@@ -221,8 +220,8 @@ TEST_F(Avx512, CompressAndExpandReachWhatIsChosen) {
                           0x62, 0xF2, 0x7D, 0xC9, 0x89, 0x17}),  // vpexpandd zmm2{k1}{z}, [rdi]
               std::nullopt);
 
-    EXPECT_EQ(m.get<uint32_t>(kMissing - 8), 11U);
-    EXPECT_EQ(m.get<uint32_t>(kMissing - 4), 22U);
+    EXPECT_EQ(m.get<uint32_t>(NativeMachine::kMissing - 8), 11U);
+    EXPECT_EQ(m.get<uint32_t>(NativeMachine::kMissing - 4), 22U);
     EXPECT_EQ(element(2, 4), 11U);
     EXPECT_EQ(element(2, 15), 22U);
 
@@ -231,7 +230,7 @@ TEST_F(Avx512, CompressAndExpandReachWhatIsChosen) {
 }
 
 TEST_F(Avx512, BroadcastsReadOnlyWhatSomeElementNeeds) {
-    m.cpu().gpr[x86::kRdi] = kMissing - 4;
+    m.cpu().gpr[x86::kRdi] = NativeMachine::kMissing - 4;
     count_from(1, 7);
     count_from(2, 100);
     k(1) = 0;
@@ -268,7 +267,7 @@ TEST_F(Avx512, GatherStopsWhereItFaults) {
     k(1) = 0xFE;
     EXPECT_EQ(m.run_code({0x62, 0xF2, 0x7D, 0x49, 0x90, 0x0C, 0x9F}),
               raised(Vector::pf));  // vpgatherdd zmm1{k1}, [rdi+zmm3*4]
-    EXPECT_EQ(m.cpu().cr2, kMissing);
+    EXPECT_EQ(m.cpu().cr2, NativeMachine::kMissing);
     EXPECT_EQ(k(1), 0xFCU);
     EXPECT_EQ(element(1, 0), 7U);
     EXPECT_EQ(element(1, 1), 22U);
@@ -281,8 +280,8 @@ TEST_F(Avx512, ScatterStopsWhereItFaults) {
     EXPECT_EQ(m.run_code({0x62, 0xF2, 0x7D, 0x49, 0xA0, 0x0C, 0x9F}),
               raised(Vector::pf));  // vpscatterdd [rdi+zmm3*4]{k1}, zmm1
     EXPECT_EQ(k(1), 0xFCU);
-    EXPECT_EQ(m.get<uint32_t>(kMissing - 8), 11U);
-    EXPECT_EQ(m.get<uint32_t>(kMissing - 4), 22U);
+    EXPECT_EQ(m.get<uint32_t>(NativeMachine::kMissing - 8), 11U);
+    EXPECT_EQ(m.get<uint32_t>(NativeMachine::kMissing - 4), 22U);
 }
 
 // --- exceptions --------------------------------------------------------------------------------
@@ -360,13 +359,13 @@ TEST_F(Avx512State, CompactedComponentsFollowEachOther) {
 // An area whose end the instruction was not asked for.
 TEST_F(Avx512State, CompactedAreaMayReachIntoAMissingPage) {
     m.cpu().gpr[x86::kRax] = x86::kXcr0Opmask;
-    m.cpu().gpr[x86::kRdi] = kMissing - 576;
+    m.cpu().gpr[x86::kRdi] = NativeMachine::kMissing - 576;
     for (uint64_t at = 0; at < 576; at += 8)
-        m.put<uint64_t>(kMissing - 576 + at, 0);
-    m.put<uint64_t>(kMissing - 64, x86::kXcr0Opmask);
-    m.put<uint64_t>(kMissing - 56, uint64_t{1} << 63 | kEnabled);
+        m.put<uint64_t>(NativeMachine::kMissing - 576 + at, 0);
+    m.put<uint64_t>(NativeMachine::kMissing - 64, x86::kXcr0Opmask);
+    m.put<uint64_t>(NativeMachine::kMissing - 56, uint64_t{1} << 63 | kEnabled);
     EXPECT_EQ(m.run_code({0x48, 0x0F, 0xAE, 0x2F}), raised(Vector::pf));
-    EXPECT_EQ(m.cpu().cr2, kMissing + 256);  // behind AVX's
+    EXPECT_EQ(m.cpu().cr2, NativeMachine::kMissing + 256);  // behind AVX's
 }
 
 TEST_F(Avx512State, XrstorInitialises) {

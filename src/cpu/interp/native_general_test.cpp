@@ -6,7 +6,7 @@
 namespace banyan::interp {
 namespace {
 
-using M = NativeMachine;
+using M = TestMachine;
 using x86::Vector;
 
 class NativeGeneral : public testing::Test {

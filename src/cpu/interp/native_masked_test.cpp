@@ -6,10 +6,9 @@
 namespace banyan::interp {
 namespace {
 
-using M = NativeMachine;
+using M = TestMachine;
 using x86::Vector;
 
-constexpr uint64_t kMissing = 0x50000;
 constexpr uint32_t kOn = 0x80000000;
 
 class NativeMasked : public testing::Test {
@@ -17,9 +16,9 @@ protected:
     NativeMasked() {
         m.enter_vectors();
         m.use_small_pages();
-        m.unmap(kMissing);
-        m.cpu().gpr[x86::kRax] = kMissing - 8;
-        m.put_all<uint32_t>(kMissing - 8, {11, 22});
+        m.unmap(NativeMachine::kMissing);
+        m.cpu().gpr[x86::kRax] = NativeMachine::kMissing - 8;
+        m.put_all<uint32_t>(NativeMachine::kMissing - 8, {11, 22});
     }
 
     NativeMachine m;
@@ -58,7 +57,7 @@ TEST_F(NativeMasked, LoadOfAMissingElementFaults) {
 
     EXPECT_EQ(m.run_code({0xC4, 0xE2, 0x69, 0x2C, 0x08}), raised(Vector::pf));
 
-    EXPECT_EQ(m.cpu().cr2, kMissing + 4);
+    EXPECT_EQ(m.cpu().cr2, NativeMachine::kMissing + 4);
     EXPECT_EQ(m.xmm<uint32_t>(1, 0), 9U);
 }
 
@@ -67,12 +66,12 @@ TEST_F(NativeMasked, StoreWritesAllOrNothing) {
     m.set_xmm<uint64_t>(2, {~uint64_t{0}, ~uint64_t{0}});
     EXPECT_EQ(m.run_code({0xC4, 0xE2, 0xE9, 0x8E, 0x08}),
               raised(Vector::pf));  // vpmaskmovq [rax], xmm2, xmm1
-    EXPECT_EQ(m.get<uint32_t>(kMissing - 8), 11U);
+    EXPECT_EQ(m.get<uint32_t>(NativeMachine::kMissing - 8), 11U);
 
     m.cpu().rip = M::kCode;
     m.set_xmm<uint64_t>(2, {~uint64_t{0}, 0});
     EXPECT_EQ(m.run_code({0xC4, 0xE2, 0xE9, 0x8E, 0x08}), std::nullopt);
-    EXPECT_EQ(m.get<uint64_t>(kMissing - 8), 0x1111U);
+    EXPECT_EQ(m.get<uint64_t>(NativeMachine::kMissing - 8), 0x1111U);
 }
 
 TEST_F(NativeMasked, StoreInPlainMemoryKeepsTheRest) {
@@ -151,7 +150,7 @@ TEST_F(NativeMasked, GatherTakesSignedScaledIndices) {
 }
 
 TEST_F(NativeMasked, GatherRemembersWhereItStopped) {
-    m.cpu().gpr[x86::kRbx] = kMissing;
+    m.cpu().gpr[x86::kRbx] = NativeMachine::kMissing;
     m.set_xmm<int64_t>(3, {-8, 0});
     m.set_xmm<uint64_t>(4, {~uint64_t{0}, ~uint64_t{0}});
     m.set_xmm<uint64_t>(1, {9, 9});
@@ -162,8 +161,8 @@ TEST_F(NativeMasked, GatherRemembersWhereItStopped) {
     EXPECT_EQ(m.xmm<uint64_t>(4, 0), 0U);
     EXPECT_EQ(m.xmm<uint64_t>(4, 1), ~uint64_t{0});
 
-    m.map(kMissing);
-    m.put<uint64_t>(kMissing, 33);
+    m.map(NativeMachine::kMissing);
+    m.put<uint64_t>(NativeMachine::kMissing, 33);
     EXPECT_EQ(m.run_code({0xC4, 0xE2, 0xD9, 0x91, 0x0C, 0x1B}), std::nullopt);
     EXPECT_EQ(m.xmm<uint64_t>(1, 1), 33U);
 }

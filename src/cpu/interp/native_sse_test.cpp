@@ -8,10 +8,8 @@
 namespace banyan::interp {
 namespace {
 
-using M = NativeMachine;
+using M = TestMachine;
 using x86::Vector;
-
-constexpr uint64_t kMissing = 0x50000;  // a page that tests take away
 
 class NativeSse : public testing::Test {
 protected:
@@ -188,21 +186,21 @@ TEST_F(NativeSse, LoadAcrossPagesIsWhole) {
 
 TEST_F(NativeSse, StoreAcrossMissingPageWritesNothing) {
     m.use_small_pages();
-    m.unmap(kMissing);
-    m.put<uint64_t>(kMissing - 8, 7);
-    m.cpu().gpr[x86::kRax] = kMissing - 8;
+    m.unmap(NativeMachine::kMissing);
+    m.put<uint64_t>(NativeMachine::kMissing - 8, 7);
+    m.cpu().gpr[x86::kRax] = NativeMachine::kMissing - 8;
     m.set_xmm<uint64_t>(1, {1, 2});
 
     EXPECT_EQ(m.run_code({0xF3, 0x0F, 0x7F, 0x08}), raised(Vector::pf));  // movdqu [rax], xmm1
 
-    EXPECT_EQ(m.get<uint64_t>(kMissing - 8), 7U);
-    EXPECT_EQ(m.cpu().cr2, kMissing);
+    EXPECT_EQ(m.get<uint64_t>(NativeMachine::kMissing - 8), 7U);
+    EXPECT_EQ(m.cpu().cr2, NativeMachine::kMissing);
 }
 
 TEST_F(NativeSse, FaultingLoadLeavesItsDestination) {
     m.use_small_pages();
-    m.unmap(kMissing);
-    m.cpu().gpr[x86::kRax] = kMissing;
+    m.unmap(NativeMachine::kMissing);
+    m.cpu().gpr[x86::kRax] = NativeMachine::kMissing;
     m.set_xmm<uint64_t>(1, {1, 2});
 
     EXPECT_EQ(m.run_code({0x66, 0x0F, 0x6F, 0x08}), raised(Vector::pf));
@@ -220,8 +218,8 @@ TEST_F(NativeSse, DeviceMemoryGoesThroughTheBus) {
 
 TEST_F(NativeSse, CacheLineFlushFaultsAsALoad) {
     m.use_small_pages();
-    m.unmap(kMissing);
-    m.cpu().gpr[x86::kRax] = kMissing;
+    m.unmap(NativeMachine::kMissing);
+    m.cpu().gpr[x86::kRax] = NativeMachine::kMissing;
 
     EXPECT_EQ(m.run_code({0x0F, 0xAE, 0x38}), raised(Vector::pf));  // clflush [rax]
 }

@@ -118,18 +118,6 @@ private:
     alignas(64) std::array<std::byte, x86::kXsaveSize> image_;  // as far as `size_`
 };
 
-template <class T>
-T get(const std::byte* at) {
-    T value;
-    std::memcpy(&value, at, sizeof(value));
-    return value;
-}
-
-template <class T>
-void put(std::byte* at, T value) {
-    std::memcpy(at, &value, sizeof(value));
-}
-
 // --- FXSAVE, FXRSTOR ---------------------------------------------------------
 
 // Without CR4.OSFXSR they leave SSE state alone.
@@ -159,7 +147,7 @@ void op_fxrstor(Cpu& cpu, const Op* op) {
     if (!area.locate(x86::kXsaveLegacySize, 16, Access::read)) return;
     area.add(0, x86::kXsaveLegacySize);
     if (!area.read()) return;
-    const auto mxcsr = get<uint32_t>(area.at(kMxcsrInArea));
+    const auto mxcsr = get_field<uint32_t>(area.at(kMxcsrInArea));
     if (moves_sse(cpu)) {
         if ((mxcsr & ~kMxcsrMask) != 0) {
             cpu.raise_gp(op);
@@ -218,8 +206,8 @@ void op_xsave(Cpu& cpu, const Op* op) {
     area.add(kHeader, 8);
     if (!area.read()) return;
     const uint64_t used = in_use(cpu, components);
-    const auto present = get<uint64_t>(area.at(kHeader));
-    put(area.at(kHeader), (present & ~components) | used);
+    const auto present = get_field<uint64_t>(area.at(kHeader));
+    put_field(area.at(kHeader), (present & ~components) | used);
     area.add(kHeader, 8);
     save_components(cpu, area, kSaving == Saving::all ? components : used, 0, kWide);
     if ((components & (kSse | kAvx)) != 0) {
@@ -238,8 +226,8 @@ void op_xsavec(Cpu& cpu, const Op* op) {
     if (!area.locate(x86::compacted_xsave_size(components), 64, Access::write)) return;
     const uint64_t saved = in_use(cpu, components);
     const uint64_t layout = components | kCompacted;
-    put(area.at(kHeader), saved);
-    put(area.at(kHeader + 8), layout);
+    put_field(area.at(kHeader), saved);
+    put_field(area.at(kHeader + 8), layout);
     area.add(kHeader, 16);
     save_components(cpu, area, saved, layout, kWide);
     if ((saved & kSse) != 0) {
@@ -254,8 +242,8 @@ void op_xsavec(Cpu& cpu, const Op* op) {
 
 // Intel SDM vol. 1 section 13.8: which headers are #GP.
 bool header_is_valid(const Cpu& cpu, const std::byte* header) {
-    const auto present = get<uint64_t>(header);
-    const auto layout = get<uint64_t>(header + 8);
+    const auto present = get_field<uint64_t>(header);
+    const auto layout = get_field<uint64_t>(header + 8);
     const auto zero_from = [header](size_t at) {
         return std::all_of(header + at, header + x86::kXsaveHeaderSize,
                            [](std::byte b) { return b == std::byte{0}; });
@@ -265,7 +253,7 @@ bool header_is_valid(const Cpu& cpu, const std::byte* header) {
         const uint64_t components = layout & ~kCompacted;
         return (components & ~cpu.xcr0) == 0 && (present & ~components) == 0 && zero_from(16);
     }
-    return (present & ~cpu.xcr0) == 0 && layout == 0 && get<uint64_t>(header + 16) == 0;
+    return (present & ~cpu.xcr0) == 0 && layout == 0 && get_field<uint64_t>(header + 16) == 0;
 }
 
 // Reads what of `components` is in the area.
@@ -302,14 +290,14 @@ void op_xrstor(Cpu& cpu, const Op* op) {
         cpu.raise_gp(op);
         return;
     }
-    const auto present = get<uint64_t>(area.at(kHeader));
-    const auto layout = get<uint64_t>(area.at(kHeader + 8));
+    const auto present = get_field<uint64_t>(area.at(kHeader));
+    const auto layout = get_field<uint64_t>(area.at(kHeader + 8));
     const bool compacted = (layout & kCompacted) != 0;
     // In standard format MXCSR belongs to SSE and AVX and is there whatever XSTATE_BV says.
     const bool sets_mxcsr = (components & (compacted ? kSse : kSse | kAvx)) != 0;
     const bool reads_mxcsr = sets_mxcsr && (!compacted || (present & kSse) != 0);
     if (!read_components(area, components & present, layout, reads_mxcsr)) return;
-    const uint32_t mxcsr = reads_mxcsr ? get<uint32_t>(area.at(kMxcsrInArea)) : 0x1F80;
+    const uint32_t mxcsr = reads_mxcsr ? get_field<uint32_t>(area.at(kMxcsrInArea)) : 0x1F80;
     if ((mxcsr & ~kMxcsrMask) != 0) {
         cpu.raise_gp(op);
         return;

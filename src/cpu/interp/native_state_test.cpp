@@ -6,7 +6,7 @@
 namespace banyan::interp {
 namespace {
 
-using M = NativeMachine;
+using M = TestMachine;
 using x86::Vector;
 
 constexpr uint64_t kArea = M::kData;

@@ -16,6 +16,7 @@ namespace banyan::interp {
 class NativeMachine : public TestMachine {
 public:
     static constexpr uint64_t kPageTable = kPageTables + 0x3000;
+    static constexpr uint64_t kMissing = 0x50000;  // a page that tests take away
 
     // 64-bit code with x87, SSE and AVX on.
     void enter_vectors(uint8_t cpl = 0) {

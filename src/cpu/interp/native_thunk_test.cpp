@@ -10,7 +10,7 @@
 namespace banyan::interp {
 namespace {
 
-using M = NativeMachine;
+using M = TestMachine;
 
 class Recipes : public testing::Test {
 protected:

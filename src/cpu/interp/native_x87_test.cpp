@@ -7,10 +7,8 @@
 namespace banyan::interp {
 namespace {
 
-using M = NativeMachine;
+using M = TestMachine;
 using x86::Vector;
-
-constexpr uint64_t kMissing = 0x50000;
 
 class NativeX87 : public testing::Test {
 protected:
@@ -75,24 +73,24 @@ TEST_F(NativeX87, HostStateIsClean) {
 
 TEST_F(NativeX87, PageFaultInAChainKeepsWhatIsDone) {
     m.use_small_pages();
-    m.unmap(kMissing);
-    m.cpu().gpr[x86::kRax] = kMissing - 4;
+    m.unmap(NativeMachine::kMissing);
+    m.cpu().gpr[x86::kRax] = NativeMachine::kMissing - 4;
 
     EXPECT_EQ(m.run_code({0xD9, 0xE8, 0xD9, 0xEE, 0xDD, 0x18}),
               raised(Vector::pf));  // fld1; fldz; fstp qword [rax]
 
     EXPECT_EQ(m.x87().top(), 6U);
     EXPECT_EQ(m.st(1), 1);
-    EXPECT_EQ(m.cpu().cr2, kMissing);
-    m.map(kMissing);
+    EXPECT_EQ(m.cpu().cr2, NativeMachine::kMissing);
+    m.map(NativeMachine::kMissing);
     EXPECT_EQ(m.run_code({0xDD, 0x18, 0xDD, 0x18}), std::nullopt);
-    EXPECT_EQ(m.get<double>(kMissing - 4), 1.0);
+    EXPECT_EQ(m.get<double>(NativeMachine::kMissing - 4), 1.0);
 }
 
 TEST_F(NativeX87, LoadAcrossPages) {
     m.use_small_pages();
-    m.put<double>(kMissing - 4, 42.5);
-    m.cpu().gpr[x86::kRax] = kMissing - 4;
+    m.put<double>(NativeMachine::kMissing - 4, 42.5);
+    m.cpu().gpr[x86::kRax] = NativeMachine::kMissing - 4;
 
     EXPECT_EQ(m.run_code({0xD9, 0xE8, 0xDD, 0x00}), std::nullopt);
 
@@ -135,8 +133,8 @@ TEST_F(NativeX87, UnmaskedExceptionWaitsForTheNextWaitingInstruction) {
 TEST_F(NativeX87, PendingErrorComesBeforeThePageFault) {
     m.x87().set_control_and_status(kZeroDivideUnmasked, 4);
     m.use_small_pages();
-    m.unmap(kMissing);
-    m.cpu().gpr[x86::kRax] = kMissing;
+    m.unmap(NativeMachine::kMissing);
+    m.cpu().gpr[x86::kRax] = NativeMachine::kMissing;
 
     EXPECT_EQ(m.run_code({0xDD, 0x00}), raised(Vector::mf));  // fld qword [rax]
     m.cpu().rip = M::kCode;
@@ -175,24 +173,24 @@ TEST_F(NativeX87, UnmaskingAFlagMakesItPending) {
 TEST_F(NativeX87, UnmaskedInvalidStoreWritesNothingEvenThroughACopy) {
     m.use_small_pages();
     m.x87().set_control_and_status(0x37E, 0);
-    m.cpu().gpr[x86::kRax] = kMissing - 2;
-    m.put<uint32_t>(kMissing - 2, 0x12345678);
+    m.cpu().gpr[x86::kRax] = NativeMachine::kMissing - 2;
+    m.put<uint32_t>(NativeMachine::kMissing - 2, 0x12345678);
 
     // fld1; fldz; fdivp (infinity, masked); fistp dword [rax] across pages
     EXPECT_EQ(m.run_code({0xD9, 0xE8, 0xD9, 0xEE, 0xDE, 0xF9, 0xDB, 0x18}), std::nullopt);
 
     EXPECT_TRUE(m.x87().error_pending());
-    EXPECT_EQ(m.get<uint32_t>(kMissing - 2), 0x12345678U);
+    EXPECT_EQ(m.get<uint32_t>(NativeMachine::kMissing - 2), 0x12345678U);
     EXPECT_EQ(m.x87().top(), 7U);  // not popped
 }
 
 TEST_F(NativeX87, MaskedInvalidStoreThroughACopyWritesIndefinite) {
     m.use_small_pages();
-    m.cpu().gpr[x86::kRax] = kMissing - 2;
+    m.cpu().gpr[x86::kRax] = NativeMachine::kMissing - 2;
 
     EXPECT_EQ(m.run_code({0xD9, 0xE8, 0xD9, 0xEE, 0xDE, 0xF9, 0xDB, 0x18}), std::nullopt);
 
-    EXPECT_EQ(m.get<uint32_t>(kMissing - 2), 0x80000000U);
+    EXPECT_EQ(m.get<uint32_t>(NativeMachine::kMissing - 2), 0x80000000U);
     EXPECT_EQ(m.x87().top(), 0U);
 }
 

@@ -31,6 +31,8 @@ using Handler = void (*)(Cpu& cpu, const Op* op);
 // alike. Address registers are indices; kZeroRegister stands for "none".
 inline constexpr uint8_t kZeroRegister = 16;
 inline constexpr uint8_t kNoOperand = 0xFF;
+inline constexpr uint8_t kAl = 0;
+inline constexpr uint8_t kAh = 1;
 
 struct Op {
     enum Bits : uint16_t {
@@ -68,6 +70,11 @@ struct Op {
     uint8_t segment = x86::kDs;
 
     bool has(Bits bit) const { return (bits & bit) != 0; }
+    // What the effective address is cut to.
+    uint64_t address_mask() const {
+        if (has(kAddress16)) return 0xFFFF;
+        return has(kAddress32) ? 0xFFFFFFFF : ~uint64_t{0};
+    }
 };
 
 // What the mode of a block says about the code in it: part of the block's key, so that handlers may

@@ -15,7 +15,7 @@ enum Entry : uint64_t {
     kPresent = 1 << 0,
     kWritable = 1 << 1,
     kUserPage = 1 << 2,
-    kAccessed = 1 << 5,
+    kAccessedPage = 1 << 5,
     kDirty = 1 << 6,
     kLarge = 1 << 7,
     kGlobal = 1 << 8,
@@ -25,15 +25,15 @@ enum Entry : uint64_t {
 constexpr uint64_t kAddressMask = mask(51, 12);
 
 // One paging structure on the way down.
-struct Level {
+struct WalkLevel {
     unsigned shift;  // of the linear address bits that index it
     unsigned index_bits;
     bool may_be_large;  // an entry here may map a page
 };
-constexpr std::array<Level, 4> kFourLevel{
+constexpr std::array<WalkLevel, 4> kFourLevel{
     {{39, 9, false}, {30, 9, true}, {21, 9, true}, {12, 9, false}}};
-constexpr std::array<Level, 2> kPae{{{21, 9, true}, {12, 9, false}}};
-constexpr std::array<Level, 2> kTwoLevel{{{22, 10, true}, {12, 10, false}}};
+constexpr std::array<WalkLevel, 2> kPae{{{21, 9, true}, {12, 9, false}}};
+constexpr std::array<WalkLevel, 2> kTwoLevel{{{22, 10, true}, {12, 10, false}}};
 
 // An entry in guest memory, 4 or 8 bytes. Accesses are atomic: other vCPUs set bits too.
 class EntryRef {
@@ -86,7 +86,7 @@ public:
     Outcome run(bool set_bits) {
         if (!start()) return fault(false, false);
         for (unsigned i = 0; i < level_count_; ++i) {
-            const Level& level = levels_[i];
+            const WalkLevel& level = levels_[i];
             const uint64_t gpa =
                 table_ +
                 (bits(linear_, level.shift + level.index_bits - 1, level.shift) << (wide_ ? 3 : 2));
@@ -147,7 +147,7 @@ private:
         return true;
     }
 
-    bool has_reserved_bits(uint64_t entry, const Level& level, bool large) const {
+    bool has_reserved_bits(uint64_t entry, const WalkLevel& level, bool large) const {
         if (!wide_)
             return large && (entry & bit(21)) != 0;  // bits 20..13 are address bits 39..32 (PSE-36)
         uint64_t reserved = mask(51, cpu_.model.physical_address_bits());
@@ -171,7 +171,7 @@ private:
         return true;
     }
 
-    Outcome finish(uint64_t entry, const Level& level, bool large, bool set_bits) {
+    Outcome finish(uint64_t entry, const WalkLevel& level, bool large, bool set_bits) {
         if (!allowed()) return fault(true, false);
         const bool dirty = access_ == Access::write;
         if (set_bits && !mark(dirty)) return Outcome::retry;
@@ -187,7 +187,7 @@ private:
     uint64_t leaf_base(uint64_t entry) const {
         return wide_ ? entry & kAddressMask : entry & 0xFFFFF000;
     }
-    uint64_t large_base(uint64_t entry, const Level& level) const {
+    uint64_t large_base(uint64_t entry, const WalkLevel& level) const {
         if (wide_) return entry & kAddressMask & ~mask(level.shift - 1, 0);
         return (entry & 0xFFC00000) | (bits(entry, 20, 13) << 32);
     }
@@ -195,7 +195,7 @@ private:
     // Accessed in every entry used, dirty in the last one.
     bool mark(bool dirty) {
         for (unsigned i = 0; i < used_; ++i) {
-            uint64_t wanted = kAccessed;
+            uint64_t wanted = kAccessedPage;
             if (dirty && i + 1 == used_) wanted |= kDirty;
             if ((refs_[i].entry & wanted) == wanted) continue;
             if (!refs_[i].ref.set_bits(refs_[i].entry, wanted)) return false;
@@ -218,7 +218,7 @@ private:
     uint64_t linear_;
     Access access_;
     View as_;
-    const Level* levels_ = nullptr;
+    const WalkLevel* levels_ = nullptr;
     unsigned level_count_ = 0;
     unsigned used_ = 0;
     uint64_t table_ = 0;

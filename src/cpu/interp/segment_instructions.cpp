@@ -128,7 +128,7 @@ bool is_segment(const ZydisDecodedOperand& operand) {
            ZydisRegisterGetClass(operand.reg.value) == ZYDIS_REGCLASS_SEGMENT;
 }
 
-Handler select_move(const Decoded& decoded, Op& op) {
+Handler select_segment_move(const Decoded& decoded, Op& op) {
     if (is_segment(decoded.operands[0])) {
         op.immediate = segment_of(decoded.operands[0].reg.value);
         op.bits |= Op::kEndsBlock;
@@ -166,7 +166,7 @@ Handler select_base(const Decoded& decoded, bool write) {
 
 Handler select_segments(const Decoded& decoded, Op& op) {
     switch (decoded.instruction.mnemonic) {
-        case ZYDIS_MNEMONIC_MOV: return select_move(decoded, op);
+        case ZYDIS_MNEMONIC_MOV: return select_segment_move(decoded, op);
         case ZYDIS_MNEMONIC_PUSH:
             if (!is_segment(decoded.operands[0])) return nullptr;
             op.immediate = segment_of(decoded.operands[0].reg.value);

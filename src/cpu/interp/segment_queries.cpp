@@ -7,10 +7,6 @@ namespace banyan::interp {
 
 namespace {
 
-void set_zf(Cpu& cpu, bool value) {
-    cpu.arith = static_cast<FlagWord>(value ? cpu.arith | kFlagWordZf : cpu.arith & ~kFlagWordZf);
-}
-
 bool read_selector(Cpu& cpu, const Op* op, uint8_t register_operand, uint16_t& selector) {
     if (op->has(Op::kHasMemory)) return cpu.read(op, selector);
     selector = cpu.get<uint16_t>(register_operand);
@@ -59,7 +55,7 @@ void op_query(Cpu& cpu, const Op* op) {
         const uint32_t answer = kQuery == Query::limit ? entry.low.limit() : rights;
         cpu.set<T>(op->destination, static_cast<T>(answer));
     }
-    set_zf(cpu, found);
+    cpu.arith = with_zf(cpu.arith, found);
     NEXT(cpu, op);
 }
 
@@ -74,7 +70,7 @@ void op_verify(Cpu& cpu, const Op* op) {
     const bool kind = kWrite ? entry.is_writable_data() : entry.is_readable();
     const bool privileged =
         (!kWrite && entry.is_conforming()) || (cpu.cpl <= entry.dpl() && rpl <= entry.dpl());
-    set_zf(cpu, found && kind && privileged);
+    cpu.arith = with_zf(cpu.arith, found && kind && privileged);
     NEXT(cpu, op);
 }
 
@@ -93,7 +89,7 @@ void op_arpl_memory(Cpu& cpu, const Op* op) {
         return result;
     };
     if (!cpu.modify<uint16_t>(op, adjust)) return;
-    set_zf(cpu, raised);
+    cpu.arith = with_zf(cpu.arith, raised);
     NEXT(cpu, op);
 }
 
@@ -101,7 +97,7 @@ void op_arpl_register(Cpu& cpu, const Op* op) {
     const uint16_t selector = cpu.get<uint16_t>(op->destination);
     const uint16_t result = raise_rpl(selector, cpu.get<uint16_t>(op->source));
     cpu.set<uint16_t>(op->destination, result);
-    set_zf(cpu, result != selector);
+    cpu.arith = with_zf(cpu.arith, result != selector);
     NEXT(cpu, op);
 }
 

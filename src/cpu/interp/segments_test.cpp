@@ -10,11 +10,6 @@ namespace {
 
 using M = TestMachine;
 
-constexpr auto kGp = static_cast<unsigned>(x86::Vector::gp);
-constexpr auto kNp = static_cast<unsigned>(x86::Vector::np);
-constexpr auto kSsFault = static_cast<unsigned>(x86::Vector::ss);
-constexpr auto kUd = static_cast<unsigned>(x86::Vector::ud);
-
 TEST(Segments, RealModeLoadKeepsLimitOfUnrealMode) {
     TestMachine m;
     m.enter_real();

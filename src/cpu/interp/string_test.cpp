@@ -11,8 +11,6 @@ namespace {
 
 using M = TestMachine;
 
-constexpr auto kGp = static_cast<unsigned>(x86::Vector::gp);
-
 // What both segments lie in.
 constexpr uint64_t kMemory = 0x50000;
 constexpr uint64_t kMemorySize = 0x30000;

@@ -14,10 +14,6 @@ constexpr uint64_t kNewTss = 0x6000;
 constexpr uint16_t kNewSelector = M::kFree;
 constexpr uint32_t kNewCode = M::kCode + 0x100;
 constexpr uint32_t kNewStack = 0x50000;
-constexpr auto kDb = static_cast<unsigned>(x86::Vector::db);
-constexpr auto kTs = static_cast<unsigned>(x86::Vector::ts);
-constexpr auto kNp = static_cast<unsigned>(x86::Vector::np);
-constexpr auto kGp = static_cast<unsigned>(x86::Vector::gp);
 
 // Fields of the 32-bit TSS.
 enum Tss : uint64_t {

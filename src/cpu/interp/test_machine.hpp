@@ -21,6 +21,16 @@
 
 namespace banyan::interp {
 
+// Exceptions as handler() tells them.
+inline constexpr auto kDb = static_cast<unsigned>(x86::Vector::db);
+inline constexpr auto kBr = static_cast<unsigned>(x86::Vector::br);
+inline constexpr auto kUd = static_cast<unsigned>(x86::Vector::ud);
+inline constexpr auto kDf = static_cast<unsigned>(x86::Vector::df);
+inline constexpr auto kTs = static_cast<unsigned>(x86::Vector::ts);
+inline constexpr auto kNp = static_cast<unsigned>(x86::Vector::np);
+inline constexpr auto kSsFault = static_cast<unsigned>(x86::Vector::ss);
+inline constexpr auto kGp = static_cast<unsigned>(x86::Vector::gp);
+
 // Remembers what was written to ports; reads give the port's number, then one more each time.
 class RecordingIo final : public CpuIo {
 public:
@@ -155,6 +165,9 @@ public:
         T value{};
         BANYAN_ASSERT(memory.read_object(Gpa{gpa}, value));
         return value;
+    }
+    void put_gdt(uint16_t selector, uint64_t descriptor) {
+        put<uint64_t>(kGdt + (selector & 0xFFF8), descriptor);
     }
     void code(std::initializer_list<int> code_bytes, uint64_t at = kCode) {
         for (const int b : code_bytes)

@@ -10,35 +10,23 @@
 namespace banyan::interp {
 namespace {
 
-template <class T>
-T get(const std::byte* at) {
-    T value;
-    std::memcpy(&value, at, sizeof(value));
-    return value;
-}
-
-template <class T>
-void put(std::byte* at, T value) {
-    std::memcpy(at, &value, sizeof(value));
-}
-
 bool all_zero(std::span<const std::byte> bytes) {
     return std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == std::byte{0}; });
 }
 
 // Our own image carries an MXCSR that FXRSTOR will load into the host's.
 void keep_image_loadable(Cpu::Vectors& vectors) {
-    put(vectors.fxsave.data() + kMxcsrInArea, kHostMxcsr);
+    put_field(vectors.fxsave.data() + kMxcsrInArea, kHostMxcsr);
 }
 
 }  // namespace
 
 void pack_x87(const Cpu::Vectors& vectors, std::byte* area, bool wide) {
     std::memcpy(area, vectors.fxsave.data(), kMxcsrInArea);
-    put(area + 5, std::byte{0});
+    put_field(area + 5, std::byte{0});
     if (!wide) {
-        put(area + 12, uint32_t{0});
-        put(area + 20, uint32_t{0});
+        put_field(area + 12, uint32_t{0});
+        put_field(area + 20, uint32_t{0});
     }
     for (size_t at = kStInArea; at < kXmmInArea; at += 16) {
         std::memcpy(area + at, vectors.fxsave.data() + at, 10);
@@ -48,14 +36,14 @@ void pack_x87(const Cpu::Vectors& vectors, std::byte* area, bool wide) {
 
 void unpack_x87(Cpu::Vectors& vectors, const std::byte* area, bool wide) {
     X87State x87(vectors);
-    x87.set_control_and_status(get<uint16_t>(area), get<uint16_t>(area + 2));
-    x87.set_tags(get<uint8_t>(area + 4));
+    x87.set_control_and_status(get_field<uint16_t>(area), get_field<uint16_t>(area + 2));
+    x87.set_tags(get_field<uint8_t>(area + 4));
     if (wide) {
-        x87.set_pointers(get<uint16_t>(area + 6), get<uint64_t>(area + 8),
-                         get<uint64_t>(area + 16));
+        x87.set_pointers(get_field<uint16_t>(area + 6), get_field<uint64_t>(area + 8),
+                         get_field<uint64_t>(area + 16));
     } else {
-        x87.set_pointers(get<uint16_t>(area + 6), get<uint32_t>(area + 8),
-                         get<uint32_t>(area + 16));
+        x87.set_pointers(get_field<uint16_t>(area + 6), get_field<uint32_t>(area + 8),
+                         get_field<uint32_t>(area + 16));
     }
     for (unsigned i = 0; i < 8; ++i)
         std::memcpy(x87.st(i).data(), area + kStInArea + 16 * i, 10);
@@ -69,8 +57,8 @@ void init_x87(Cpu::Vectors& vectors) {
 }
 
 void pack_mxcsr(const Cpu::Vectors& vectors, std::byte* area) {
-    put(area + kMxcsrInArea, vectors.mxcsr);
-    put(area + kMxcsrInArea + 4, kMxcsrMask);
+    put_field(area + kMxcsrInArea, vectors.mxcsr);
+    put_field(area + kMxcsrInArea + 4, kMxcsrMask);
 }
 
 void pack_sse(const Cpu::Vectors& vectors, std::byte* area, unsigned registers) {
@@ -152,7 +140,7 @@ uint64_t avx512_state_in_use(const Cpu::Avx512& state) {
 uint64_t state_in_use(const Cpu::Vectors& vectors) {
     uint64_t result = 0;
     const std::span x87(vectors.fxsave.data(), kXmmInArea);
-    const bool initial_x87 = get<uint16_t>(x87.data()) == X87State::kInitialControl &&
+    const bool initial_x87 = get_field<uint16_t>(x87.data()) == X87State::kInitialControl &&
                              all_zero(x87.subspan(2, kMxcsrInArea - 2)) &&
                              all_zero(x87.subspan(kStInArea));
     if (!initial_x87) result |= x86::kXcr0X87;
@@ -176,12 +164,12 @@ void pack_xsave(const Cpu& cpu, std::span<std::byte, x86::kXsaveSize> area) {
     uint64_t present = x86::kXcr0X87 | x86::kXcr0Sse | x86::kXcr0Avx;
     if (cpu.model.has(Feature::avx512f)) present |= x86::kXcr0Avx512;
     pack_avx512(cpu.avx512, present, area.data(), 16);
-    put(area.data() + x86::kXsaveLegacySize, present);
+    put_field(area.data() + x86::kXsaveLegacySize, present);
 }
 
 void unpack_xsave(Cpu& cpu, std::span<const std::byte, x86::kXsaveSize> area) {
     Cpu::Vectors& v = cpu.vectors;
-    const auto present = get<uint64_t>(area.data() + x86::kXsaveLegacySize);
+    const auto present = get_field<uint64_t>(area.data() + x86::kXsaveLegacySize);
     init_x87(v);
     init_sse(v, 16);
     init_avx(v, 16);
@@ -190,7 +178,7 @@ void unpack_xsave(Cpu& cpu, std::span<const std::byte, x86::kXsaveSize> area) {
     if ((present & x86::kXcr0X87) != 0) unpack_x87(v, area.data(), true);
     if ((present & x86::kXcr0Sse) != 0) unpack_sse(v, area.data(), 16);
     if ((present & x86::kXcr0Avx) != 0) unpack_avx(v, area.data(), 16);
-    v.mxcsr = get<uint32_t>(area.data() + kMxcsrInArea) & kMxcsrMask;
+    v.mxcsr = get_field<uint32_t>(area.data() + kMxcsrInArea) & kMxcsrMask;
 }
 
 }  // namespace banyan::interp

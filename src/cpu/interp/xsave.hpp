@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 
 #include "arch/x86/register_state.hpp"
@@ -22,6 +23,17 @@ inline constexpr size_t kMxcsrInArea = 24;
 inline constexpr size_t kStInArea = 32;
 inline constexpr size_t kXmmInArea = 160;
 inline constexpr uint32_t kMxcsrMask = 0xFFFF;
+
+template <class T>
+T get_field(const std::byte* at) {
+    T value;
+    std::memcpy(&value, at, sizeof(value));
+    return value;
+}
+template <class T>
+void put_field(std::byte* at, T value) {
+    std::memcpy(at, &value, sizeof(value));
+}
 
 // One component at a time, between `vectors` and an area. `wide`: with REX.W, pointers of the x87
 // have 64 bits; otherwise 32 and selectors, which are zero on this CPU (CPUID.7.EBX bit 13).

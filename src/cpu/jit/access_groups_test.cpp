@@ -13,7 +13,6 @@ using namespace asmjit::x86;
 using asmjit::Label;
 
 using M = JitMachine;
-constexpr uint64_t kCode = M::kCode;
 constexpr uint64_t kPage = 0x60000;
 
 class AccessGroups : public ::testing::Test {

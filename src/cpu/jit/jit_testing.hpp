@@ -81,6 +81,8 @@ public:
     }
 };
 
+inline constexpr uint64_t kCode = LongMachine::kCode;
+
 // A vCPU that generated code can run on.
 inline std::shared_ptr<interp::Cpu> make_testing_cpu(const VcpuWiring& wiring, GuestMemory& memory,
                                                      const Clock& clock,
@@ -90,6 +92,12 @@ inline std::shared_ptr<interp::Cpu> make_testing_cpu(const VcpuWiring& wiring, G
     BANYAN_ASSERT(cpu != nullptr);
     return std::shared_ptr<JitCpu>(std::move(cpu));
 }
+
+// The interpreter alone, on such a vCPU.
+class Interpreted : public LongMachine {
+public:
+    Interpreted() : LongMachine(make_testing_cpu) {}
+};
 
 // Everything is translated when it runs for the first time, if it can be.
 class JitMachine : public LongMachine {

@@ -17,7 +17,6 @@ using namespace asmjit::x86;
 using asmjit::Label;
 
 using M = JitMachine;
-constexpr uint64_t kCode = M::kCode;
 constexpr uint64_t kBeyond = M::kBeyond;
 constexpr unsigned kTimes = 20;
 

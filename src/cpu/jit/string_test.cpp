@@ -16,19 +16,16 @@ constexpr uint64_t kData = LongMachine::kData;
 constexpr uint64_t kPages = 3;
 constexpr unsigned kRounds = 10;
 
-struct Case {
+struct StringCase {
     const char* name;
     bool native;  // needs no interpreter, once the TLB knows the pages
     void (*write)(Assembler& a);
-    friend std::ostream& operator<<(std::ostream& out, const Case& c) { return out << c.name; }
+    friend std::ostream& operator<<(std::ostream& out, const StringCase& c) {
+        return out << c.name;
+    }
 };
 
-class Interpreted : public LongMachine {
-public:
-    Interpreted() : LongMachine(make_testing_cpu) {}
-};
-
-class Strings : public testing::TestWithParam<Case> {
+class Strings : public testing::TestWithParam<StringCase> {
 protected:
     template <class Machine>
     static void run(Machine& m) {
@@ -83,7 +80,7 @@ void load(Assembler& a, uint64_t from, uint64_t to, uint64_t count) {
     a.mov(rax, 0x1122334455667788);
 }
 
-const Case kCases[] = {
+const StringCase kStringCases[] = {
     {"stosb", true,
      [](Assembler& a) {
          load(a, 0, 5, 100);
@@ -200,7 +197,7 @@ const Case kCases[] = {
      }},
 };
 
-INSTANTIATE_TEST_SUITE_P(Cases, Strings, testing::ValuesIn(kCases),
+INSTANTIATE_TEST_SUITE_P(Cases, Strings, testing::ValuesIn(kStringCases),
                          [](const auto& param) { return std::string(param.param.name); });
 
 // A misaligned operand is a fault, and nothing is written.

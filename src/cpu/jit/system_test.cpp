@@ -146,14 +146,14 @@ void write_entry(Assembler& a, const std::function<void(Assembler&)>& work) {
     a.sysret();
 }
 
-struct Case {
+struct EntryCase {
     const char* name;
     void (*kernel)(Assembler& a);
     void (*user)(Assembler& a);
-    friend std::ostream& operator<<(std::ostream& out, const Case& c) { return out << c.name; }
+    friend std::ostream& operator<<(std::ostream& out, const EntryCase& c) { return out << c.name; }
 };
 
-class Entries : public testing::TestWithParam<Case> {
+class Entries : public testing::TestWithParam<EntryCase> {
 protected:
     template <class Machine>
     void prepare(SystemMachine<Machine>& m) {
@@ -177,9 +177,6 @@ protected:
 };
 
 TEST_P(Entries, AreThoseOfTheInterpreter) {
-    struct Interpreted : LongMachine {
-        Interpreted() : LongMachine(make_testing_cpu) {}
-    };
     SystemMachine<Interpreted> interpreted;
     SystemMachine<JitMachine> translated;
     prepare(interpreted);
@@ -209,7 +206,7 @@ void call_often(Assembler& a) {
     a.hlt();  // #GP
 }
 
-const Case kCases[] = {
+const EntryCase kEntryCases[] = {
     {"system_calls", [](Assembler& a) { enter_user(a); }, call_often},
     {"interrupt_in_user_mode", [](Assembler& a) { enter_user(a, kUser, 0x202); }, call_often},
     {"alignment_flag_in_user_mode", [](Assembler& a) { enter_user(a, kUser, 0x40002); },
@@ -405,7 +402,7 @@ const Case kCases[] = {
      nothing},
 };
 
-INSTANTIATE_TEST_SUITE_P(Cases, Entries, testing::ValuesIn(kCases),
+INSTANTIATE_TEST_SUITE_P(Cases, Entries, testing::ValuesIn(kEntryCases),
                          [](const auto& param) { return std::string(param.param.name); });
 
 // --- the time stamp counter

@@ -16,10 +16,6 @@ constexpr uint8_t kHlt = 0xF4;
 constexpr uint8_t kInAlDx = 0xEC;
 constexpr uint8_t kUndefined[] = {0x0F, 0x0B};
 
-struct alignas(kPageSize) Pages {
-    std::byte bytes[4 * kPageSize] = {};
-};
-
 // A vCPU in real mode at kCode.
 class KvmFinisherTest : public testing::Test {
 protected:

@@ -7,10 +7,6 @@
 namespace banyan::kvm {
 namespace {
 
-struct alignas(kPageSize) Pages {
-    std::byte bytes[4 * kPageSize] = {};
-};
-
 class KvmMemoryTest : public testing::Test {
 protected:
     void SetUp() override {

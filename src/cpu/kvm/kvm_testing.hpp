@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <functional>
 #include <map>
@@ -10,8 +11,14 @@
 
 #include "cpu/kvm/kvm_handle.hpp"
 #include "vm/engine.hpp"
+#include "vm/guest_memory.hpp"
 
 namespace banyan::kvm {
+
+// Memory for a small guest.
+struct alignas(kPageSize) Pages {
+    std::byte bytes[4 * kPageSize] = {};
+};
 
 // Counts calls; what has no answer fails as an old kernel fails.
 class FakeHandle : public KvmVcpuHandle {

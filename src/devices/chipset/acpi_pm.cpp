@@ -16,16 +16,15 @@ using namespace acpi;
 namespace {
 
 constexpr uint16_t kSmiDataPort = AcpiPm::kSmiCommandPort + 1;
-constexpr std::array<PortRange, 5> kPorts{{{AcpiPm::kPm1EventPort, 6},
-                                           {AcpiPm::kPmTimerPort, 4},
-                                           {AcpiPm::kGpe0Port, 4},
-                                           {AcpiPm::kSmiCommandPort, 2},
-                                           {AcpiPm::kResetPort, 1}}};
+constexpr std::array<PortRange, 5> kPmPorts{{{AcpiPm::kPm1EventPort, 6},
+                                             {AcpiPm::kPmTimerPort, 4},
+                                             {AcpiPm::kGpe0Port, 4},
+                                             {AcpiPm::kSmiCommandPort, 2},
+                                             {AcpiPm::kResetPort, 1}}};
 
 // Section 4.8.3.3: a 24-bit counter; TMR_STS is set whenever its highest bit changes.
 constexpr unsigned kTimerBits = 24;
 constexpr unsigned kHalfPeriodShift = kTimerBits - 1;
-constexpr uint64_t kNsPerSecond = 1'000'000'000;
 // 300 years; saved numbers beyond it are refused, so that their nanoseconds fit 64 bits.
 constexpr uint64_t kMaxHalf = uint64_t{1} << 32;
 
@@ -54,7 +53,7 @@ AcpiPm::AcpiPm(const Wiring& wiring)
 }
 
 std::span<const PortRange> AcpiPm::port_ranges() const {
-    return kPorts;
+    return kPmPorts;
 }
 
 void AcpiPm::reset() {

@@ -12,8 +12,8 @@ namespace {
 using R = ApicRegister;
 
 constexpr uint32_t kLogical = 1 << 11;
-constexpr uint32_t kAssert = 1 << 14;
-constexpr uint32_t kLevel = 1 << 15;
+constexpr uint32_t kIcrAssert = 1 << 14;
+constexpr uint32_t kIcrLevel = 1 << 15;
 constexpr uint32_t kSelf = 1 << 18;
 constexpr uint32_t kAll = 2 << 18;
 constexpr uint32_t kAllButSelf = 3 << 18;
@@ -55,24 +55,24 @@ struct SmpRig : ApicRig {
 
 TEST(ApicBus, PhysicalIpi) {
     SmpRig rig;
-    rig.send_ipi(2, kAssert | 0x41, 0);
+    rig.send_ipi(2, kIcrAssert | 0x41, 0);
     EXPECT_EQ(rig.signals[2]->interrupts, 1U);
     EXPECT_EQ(rig.acknowledge(2), 0x41);
     rig.eoi(2);
     EXPECT_EQ(rig.take_all(), 0U);
-    EXPECT_EQ(rig.read(R::icr_low), kAssert | 0x41U) << "delivery status is 0";
+    EXPECT_EQ(rig.read(R::icr_low), kIcrAssert | 0x41U) << "delivery status is 0";
     EXPECT_EQ(rig.read(R::icr_high), 2U << 24);
 }
 
 TEST(ApicBus, PhysicalBroadcast) {
     SmpRig rig;
-    rig.send_ipi(0xFF, kAssert | 0x41, 1);
+    rig.send_ipi(0xFF, kIcrAssert | 0x41, 1);
     EXPECT_EQ(rig.take_all(), 0b1111U);
 }
 
 TEST(ApicBus, NobodyAtTheDestination) {
     SmpRig rig;
-    rig.send_ipi(77, kAssert | 0x41);
+    rig.send_ipi(77, kIcrAssert | 0x41);
     EXPECT_EQ(rig.take_all(), 0U);
 }
 
@@ -88,7 +88,7 @@ TEST(ApicBus, Shorthands) {
 
 TEST(ApicBus, IpisAreEdges) {
     SmpRig rig;
-    rig.send_ipi(1, kLevel | kAssert | 0x41);
+    rig.send_ipi(1, kIcrLevel | kIcrAssert | 0x41);
     ASSERT_EQ(rig.acknowledge(1), 0x41);
     EXPECT_FALSE(rig.test(R::tmr, 0x41, 1));
 }
@@ -96,52 +96,52 @@ TEST(ApicBus, IpisAreEdges) {
 TEST(ApicBus, FlatLogicalIds) {
     SmpRig rig;
     rig.set_logical({1, 2, 4, 8}, 0xFFFFFFFF);
-    rig.send_ipi(0b1010, kLogical | kAssert | 0x41);
+    rig.send_ipi(0b1010, kLogical | kIcrAssert | 0x41);
     EXPECT_EQ(rig.take_all(), 0b1010U);
-    rig.send_ipi(0xFF, kLogical | kAssert | 0x41);
+    rig.send_ipi(0xFF, kLogical | kIcrAssert | 0x41);
     EXPECT_EQ(rig.take_all(), 0b1111U);
-    rig.send_ipi(0x10, kLogical | kAssert | 0x41);
+    rig.send_ipi(0x10, kLogical | kIcrAssert | 0x41);
     EXPECT_EQ(rig.take_all(), 0U);
 }
 
 TEST(ApicBus, ClusterLogicalIds) {
     SmpRig rig;
     rig.set_logical({0x01, 0x02, 0x11, 0x12}, 0x0FFFFFFF);
-    rig.send_ipi(0x03, kLogical | kAssert | 0x41);
+    rig.send_ipi(0x03, kLogical | kIcrAssert | 0x41);
     EXPECT_EQ(rig.take_all(), 0b0011U);
-    rig.send_ipi(0x12, kLogical | kAssert | 0x41);
+    rig.send_ipi(0x12, kLogical | kIcrAssert | 0x41);
     EXPECT_EQ(rig.take_all(), 0b1000U);
-    rig.send_ipi(0xFF, kLogical | kAssert | 0x41);
+    rig.send_ipi(0xFF, kLogical | kIcrAssert | 0x41);
     EXPECT_EQ(rig.take_all(), 0b1111U);
 }
 
 TEST(ApicBus, InitAndStartUp) {
     SmpRig rig(2);
-    rig.send_ipi(1, kLevel | kAssert | mode(DeliveryMode::init));
+    rig.send_ipi(1, kIcrLevel | kIcrAssert | mode(DeliveryMode::init));
     EXPECT_EQ(rig.signals[1]->inits, 1U);
     EXPECT_EQ(rig.read(R::svr, 1), 0xFFU);
-    rig.send_ipi(1, kLevel | mode(DeliveryMode::init));
+    rig.send_ipi(1, kIcrLevel | mode(DeliveryMode::init));
     EXPECT_EQ(rig.signals[1]->inits, 1U) << "level de-assert";
     rig.send_ipi(1, mode(DeliveryMode::start_up) | 0x9A);
     EXPECT_EQ(rig.signals[1]->sipis, 1U) << "although disabled by software";
     EXPECT_EQ(rig.signals[1]->sipi_vector, 0x9A);
-    rig.send_ipi(0, kAllButSelf | kAssert | mode(DeliveryMode::init));
+    rig.send_ipi(0, kAllButSelf | kIcrAssert | mode(DeliveryMode::init));
     EXPECT_EQ(rig.signals[1]->inits, 2U);
     EXPECT_EQ(rig.signals[0]->inits, 0U);
 }
 
 TEST(ApicBus, InitIsNotForOneself) {
     SmpRig rig(2);
-    rig.send_ipi(0, kAll | kAssert | mode(DeliveryMode::init));
-    rig.send_ipi(0, kSelf | kAssert | mode(DeliveryMode::start_up));
+    rig.send_ipi(0, kAll | kIcrAssert | mode(DeliveryMode::init));
+    rig.send_ipi(0, kSelf | kIcrAssert | mode(DeliveryMode::start_up));
     EXPECT_EQ(rig.signals[0]->inits + rig.signals[1]->inits, 0U);
     EXPECT_EQ(rig.signals[0]->sipis, 0U);
 }
 
 TEST(ApicBus, NmiAndSmi) {
     SmpRig rig(3);
-    rig.send_ipi(0, kAllButSelf | kAssert | mode(DeliveryMode::nmi), 1);
-    rig.send_ipi(2, kAssert | mode(DeliveryMode::smi), 1);
+    rig.send_ipi(0, kAllButSelf | kIcrAssert | mode(DeliveryMode::nmi), 1);
+    rig.send_ipi(2, kIcrAssert | mode(DeliveryMode::smi), 1);
     EXPECT_EQ(rig.signals[0]->nmis, 1U);
     EXPECT_EQ(rig.signals[1]->nmis, 0U);
     EXPECT_EQ(rig.signals[2]->nmis, 1U);
@@ -152,14 +152,14 @@ TEST(ApicBus, NmiAndSmi) {
 TEST(ApicBus, ReservedModesGoNowhere) {
     SmpRig rig(2);
     rig.ext_int.vector = 0x20;
-    rig.send_ipi(1, kAssert | mode(DeliveryMode::reserved) | 0x41);
-    rig.send_ipi(1, kAssert | mode(DeliveryMode::ext_int) | 0x41);
+    rig.send_ipi(1, kIcrAssert | mode(DeliveryMode::reserved) | 0x41);
+    rig.send_ipi(1, kIcrAssert | mode(DeliveryMode::ext_int) | 0x41);
     EXPECT_EQ(rig.take_all(), 0U);
 }
 
 TEST(ApicBus, IllegalVectorIsSeenOnBothSides) {
     SmpRig rig(2);
-    rig.send_ipi(1, kAssert | 0x0F, 0);
+    rig.send_ipi(1, kIcrAssert | 0x0F, 0);
     rig.write(R::esr, 0, 0);
     rig.write(R::esr, 0, 1);
     EXPECT_EQ(rig.read(R::esr, 0), 0x20U);
@@ -209,13 +209,13 @@ TEST(ApicBus, X2ApicPhysical) {
     rig.add(0x240);
     rig.enter_x2apic(0);
     rig.enter_x2apic(1);
-    ASSERT_TRUE(rig.write_msr(R::icr_low, uint64_t{0x240} << 32 | kAssert | 0x41, 0));
+    ASSERT_TRUE(rig.write_msr(R::icr_low, uint64_t{0x240} << 32 | kIcrAssert | 0x41, 0));
     EXPECT_EQ(rig.acknowledge(1), 0x41);
-    EXPECT_EQ(rig.read_msr(R::icr_low, 0), uint64_t{0x240} << 32 | kAssert | 0x41);
-    ASSERT_TRUE(rig.write_msr(R::icr_low, uint64_t{0xFFFFFFFF} << 32 | kAssert | 0x51, 0));
+    EXPECT_EQ(rig.read_msr(R::icr_low, 0), uint64_t{0x240} << 32 | kIcrAssert | 0x41);
+    ASSERT_TRUE(rig.write_msr(R::icr_low, uint64_t{0xFFFFFFFF} << 32 | kIcrAssert | 0x51, 0));
     EXPECT_EQ(rig.acknowledge(0), 0x51);
     EXPECT_EQ(rig.acknowledge(1), 0x51);
-    ASSERT_TRUE(rig.write_msr(R::icr_low, uint64_t{0xFF} << 32 | kAssert | 0x61, 0));
+    ASSERT_TRUE(rig.write_msr(R::icr_low, uint64_t{0xFF} << 32 | kIcrAssert | 0x61, 0));
     EXPECT_FALSE(rig.apic(0).interrupt_pending()) << "FF is an id like another";
 }
 
@@ -226,7 +226,7 @@ TEST(ApicBus, X2ApicLogicalIdsAreDerived) {
     for (unsigned cpu = 0; cpu < 3; ++cpu)
         rig.enter_x2apic(cpu);
     const uint64_t cluster2 = uint64_t{0x0002'000C} << 32;  // ids 22 and 23
-    ASSERT_TRUE(rig.write_msr(R::icr_low, cluster2 | kLogical | kAssert | 0x41, 2));
+    ASSERT_TRUE(rig.write_msr(R::icr_low, cluster2 | kLogical | kIcrAssert | 0x41, 2));
     EXPECT_TRUE(rig.apic(0).interrupt_pending());
     EXPECT_TRUE(rig.apic(1).interrupt_pending());
     EXPECT_FALSE(rig.apic(2).interrupt_pending());
@@ -287,8 +287,8 @@ TEST(ApicBus, MsiReachesX2ApicMode) {
 TEST(ApicBus, DisabledApicIsDeaf) {
     SmpRig rig(2);
     ASSERT_TRUE(rig.apic(1).write_apic_msr(kMsrApicBase, 0xFEE00000));
-    rig.send_ipi(1, kAssert | mode(DeliveryMode::nmi));
-    rig.send_ipi(1, kAssert | mode(DeliveryMode::init));
+    rig.send_ipi(1, kIcrAssert | mode(DeliveryMode::nmi));
+    rig.send_ipi(1, kIcrAssert | mode(DeliveryMode::init));
     EXPECT_EQ(rig.signals[1]->nmis + rig.signals[1]->inits, 0U);
 }
 

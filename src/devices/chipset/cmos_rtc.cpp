@@ -14,18 +14,17 @@ using namespace rtc;
 
 namespace {
 
-constexpr uint16_t kIndexPort = 0x70;
-constexpr uint16_t kDataPort = 0x71;
-constexpr PortRange kPorts{kIndexPort, 2};
+constexpr uint16_t kCmosIndexPort = 0x70;
+constexpr uint16_t kCmosDataPort = 0x71;
+constexpr PortRange kCmosPorts{kCmosIndexPort, 2};
 
-constexpr uint64_t kNsPerSecond = 1'000'000'000;
 constexpr uint64_t kDividerHz = 32768;
 // Data sheet, "Update cycle": UIP goes high 244 us before an update that takes 1984 us; the time
 // changes at its end.
 constexpr uint64_t kUpdateNs = 244'000 + 1'984'000;
 // "Register A": the first update comes half a second after the divider is released.
 constexpr uint32_t kPhaseAfterRelease = 500'000'000;
-constexpr uint64_t kNever = std::numeric_limits<uint64_t>::max();
+constexpr uint64_t kNoDeadline = std::numeric_limits<uint64_t>::max();
 // Saved seconds beyond year 36000 or so are refused.
 constexpr int64_t kMaxSeconds = int64_t{1} << 40;
 
@@ -60,7 +59,7 @@ void CmosRtc::set_byte(uint8_t index, uint8_t value) {
 }
 
 std::span<const PortRange> CmosRtc::port_ranges() const {
-    return {&kPorts, 1};
+    return {&kCmosPorts, 1};
 }
 
 // Data sheet, "RESET": interrupts are off and flags cleared; what the battery holds stays.
@@ -119,14 +118,14 @@ void CmosRtc::set_time(const CmosTimeRegisters& registers) {
 
 IoStatus CmosRtc::port_read(uint16_t port, unsigned size, uint32_t& value) {
     if (size != 1) return IoStatus::bad_size;
-    if (port != kDataPort) return IoStatus::no_register;  // the index cannot be read
+    if (port != kCmosDataPort) return IoStatus::no_register;  // the index cannot be read
     value = read_register(state_.index);
     return IoStatus::ok;
 }
 
 IoStatus CmosRtc::port_write(uint16_t port, unsigned size, uint32_t value) {
     if (size != 1) return IoStatus::bad_size;
-    if (port == kIndexPort) {
+    if (port == kCmosIndexPort) {
         state_.index = static_cast<uint8_t>(value & kIndexMask);
     } else {
         write_register(state_.index, static_cast<uint8_t>(value));
@@ -256,7 +255,7 @@ void CmosRtc::update_irq() {
 // the guest takes it.
 uint64_t CmosRtc::ns_until_next_event() const {
     const auto awaited = static_cast<uint8_t>(state_.b & ~state_.flags);
-    uint64_t ns = kNever;
+    uint64_t ns = kNoDeadline;
     const uint64_t period = periodic_ticks();
     if ((awaited & b::PIE) != 0 && period != 0 && divider_runs()) {
         const uint64_t next = (ticks() / period + 1) * period;
@@ -274,7 +273,7 @@ uint64_t CmosRtc::ns_until_next_event() const {
 
 void CmosRtc::arm_timer() {
     const uint64_t ns = ns_until_next_event();
-    if (ns == kNever) {
+    if (ns == kNoDeadline) {
         timer_->cancel();
     } else {
         timer_->arm(clock_.now_ns() + ns);

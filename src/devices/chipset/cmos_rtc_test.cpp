@@ -15,9 +15,8 @@ namespace {
 using namespace rtc;
 
 constexpr uint64_t kMs = 1'000'000;
-constexpr uint64_t kSecond = 1000 * kMs;
 
-struct Board {
+struct CmosBoard {
     FakeClock clock;
     FakeTimerService timers{clock};
     RecordingIrq irq;
@@ -48,44 +47,44 @@ struct Board {
 using Values = std::vector<unsigned>;
 
 TEST(CmosRtc, ShowsTheWallClockInBcd) {
-    Board b;  // 2024-02-28 23:59:50, a Wednesday
+    CmosBoard b;  // 2024-02-28 23:59:50, a Wednesday
     EXPECT_EQ(b.now(), (Values{0x20, 0x24, 0x02, 0x28, 0x23, 0x59, 0x50}));
     EXPECT_EQ(b.get(DAY_OF_WEEK), 4);
-    b.clock.advance(11 * kSecond);
+    b.clock.advance(11 * kNsPerSecond);
     EXPECT_EQ(b.now(), (Values{0x20, 0x24, 0x02, 0x29, 0x00, 0x00, 0x01})) << "a leap day";
-    b.clock.advance(24 * 3600 * kSecond);
+    b.clock.advance(24 * 3600 * kNsPerSecond);
     EXPECT_EQ(b.now(), (Values{0x20, 0x24, 0x03, 0x01, 0x00, 0x00, 0x01}));
 }
 
 TEST(CmosRtc, BinaryAndTwelveHourFormats) {
-    Board b;
+    CmosBoard b;
     b.set(REGISTER_B, b::DM);
     EXPECT_EQ(b.now(), (Values{20, 24, 2, 28, 11 | 0x80, 59, 50}));
-    b.clock.advance(10 * kSecond);
+    b.clock.advance(10 * kNsPerSecond);
     EXPECT_EQ(b.get(HOURS), 12) << "midnight is 12 AM";
-    b.clock.advance(12 * 3600 * kSecond);
+    b.clock.advance(12 * 3600 * kNsPerSecond);
     EXPECT_EQ(b.get(HOURS), 12 | 0x80) << "noon is 12 PM";
     b.set(REGISTER_B, 0);
     EXPECT_EQ(b.get(HOURS), 0x92);
-    b.clock.advance(3600 * kSecond);
+    b.clock.advance(3600 * kNsPerSecond);
     EXPECT_EQ(b.get(HOURS), 0x81);
 }
 
 TEST(CmosRtc, IndexPortAndWordsCannotBeRead) {
-    Board b;
+    CmosBoard b;
     uint32_t value = 0;
     EXPECT_EQ(b.chip.port_read(0x70, 1, value), IoStatus::no_register);
     EXPECT_EQ(b.chip.port_write(0x70, 2, 0x1234), IoStatus::bad_size);
 }
 
 TEST(CmosRtc, MaskingNmiDoesNotChangeTheIndex) {
-    Board b;
+    CmosBoard b;
     b.set(0x80 | 0x40, 0x5A);
     EXPECT_EQ(b.get(0x40), 0x5A);
 }
 
 TEST(CmosRtc, ReadOnlyRegisters) {
-    Board b;
+    CmosBoard b;
     b.set(REGISTER_D, 0);
     b.set(REGISTER_C, 0xFF);
     b.set(REGISTER_A, 0xFF & ~a::DV);
@@ -95,9 +94,9 @@ TEST(CmosRtc, ReadOnlyRegisters) {
 }
 
 TEST(CmosRtc, SetHaltsTheTimeAndWritesIt) {
-    Board b;
+    CmosBoard b;
     b.set(REGISTER_B, b::SET | b::HOURS_24);
-    b.clock.advance(5 * kSecond);
+    b.clock.advance(5 * kNsPerSecond);
     EXPECT_EQ(b.get(SECONDS), 0x50);
     const Values wanted{0x19, 0x99, 0x12, 0x31, 0x23, 0x59, 0x58};
     const uint8_t order[] = {CENTURY, YEAR, MONTH, DAY_OF_MONTH, HOURS, MINUTES, SECONDS};
@@ -107,19 +106,19 @@ TEST(CmosRtc, SetHaltsTheTimeAndWritesIt) {
     EXPECT_EQ(b.now(), wanted);
     b.set(REGISTER_B, b::HOURS_24);
     EXPECT_EQ(b.now(), wanted);
-    b.clock.advance(2 * kSecond);
+    b.clock.advance(2 * kNsPerSecond);
     EXPECT_EQ(b.now(), (Values{0x20, 0x00, 0x01, 0x01, 0x00, 0x00, 0x00}));
     EXPECT_EQ(b.get(DAY_OF_WEEK), 2);
 }
 
 TEST(CmosRtc, TimeCanBeWrittenWhileItRuns) {
-    Board b;
+    CmosBoard b;
     b.set(HOURS, 0x07);
     EXPECT_EQ(b.now(), (Values{0x20, 0x24, 0x02, 0x28, 0x07, 0x59, 0x50}));
 }
 
 TEST(CmosRtc, ImpossibleDatesCountOn) {
-    Board b;
+    CmosBoard b;
     b.set(REGISTER_B, b::SET | b::HOURS_24);
     b.set(MONTH, 0x99);
     b.set(DAY_OF_MONTH, 0x32);
@@ -131,13 +130,13 @@ TEST(CmosRtc, ImpossibleDatesCountOn) {
 // What Linux's mc146818_set_time does: the divider is held and released, the first update comes 500
 // ms later.
 TEST(CmosRtc, ReleasingTheDividerStartsHalfASecondBeforeTheUpdate) {
-    Board b;
+    CmosBoard b;
     b.clock.advance(123 * kMs);
     b.set(REGISTER_B, b::SET | b::HOURS_24);
     b.set(REGISTER_A, 0x76);
     b.set(SECONDS, 0x30);
     b.set(REGISTER_B, b::HOURS_24);
-    b.clock.advance(3 * kSecond);
+    b.clock.advance(3 * kNsPerSecond);
     EXPECT_EQ(b.get(SECONDS), 0x30) << "the divider is held";
     b.set(REGISTER_A, 0x26);
     b.clock.advance(499 * kMs);
@@ -147,7 +146,7 @@ TEST(CmosRtc, ReleasingTheDividerStartsHalfASecondBeforeTheUpdate) {
 }
 
 TEST(CmosRtc, UpdateInProgressAnnouncesTheUpdate) {
-    Board b;
+    CmosBoard b;
     b.clock.advance(997 * kMs);
     EXPECT_EQ(b.get(REGISTER_A), 0x26);
     b.clock.advance(1 * kMs);
@@ -159,7 +158,7 @@ TEST(CmosRtc, UpdateInProgressAnnouncesTheUpdate) {
 }
 
 TEST(CmosRtc, UpdateEndedInterruptComesEachSecond) {
-    Board b;
+    CmosBoard b;
     b.set(REGISTER_B, b::UIE | b::HOURS_24);
     b.timers.advance(999 * kMs);
     EXPECT_FALSE(b.irq.level());
@@ -168,33 +167,33 @@ TEST(CmosRtc, UpdateEndedInterruptComesEachSecond) {
     EXPECT_EQ(b.get(REGISTER_C) & (c::IRQF | c::UF), c::IRQF | c::UF);
     EXPECT_FALSE(b.irq.level());
     EXPECT_EQ(b.get(REGISTER_C), 0);
-    b.timers.advance(1 * kSecond);
+    b.timers.advance(1 * kNsPerSecond);
     EXPECT_EQ(b.irq.rises(), 2U);
 }
 
 TEST(CmosRtc, FlagsAreSetWithoutBeingEnabled) {
-    Board b;
-    b.clock.advance(2 * kSecond);
+    CmosBoard b;
+    b.clock.advance(2 * kNsPerSecond);
     EXPECT_EQ(b.get(REGISTER_C), c::UF | c::PF);
     EXPECT_EQ(b.irq.rises(), 0U);
     EXPECT_EQ(b.timers.fired(), 0U) << "nobody waits for it";
 }
 
 TEST(CmosRtc, EnablingAFlagThatIsSetInterruptsAtOnce) {
-    Board b;
-    b.clock.advance(2 * kSecond);
+    CmosBoard b;
+    b.clock.advance(2 * kNsPerSecond);
     b.set(REGISTER_B, b::UIE | b::HOURS_24);
     EXPECT_TRUE(b.irq.level());
 }
 
 TEST(CmosRtc, SettingSetClearsTheUpdateInterruptEnable) {
-    Board b;
+    CmosBoard b;
     b.set(REGISTER_B, b::SET | b::UIE | b::AIE | b::HOURS_24);
     EXPECT_EQ(b.get(REGISTER_B), b::SET | b::AIE | b::HOURS_24);
 }
 
 TEST(CmosRtc, PeriodicRateIsThatOfTheTable) {
-    Board b;
+    CmosBoard b;
     const auto interrupts_at = [&](unsigned rate) {
         b.set(REGISTER_A, 0x20 | rate);
         b.get(REGISTER_C);
@@ -215,51 +214,51 @@ TEST(CmosRtc, PeriodicRateIsThatOfTheTable) {
 }
 
 TEST(CmosRtc, PeriodicInterruptThatIsNotTakenCostsNothing) {
-    Board b;
+    CmosBoard b;
     b.set(REGISTER_A, 0x23);
     b.set(REGISTER_B, b::PIE | b::HOURS_24);
-    b.timers.advance(60 * kSecond);
+    b.timers.advance(60 * kNsPerSecond);
     EXPECT_EQ(b.timers.fired(), 1U);
     EXPECT_TRUE(b.irq.level());
 }
 
 TEST(CmosRtc, AlarmAtATimeOfDay) {
-    Board b;
+    CmosBoard b;
     b.set_alarm(0x00, 0x01, 0x30);
     b.set(REGISTER_B, b::AIE | b::HOURS_24);
-    b.timers.advance(99 * kSecond);
+    b.timers.advance(99 * kNsPerSecond);
     EXPECT_FALSE(b.irq.level());
-    b.timers.advance(1 * kSecond);
+    b.timers.advance(1 * kNsPerSecond);
     EXPECT_EQ(b.now(), (Values{0x20, 0x24, 0x02, 0x29, 0x00, 0x01, 0x30}));
     EXPECT_TRUE(b.irq.level());
     EXPECT_EQ(b.get(REGISTER_C) & c::AF, c::AF);
-    b.timers.advance(24 * 3600 * kSecond - 1);
+    b.timers.advance(24 * 3600 * kNsPerSecond - 1);
     EXPECT_FALSE(b.irq.level());
     b.timers.advance(1);
     EXPECT_TRUE(b.irq.level());
 }
 
 TEST(CmosRtc, AlarmWithDontCareRepeats) {
-    Board b;
+    CmosBoard b;
     b.set_alarm(0xFF, 0xC0, 0x05);  // once a minute
     b.set(REGISTER_B, b::AIE | b::HOURS_24);
     for (int i = 0; i < 180; ++i) {
-        b.timers.advance(kSecond);
+        b.timers.advance(kNsPerSecond);
         b.get(REGISTER_C);
     }
     EXPECT_EQ(b.irq.rises(), 3U);
     b.irq.clear_counts();
     b.set_alarm(0xFF, 0x30, 0x00);  // once an hour
-    b.timers.advance(2 * 3600 * kSecond);
+    b.timers.advance(2 * 3600 * kNsPerSecond);
     EXPECT_EQ(b.irq.rises(), 1U) << "the flag was not read between";
 }
 
 TEST(CmosRtc, ImpossibleAlarmNeverComes) {
-    Board b;
+    CmosBoard b;
     b.set_alarm(0x24, 0x00, 0x00);
     b.set(REGISTER_B, b::AIE | b::HOURS_24);
     EXPECT_EQ(b.timers.armed(), 0U);
-    b.clock.advance(48 * 3600 * kSecond);
+    b.clock.advance(48 * 3600 * kNsPerSecond);
     EXPECT_EQ(b.get(REGISTER_C) & c::AF, 0);
 }
 
@@ -290,16 +289,16 @@ TEST(CmosRtcCalendar, NextAlarmIsTheFirstMatch) {
 }
 
 TEST(CmosRtc, WallClockThatIsSetBackIsHarmless) {
-    Board b;
+    CmosBoard b;
     b.set(REGISTER_B, b::UIE | b::HOURS_24);
-    b.clock.set_epoch_ns(FakeClock::kDefaultEpochNs - 3600 * kSecond);
-    b.timers.advance(kSecond);
+    b.clock.set_epoch_ns(FakeClock::kDefaultEpochNs - 3600 * kNsPerSecond);
+    b.timers.advance(kNsPerSecond);
     EXPECT_EQ(b.get(REGISTER_C) & c::UF, c::UF);
     EXPECT_EQ(b.get(HOURS), 0x22);
 }
 
 TEST(CmosRtc, MemoryIsTheGuestsAndTheBoards) {
-    Board b;
+    CmosBoard b;
     b.chip.set_byte(0x34, 0x12);
     b.set(0x0F, 0xAB);
     EXPECT_EQ(b.get(0x34), 0x12);
@@ -307,11 +306,11 @@ TEST(CmosRtc, MemoryIsTheGuestsAndTheBoards) {
 }
 
 TEST(CmosRtc, BatteryHoldsTimeAndMemoryOverAReset) {
-    Board b;
+    CmosBoard b;
     b.set(HOURS, 0x05);
     b.set(0x40, 0x77);
     b.set(REGISTER_B, b::PIE | b::AIE | b::UIE | b::SQWE | b::HOURS_24);
-    b.timers.advance(kSecond);
+    b.timers.advance(kNsPerSecond);
     b.chip.reset();
     EXPECT_FALSE(b.irq.level());
     EXPECT_EQ(b.get(HOURS), 0x05);
@@ -321,13 +320,13 @@ TEST(CmosRtc, BatteryHoldsTimeAndMemoryOverAReset) {
 }
 
 TEST(CmosRtc, SavesItsState) {
-    std::vector<std::unique_ptr<Board>> boards;
+    std::vector<std::unique_ptr<CmosBoard>> boards;
     const auto make = [&] {
-        boards.push_back(std::make_unique<Board>());
+        boards.push_back(std::make_unique<CmosBoard>());
         return &boards.back()->chip;
     };
     const auto use = [&](CmosRtc&) {  // only what a reset clears
-        Board& b = *boards[1];
+        CmosBoard& b = *boards[1];
         b.set(REGISTER_B, b::PIE | b::HOURS_24);
         b.get(0x55);
     };
@@ -335,20 +334,21 @@ TEST(CmosRtc, SavesItsState) {
 }
 
 TEST(CmosRtc, TimeGoesOnAfterRestore) {
-    Board before;
+    CmosBoard before;
     before.set(YEAR, 0x30);
     before.set(0x50, 0x99);
     before.set_alarm(0xFF, 0xFF, 0x55);
     before.set(REGISTER_B, b::AIE | b::HOURS_24);
     const auto saved = saved_bytes(before.chip);
 
-    Board after;
-    after.clock.set_epoch_ns(FakeClock::kDefaultEpochNs + 3 * kSecond);  // saved three seconds ago
+    CmosBoard after;
+    after.clock.set_epoch_ns(FakeClock::kDefaultEpochNs +
+                             3 * kNsPerSecond);  // saved three seconds ago
     StateReader reader(saved);
     ASSERT_TRUE(after.chip.restore(reader));
     EXPECT_EQ(after.now(), (Values{0x20, 0x30, 0x02, 0x28, 0x23, 0x59, 0x53}));
     EXPECT_EQ(after.get(0x50), 0x99);
-    after.timers.advance(2 * kSecond);
+    after.timers.advance(2 * kNsPerSecond);
     EXPECT_TRUE(after.irq.level());
 }
 

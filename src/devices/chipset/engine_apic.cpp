@@ -11,7 +11,7 @@ namespace banyan {
 
 namespace {
 
-constexpr unsigned kIdShift = 24;  // of the id and LDR, in xAPIC mode
+constexpr unsigned kXapicIdShift = 24;  // of the id and LDR, in xAPIC mode
 
 uint32_t& at(ApicRegisters& registers, ApicRegister which) {
     return registers.page[static_cast<size_t>(which)];
@@ -76,7 +76,7 @@ ApicRegisters EngineApic::power_on() const {
     ApicBase base{ApicBase::kPowerOn};
     base.set<ApicBase::BootProcessor>(index_ == 0);
     fresh.base = base.raw;
-    at(fresh, ApicRegister::id) = index_ << kIdShift;
+    at(fresh, ApicRegister::id) = index_ << kXapicIdShift;
     at(fresh, ApicRegister::version) = kApicVersion;
     at(fresh, ApicRegister::dfr) = 0xFFFF'FFFF;
     at(fresh, ApicRegister::svr) = Svr::kPowerOn;
@@ -133,7 +133,7 @@ LocalApicStateV1 EngineApic::to_state(const ApicRegisters& now) const {
                            .tsc_deadline = now.tsc_deadline,
                            .pv_eoi = now.pv_eoi};
     if (!is_x2apic(now.base))
-        state.ldr = static_cast<uint8_t>(at(now, ApicRegister::ldr) >> kIdShift);
+        state.ldr = static_cast<uint8_t>(at(now, ApicRegister::ldr) >> kXapicIdShift);
     copy_from_page(now, ApicRegister::lvt_timer, state.lvt);
     for (uint32_t& entry : state.lvt)
         entry &= Lvt::kSaved;
@@ -153,10 +153,10 @@ ApicRegisters EngineApic::from_state(const LocalApicStateV1& state) const {
     to.tsc_deadline = state.tsc_deadline;
     to.pv_eoi = state.pv_eoi;
     const bool x2apic = is_x2apic(state.base);
-    at(to, ApicRegister::id) = x2apic ? index_ : index_ << kIdShift;
+    at(to, ApicRegister::id) = x2apic ? index_ : index_ << kXapicIdShift;
     // Intel SDM 11.12.10.2: the cluster, and a bit in it.
     at(to, ApicRegister::ldr) =
-        x2apic ? (index_ >> 4) << 16 | 1U << (index_ & 0xF) : uint32_t{state.ldr} << kIdShift;
+        x2apic ? (index_ >> 4) << 16 | 1U << (index_ & 0xF) : uint32_t{state.ldr} << kXapicIdShift;
     at(to, ApicRegister::tpr) = state.tpr;
     at(to, ApicRegister::dfr) = state.dfr;
     at(to, ApicRegister::svr) = state.svr;

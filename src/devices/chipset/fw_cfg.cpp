@@ -12,7 +12,7 @@ namespace banyan {
 
 namespace {
 
-constexpr std::array<PortRange, 2> kPorts{{{FwCfg::kSelectorPort, 2}, {FwCfg::kDmaPort, 8}}};
+constexpr std::array<PortRange, 2> kFwCfgPorts{{{FwCfg::kSelectorPort, 2}, {FwCfg::kDmaPort, 8}}};
 
 constexpr uint16_t kSignatureKey = 0x00;
 constexpr uint16_t kFeaturesKey = 0x01;
@@ -96,7 +96,7 @@ FwCfg::FwCfg(const Wiring& wiring) : memory_(wiring.memory) {
 }
 
 std::span<const PortRange> FwCfg::port_ranges() const {
-    return kPorts;
+    return kFwCfgPorts;
 }
 
 const FwCfg::Item* FwCfg::find(uint16_t key) const {

@@ -23,7 +23,7 @@ std::vector<std::byte> bytes(std::string_view text) {
     return {view.begin(), view.end()};
 }
 
-struct Board {
+struct FwCfgBoard {
     FakeRam ram{kRamSize};
     FwCfg chip{{ram.memory()}};
 
@@ -71,7 +71,7 @@ struct Board {
 };
 
 TEST(FwCfg, SignatureAndFeatures) {
-    Board b;
+    FwCfgBoard b;
     b.select(0x00);
     EXPECT_EQ(b.next(4), "QEMU");
     b.select(0x01);
@@ -79,7 +79,7 @@ TEST(FwCfg, SignatureAndFeatures) {
 }
 
 TEST(FwCfg, ItemsReadZeroesBehindTheirEnd) {
-    Board b;
+    FwCfgBoard b;
     ASSERT_TRUE(b.chip.add_item(0x05, bytes("abc")));
     b.select(0x05);
     EXPECT_EQ(b.next(5), std::string("abc\0\0", 5));
@@ -90,7 +90,7 @@ TEST(FwCfg, ItemsReadZeroesBehindTheirEnd) {
 }
 
 TEST(FwCfg, ArchitectureItemsAreApart) {
-    Board b;
+    FwCfgBoard b;
     ASSERT_TRUE(b.chip.add_item(0x8000, bytes("arch")));
     b.select(0x8000);
     EXPECT_EQ(b.next(4), "arch");
@@ -99,7 +99,7 @@ TEST(FwCfg, ArchitectureItemsAreApart) {
 }
 
 TEST(FwCfg, DirectoryListsFilesWithTheirKeys) {
-    Board b;
+    FwCfgBoard b;
     ASSERT_TRUE(b.chip.add_file("etc/one", bytes("first")));
     ASSERT_TRUE(b.chip.add_file("opt/org.example/two", bytes("second!")));
     b.select(0x19);
@@ -115,7 +115,7 @@ TEST(FwCfg, DirectoryListsFilesWithTheirKeys) {
 }
 
 TEST(FwCfg, RefusesWhatCannotBeAdded) {
-    Board b;
+    FwCfgBoard b;
     EXPECT_FALSE(b.chip.add_item(0x00, {})) << "the signature's key";
     EXPECT_FALSE(b.chip.add_item(0x20, {})) << "a file's key";
     EXPECT_FALSE(b.chip.add_item(0x8020, {}));
@@ -126,7 +126,7 @@ TEST(FwCfg, RefusesWhatCannotBeAdded) {
 }
 
 TEST(FwCfg, DmaPortShowsItsSignature) {
-    Board b;
+    FwCfgBoard b;
     uint32_t value = 0;
     EXPECT_EQ(b.chip.port_read(0x514, 4, value), IoStatus::ok);
     EXPECT_EQ(value, __builtin_bswap32(0x51454D55));
@@ -136,7 +136,7 @@ TEST(FwCfg, DmaPortShowsItsSignature) {
 }
 
 TEST(FwCfg, DmaSelectsSkipsAndReads) {
-    Board b;
+    FwCfgBoard b;
     ASSERT_TRUE(b.chip.add_file("f", bytes("0123456789")));
     EXPECT_EQ(b.dma(0x20U << 16 | kSelect | kRead, 3, 0x2000), 0U);
     EXPECT_EQ(b.memory(0x2000, 3), "012");
@@ -148,7 +148,7 @@ TEST(FwCfg, DmaSelectsSkipsAndReads) {
 }
 
 TEST(FwCfg, DmaErrors) {
-    Board b;
+    FwCfgBoard b;
     EXPECT_EQ(b.dma(kWrite, 4, 0x2000), 1U) << "items cannot be written";
     EXPECT_EQ(b.dma(kRead, 4, kRamSize - 2), 1U) << "half outside of memory";
     EXPECT_EQ(b.dma(kRead, 4, ~uint64_t{0} - 1), 1U);
@@ -157,7 +157,7 @@ TEST(FwCfg, DmaErrors) {
 }
 
 TEST(FwCfg, DescriptorOutsideOfMemoryIsIgnored) {
-    Board b;
+    FwCfgBoard b;
     b.start(kRamSize - 8);
     b.start(0xFFFF'FFFF'FFFF'FFF8);
     b.select(0);
@@ -165,7 +165,7 @@ TEST(FwCfg, DescriptorOutsideOfMemoryIsIgnored) {
 }
 
 TEST(FwCfg, AddressHighHalfCountsOnce) {
-    Board b;
+    FwCfgBoard b;
     b.start(uint64_t{1} << 32 | 0x1000);  // no memory there
     const uint32_t select_signature[4] = {__builtin_bswap32(kSelect | kRead), __builtin_bswap32(4),
                                           0, __builtin_bswap32(0x2000)};
@@ -175,7 +175,7 @@ TEST(FwCfg, AddressHighHalfCountsOnce) {
 }
 
 TEST(FwCfg, SkippingNeverWrapsAround) {
-    Board b;
+    FwCfgBoard b;
     b.select(0);
     b.dma(kSkip, 0xFFFFFFFF, 0);
     b.dma(kSkip, 0xFFFFFFFF, 0);
@@ -183,21 +183,21 @@ TEST(FwCfg, SkippingNeverWrapsAround) {
 }
 
 TEST(FwCfg, GuestWritesToItemsVanish) {
-    Board b;
+    FwCfgBoard b;
     b.select(0);
     EXPECT_EQ(b.chip.port_write(0x511, 1, 'X'), IoStatus::ok);
     EXPECT_EQ(b.next(4), "QEMU");
 }
 
 TEST(FwCfg, SavesItsState) {
-    std::vector<std::unique_ptr<Board>> boards;
+    std::vector<std::unique_ptr<FwCfgBoard>> boards;
     const auto make = [&] {
-        boards.push_back(std::make_unique<Board>());
+        boards.push_back(std::make_unique<FwCfgBoard>());
         EXPECT_TRUE(boards.back()->chip.add_file("f", bytes("0123456789")));
         return &boards.back()->chip;
     };
     const auto use = [&](FwCfg& chip) {
-        Board& b = *boards[1];
+        FwCfgBoard& b = *boards[1];
         b.select(0x20);
         b.next(3);
         chip.port_write(0x514, 4, 0x12345678);

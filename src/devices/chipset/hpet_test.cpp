@@ -12,7 +12,7 @@ namespace {
 
 constexpr uint64_t kGeneralCaps = 0x000;
 constexpr uint64_t kGeneralConfig = 0x010;
-constexpr uint64_t kStatus = 0x020;
+constexpr uint64_t kGeneralStatus = 0x020;
 constexpr uint64_t kCounter = 0x0F0;
 constexpr uint64_t config_of(unsigned timer) {
     return 0x100 + 0x20 * timer;
@@ -24,9 +24,9 @@ constexpr uint64_t fsb_of(unsigned timer) {
     return 0x110 + 0x20 * timer;
 }
 
-constexpr uint64_t kLevel = 1 << 1;
-constexpr uint64_t kEnable = 1 << 2;
-constexpr uint64_t kPeriodic = 1 << 3;
+constexpr uint64_t kTimerLevel = 1 << 1;
+constexpr uint64_t kTimerEnable = 1 << 2;
+constexpr uint64_t kTimerPeriodic = 1 << 3;
 constexpr uint64_t kSetValue = 1 << 6;
 constexpr uint64_t k32Bit = 1 << 8;
 constexpr uint64_t kFsb = 1 << 14;
@@ -94,7 +94,7 @@ TEST_F(HpetTest, CounterRunsWhileEnabled) {
 }
 
 TEST_F(HpetTest, OneShotMatchesOnce) {
-    write(config_of(2), kEnable | route(21));
+    write(config_of(2), kTimerEnable | route(21));
     write(comparator_of(2), 100);
     write(kGeneralConfig, 1);
     timers.advance(999);
@@ -107,7 +107,7 @@ TEST_F(HpetTest, OneShotMatchesOnce) {
 }
 
 TEST_F(HpetTest, NothingMatchesWhileHalted) {
-    write(config_of(2), kEnable | route(21));
+    write(config_of(2), kTimerEnable | route(21));
     write(comparator_of(2), 100);
     EXPECT_EQ(timers.armed(), 0U);
     write(kGeneralConfig, 1);
@@ -123,7 +123,7 @@ TEST_F(HpetTest, NothingMatchesWhileHalted) {
 TEST_F(HpetTest, ComparatorThatWasPassedWaitsForTheWrap) {
     write(kGeneralConfig, 1);
     timers.advance(10'000);
-    write(config_of(0), kEnable | k32Bit | route(20));
+    write(config_of(0), kTimerEnable | k32Bit | route(20));
     write(comparator_of(0), 999);
     timers.advance(1'000'000);
     EXPECT_EQ(ioapic.rises(20), 0U);
@@ -132,7 +132,7 @@ TEST_F(HpetTest, ComparatorThatWasPassedWaitsForTheWrap) {
 }
 
 TEST_F(HpetTest, ThirtyTwoBitOneShotComesWithEachWrap) {
-    write(config_of(0), kEnable | k32Bit | route(20));
+    write(config_of(0), kTimerEnable | k32Bit | route(20));
     EXPECT_EQ(read(comparator_of(0)), 0xFFFF'FFFFU);
     write(comparator_of(0), 5);
     write(kCounter, 0x1234'0000'0000);
@@ -149,7 +149,7 @@ TEST_F(HpetTest, PeriodicDoesNotDrift) {
     write(kGeneralConfig, 1);
     timers.advance(12'345);
     const uint64_t start = read(kCounter);
-    write(config_of(0), kEnable | kPeriodic | kSetValue | k32Bit | route(20));
+    write(config_of(0), kTimerEnable | kTimerPeriodic | kSetValue | k32Bit | route(20));
     write(comparator_of(0), start + kPeriod, 4);
     write(comparator_of(0), kPeriod, 4);
     for (uint64_t i = 1; i <= 1000; ++i) {
@@ -160,9 +160,9 @@ TEST_F(HpetTest, PeriodicDoesNotDrift) {
 }
 
 TEST_F(HpetTest, PeriodicByOneWrite) {
-    write(config_of(1), kEnable | kPeriodic | kSetValue | route(22));
+    write(config_of(1), kTimerEnable | kTimerPeriodic | kSetValue | route(22));
     write(comparator_of(1), 50'000);
-    EXPECT_EQ(read(config_of(1)), kTimerCaps | kEnable | kPeriodic | route(22))
+    EXPECT_EQ(read(config_of(1)), kTimerCaps | kTimerEnable | kTimerPeriodic | route(22))
         << "set value is used up";
     write(kGeneralConfig, 1);
     timers.advance(5'000'000);
@@ -170,7 +170,7 @@ TEST_F(HpetTest, PeriodicByOneWrite) {
 }
 
 TEST_F(HpetTest, MissedPeriodsMakeOneInterrupt) {
-    write(config_of(1), kEnable | kPeriodic | kSetValue | route(22));
+    write(config_of(1), kTimerEnable | kTimerPeriodic | kSetValue | route(22));
     write(comparator_of(1), 50'000);
     write(kGeneralConfig, 1);
     timers.jump(10'250'000);
@@ -182,7 +182,7 @@ TEST_F(HpetTest, MissedPeriodsMakeOneInterrupt) {
 TEST_F(HpetTest, ShortPeriodsDoNotStorm) {
     for (const uint64_t period : {1ULL, 7ULL, 9'999ULL}) {
         HpetBoard board;
-        board.write(config_of(0), kEnable | kPeriodic | kSetValue | route(20));
+        board.write(config_of(0), kTimerEnable | kTimerPeriodic | kSetValue | route(20));
         board.write(comparator_of(0), period);
         board.write(kGeneralConfig, 1);
         board.timers.advance(10'000'000);
@@ -193,39 +193,39 @@ TEST_F(HpetTest, ShortPeriodsDoNotStorm) {
 }
 
 TEST_F(HpetTest, LevelStaysUntilItsStatusIsCleared) {
-    write(config_of(2), kEnable | kLevel | route(23));
+    write(config_of(2), kTimerEnable | kTimerLevel | route(23));
     write(comparator_of(2), 100);
     write(kGeneralConfig, 1);
     timers.advance(1000);
     EXPECT_TRUE(ioapic.level(23));
-    EXPECT_EQ(read(kStatus), 4U);
-    write(kStatus, 3);
+    EXPECT_EQ(read(kGeneralStatus), 4U);
+    write(kGeneralStatus, 3);
     EXPECT_TRUE(ioapic.level(23));
-    write(kStatus, 4);
+    write(kGeneralStatus, 4);
     EXPECT_FALSE(ioapic.level(23));
-    EXPECT_EQ(read(kStatus), 0U);
+    EXPECT_EQ(read(kGeneralStatus), 0U);
 }
 
 TEST_F(HpetTest, DisabledLevelHasAStatusAndNoInterrupt) {
-    write(config_of(2), kLevel | route(23));
+    write(config_of(2), kTimerLevel | route(23));
     write(comparator_of(2), 100);
     write(kGeneralConfig, 1);
     EXPECT_EQ(timers.armed(), 0U);
     clock.advance(1000);
-    EXPECT_EQ(read(kStatus), 4U);
+    EXPECT_EQ(read(kGeneralStatus), 4U);
     EXPECT_FALSE(ioapic.level(23));
-    write(config_of(2), kEnable | kLevel | route(23));
+    write(config_of(2), kTimerEnable | kTimerLevel | route(23));
     EXPECT_TRUE(ioapic.level(23));
     write(kGeneralConfig, 0);
     EXPECT_FALSE(ioapic.level(23));
 }
 
 TEST_F(HpetTest, LevelFollowsItsRoute) {
-    write(config_of(0), kEnable | kLevel | route(23));
+    write(config_of(0), kTimerEnable | kTimerLevel | route(23));
     write(comparator_of(0), 100);
     write(kGeneralConfig, 1);
     timers.advance(1000);
-    write(config_of(0), kEnable | kLevel | route(20));
+    write(config_of(0), kTimerEnable | kTimerLevel | route(20));
     EXPECT_FALSE(ioapic.level(23));
     EXPECT_TRUE(ioapic.level(20));
     write(kGeneralConfig, 3);
@@ -240,7 +240,7 @@ TEST_F(HpetTest, RoutesThatDoNotExistAreNotTaken) {
 }
 
 TEST_F(HpetTest, WithoutARouteNobodyIsInterrupted) {
-    write(config_of(0), kEnable);
+    write(config_of(0), kTimerEnable);
     write(comparator_of(0), 100);
     write(kGeneralConfig, 1);
     timers.advance(10'000);
@@ -248,7 +248,7 @@ TEST_F(HpetTest, WithoutARouteNobodyIsInterrupted) {
 }
 
 TEST_F(HpetTest, MessageInsteadOfAWire) {
-    write(config_of(1), kEnable | kFsb | route(20));
+    write(config_of(1), kTimerEnable | kFsb | route(20));
     write(fsb_of(1), 0x4061, 4);
     write(fsb_of(1) + 4, 0xFEE03000, 4);
     write(comparator_of(1), 100);
@@ -262,8 +262,8 @@ TEST_F(HpetTest, MessageInsteadOfAWire) {
 TEST_F(HpetTest, LegacyReplacement) {
     hpet.pit_input().assert_line();
     EXPECT_TRUE(legacy.level(0)) << "the PIT has the wire";
-    write(config_of(0), kEnable | route(20));
-    write(config_of(1), kEnable | route(21));
+    write(config_of(0), kTimerEnable | route(20));
+    write(config_of(1), kTimerEnable | route(21));
     write(comparator_of(0), 100);
     write(comparator_of(1), 100);
     write(kGeneralConfig, 3);
@@ -280,7 +280,7 @@ TEST_F(HpetTest, LegacyReplacement) {
 }
 
 TEST_F(HpetTest, WritingTheCounterMovesTheMatch) {
-    write(config_of(0), kEnable | route(20));
+    write(config_of(0), kTimerEnable | route(20));
     write(comparator_of(0), 1000);
     write(kGeneralConfig, 1);
     timers.advance(100);
@@ -292,7 +292,7 @@ TEST_F(HpetTest, WritingTheCounterMovesTheMatch) {
 }
 
 TEST_F(HpetTest, ResetReleasesTheWires) {
-    write(config_of(2), kEnable | kLevel | route(23));
+    write(config_of(2), kTimerEnable | kTimerLevel | route(23));
     write(comparator_of(2), 100);
     write(kGeneralConfig, 1);
     timers.advance(1000);
@@ -313,9 +313,10 @@ TEST(HpetState, HasTheCommonProperties) {
                           const auto write = [&](uint64_t offset, uint64_t value) {
                               ASSERT_EQ(hpet.mmio_write(offset, 8, value), IoStatus::ok);
                           };
-                          write(config_of(0), kEnable | kPeriodic | kSetValue | route(20));
+                          write(config_of(0),
+                                kTimerEnable | kTimerPeriodic | kSetValue | route(20));
                           write(comparator_of(0), 12'345);
-                          write(config_of(1), kEnable | kLevel | k32Bit | route(21));
+                          write(config_of(1), kTimerEnable | kTimerLevel | k32Bit | route(21));
                           write(comparator_of(1), 0);
                           write(fsb_of(2), 0x1234'5678'9ABC'DEF0);
                           write(kCounter, 0);
@@ -326,9 +327,9 @@ TEST(HpetState, HasTheCommonProperties) {
 
 TEST(HpetState, GoesOnWhereItWas) {
     HpetBoard before;
-    before.write(config_of(0), kEnable | kPeriodic | kSetValue | route(20));
+    before.write(config_of(0), kTimerEnable | kTimerPeriodic | kSetValue | route(20));
     before.write(comparator_of(0), 50'000);
-    before.write(config_of(2), kEnable | kLevel | route(23));
+    before.write(config_of(2), kTimerEnable | kTimerLevel | route(23));
     before.write(comparator_of(2), 10);
     before.write(kGeneralConfig, 1);
     before.timers.advance(700'000);

@@ -10,7 +10,7 @@ using namespace kbc;
 
 namespace {
 
-constexpr std::array<PortRange, 3> kPorts{{{kDataPort, 1}, {kCommandPort, 1}, {kPort92, 1}}};
+constexpr std::array<PortRange, 3> kI8042Ports{{{kDataPort, 1}, {kCommandPort, 1}, {kPort92, 1}}};
 
 // Scan code set 2 to set 1. Without keys only the bytes of the keyboard's ID and of its set number
 // change.
@@ -27,7 +27,7 @@ uint8_t translated(uint8_t byte) {
 }  // namespace
 
 std::span<const PortRange> I8042::port_ranges() const {
-    return kPorts;
+    return kI8042Ports;
 }
 
 void I8042::reset() {

@@ -15,12 +15,12 @@ enum Command : uint8_t {
     kSetDefault = 0xF6,
     kFirstKeyType = 0xF7,
     kLastKeyType = 0xFD,
-    kResend = 0xFE,
+    kResendLast = 0xFE,
     kReset = 0xFF,
 };
 
 constexpr uint8_t kAcknowledge = 0xFA;
-constexpr uint8_t kSelfTestPassed = 0xAA;
+constexpr uint8_t kKeyboardTestPassed = 0xAA;
 constexpr uint8_t kResendRequest = 0xFE;
 constexpr uint8_t kLowestCommand = kSetIndicators;
 constexpr uint8_t kId[2] = {0xAB, 0x83};
@@ -47,11 +47,11 @@ void AtKeyboard::write(uint8_t byte) {
 void AtKeyboard::command(uint8_t byte) {
     switch (byte) {
         case kEcho: return send(kEcho);
-        case kResend: return send(state_.last_sent);
+        case kResendLast: return send(state_.last_sent);
         case kReset:
             reset();
             send(kAcknowledge);
-            return send(kSelfTestPassed);
+            return send(kKeyboardTestPassed);
         case kReadId:
             send(kAcknowledge);
             send(kId[0]);

@@ -16,7 +16,7 @@ using namespace kbc;
 constexpr unsigned kKeyboardWire = 1;
 constexpr unsigned kMouseWire = 12;
 
-struct Board {
+struct I8042Board {
     RecordingIrq irq;
     RecordingMachineControl machine;
     I8042 chip{{irq.line(kKeyboardWire), irq.line(kMouseWire), machine}};
@@ -55,13 +55,13 @@ struct Board {
 using Bytes = std::vector<unsigned>;
 
 TEST(I8042, StartsIdleAndUnlocked) {
-    Board b;
+    I8042Board b;
     EXPECT_EQ(b.status(), status::kUnlocked | status::SYS);
     EXPECT_EQ(b.ask(READ_RAM), Bytes{0x65});
 }
 
 TEST(I8042, SelfAndInterfaceTests) {
-    Board b;
+    I8042Board b;
     EXPECT_EQ(b.ask(SELF_TEST), Bytes{0x55});
     EXPECT_EQ(b.ask(TEST_KEYBOARD), Bytes{0x00});
     EXPECT_EQ(b.ask(TEST_MOUSE), Bytes{0x01}) << "no mouse";
@@ -72,7 +72,7 @@ TEST(I8042, SelfAndInterfaceTests) {
 }
 
 TEST(I8042, StatusTellsCommandFromData) {
-    Board b;
+    I8042Board b;
     b.command(DISABLE_KEYBOARD);
     EXPECT_EQ(b.status() & status::CD, status::CD);
     b.out(kDataPort, 0xEE);
@@ -80,7 +80,7 @@ TEST(I8042, StatusTellsCommandFromData) {
 }
 
 TEST(I8042, RamIsWrittenAndRead) {
-    Board b;
+    I8042Board b;
     b.command(WRITE_RAM + 0x1F, 0xA5);
     EXPECT_EQ(b.ask(READ_RAM + 0x1F), Bytes{0xA5});
     b.command(WRITE_RAM, 0x30);
@@ -90,7 +90,7 @@ TEST(I8042, RamIsWrittenAndRead) {
 
 // In the order of Linux's i8042_controller_check, _init, check_aux and the keyboard driver's probe.
 TEST(I8042, AnswersTheProbingOfLinux) {
-    Board b;
+    I8042Board b;
     EXPECT_EQ(b.ask(SELF_TEST), Bytes{0x55});
     EXPECT_EQ(b.ask(READ_RAM), Bytes{0x65});
     b.command(WRITE_RAM, 0x74);  // keyboard off, no interrupts
@@ -109,7 +109,7 @@ TEST(I8042, AnswersTheProbingOfLinux) {
 }
 
 TEST(I8042, KeyboardAnswersWithoutTranslation) {
-    Board b;
+    I8042Board b;
     b.command(WRITE_RAM, 0x25);
     EXPECT_EQ(b.keyboard(0xFF), (Bytes{0xFA, 0xAA}));
     EXPECT_EQ(b.keyboard(0xF2), (Bytes{0xFA, 0xAB, 0x83}));
@@ -120,7 +120,7 @@ TEST(I8042, KeyboardAnswersWithoutTranslation) {
 }
 
 TEST(I8042, ScanCodeSetIsKept) {
-    Board b;
+    I8042Board b;
     b.command(WRITE_RAM, 0x25);
     EXPECT_EQ(b.keyboard(0xF0), Bytes{0xFA});
     EXPECT_EQ(b.keyboard(0x03), Bytes{0xFA});
@@ -135,14 +135,14 @@ TEST(I8042, ScanCodeSetIsKept) {
 }
 
 TEST(I8042, CommandInPlaceOfAParameterIsACommand) {
-    Board b;
+    I8042Board b;
     EXPECT_EQ(b.keyboard(0xED), Bytes{0xFA});
     EXPECT_EQ(b.keyboard(0xEE), Bytes{0xEE});
     EXPECT_EQ(b.keyboard(0x05), Bytes{0xFE}) << "no parameter is waited for any more";
 }
 
 TEST(I8042, EachByteGivesAnEdge) {
-    Board b;
+    I8042Board b;
     b.out(kDataPort, 0xF2);
     EXPECT_TRUE(b.irq.level(kKeyboardWire));
     b.drain();
@@ -152,7 +152,7 @@ TEST(I8042, EachByteGivesAnEdge) {
 }
 
 TEST(I8042, InterruptNeedsItsEnable) {
-    Board b;
+    I8042Board b;
     b.command(WRITE_RAM, 0x64);
     b.out(kDataPort, 0xEE);
     EXPECT_FALSE(b.irq.level(kKeyboardWire));
@@ -160,7 +160,7 @@ TEST(I8042, InterruptNeedsItsEnable) {
 }
 
 TEST(I8042, DisabledKeyboardHoldsItsBytes) {
-    Board b;
+    I8042Board b;
     b.out(kDataPort, 0xF2);
     b.command(DISABLE_KEYBOARD);
     EXPECT_EQ(b.drain(), Bytes{0xFA}) << "what had arrived";
@@ -169,14 +169,14 @@ TEST(I8042, DisabledKeyboardHoldsItsBytes) {
 }
 
 TEST(I8042, ByteForTheKeyboardEnablesIt) {
-    Board b;
+    I8042Board b;
     b.command(DISABLE_KEYBOARD);
     EXPECT_EQ(b.keyboard(0xEE), Bytes{0xEE});
     EXPECT_EQ(b.ask(READ_RAM), Bytes{0x65});
 }
 
 TEST(I8042, EnabledMousePortTimesOut) {
-    Board b;
+    I8042Board b;
     b.command(ENABLE_MOUSE);
     b.command(WRITE_RAM, 0x47);
     b.command(WRITE_MOUSE_BUFFER, 0x5A);
@@ -192,14 +192,14 @@ TEST(I8042, EnabledMousePortTimesOut) {
 }
 
 TEST(I8042, KeyboardBufferCanBeWritten) {
-    Board b;
+    I8042Board b;
     b.command(WRITE_KEYBOARD_BUFFER, 0x1C);
     EXPECT_TRUE(b.irq.level(kKeyboardWire));
     EXPECT_EQ(b.drain(), Bytes{0x1C});
 }
 
 TEST(I8042, OutputPortHoldsA20) {
-    Board b;
+    I8042Board b;
     EXPECT_EQ(b.ask(READ_OUTPUT_PORT), Bytes{0xC3});
     b.command(DISABLE_A20);
     EXPECT_EQ(b.ask(READ_OUTPUT_PORT), Bytes{0xC1});
@@ -213,7 +213,7 @@ TEST(I8042, OutputPortHoldsA20) {
 }
 
 TEST(I8042, PulseOfTheResetLineResets) {
-    Board b;
+    I8042Board b;
     b.command(0xFF);
     b.command(0xF1);
     EXPECT_EQ(b.machine.count(), 0U);
@@ -223,13 +223,13 @@ TEST(I8042, PulseOfTheResetLineResets) {
 }
 
 TEST(I8042, ClearResetBitOfTheOutputPortResets) {
-    Board b;
+    I8042Board b;
     b.command(WRITE_OUTPUT_PORT, 0x02);
     EXPECT_EQ(b.machine.count(), 1U);
 }
 
 TEST(I8042, Port92HoldsA20AndResetsOnARisingEdge) {
-    Board b;
+    I8042Board b;
     EXPECT_EQ(b.in(kPort92), 0x02);
     b.out(kPort92, 0x00);
     EXPECT_EQ(b.in(kPort92), 0x00);
@@ -240,13 +240,13 @@ TEST(I8042, Port92HoldsA20AndResetsOnARisingEdge) {
 }
 
 TEST(I8042, SavesItsState) {
-    std::vector<std::unique_ptr<Board>> boards;
+    std::vector<std::unique_ptr<I8042Board>> boards;
     const auto make = [&] {
-        boards.push_back(std::make_unique<Board>());
+        boards.push_back(std::make_unique<I8042Board>());
         return &boards.back()->chip;
     };
     const auto use = [&](I8042&) {
-        Board& b = *boards[1];
+        I8042Board& b = *boards[1];
         b.keyboard(0xF0);
         b.keyboard(0x03);
         b.out(kDataPort, 0xF2);
@@ -257,11 +257,11 @@ TEST(I8042, SavesItsState) {
 }
 
 TEST(I8042, AnswersSurviveRestore) {
-    Board before;
+    I8042Board before;
     before.out(kDataPort, 0xF2);
     const auto saved = saved_bytes(before.chip);
 
-    Board after;
+    I8042Board after;
     StateReader reader(saved);
     ASSERT_TRUE(after.chip.restore(reader));
     EXPECT_TRUE(after.irq.level(kKeyboardWire));

@@ -9,8 +9,8 @@
 namespace banyan {
 namespace {
 
-constexpr uint64_t kMasked = 1 << 16;
-constexpr uint64_t kLevel = 1 << 15;
+constexpr uint64_t kEntryMasked = 1 << 16;
+constexpr uint64_t kEntryLevel = 1 << 15;
 constexpr uint64_t kRemoteIrr = 1 << 14;
 constexpr uint64_t kActiveLow = 1 << 13;
 
@@ -55,7 +55,7 @@ TEST_F(IoApicTest, StartsMasked) {
     EXPECT_EQ(driver.read(1), 0x00170020U);
     EXPECT_EQ(driver.read(2), 0x03000000U);
     for (unsigned input = 0; input < IoApic::kInputs; ++input) {
-        EXPECT_EQ(driver.entry(input), kMasked);
+        EXPECT_EQ(driver.entry(input), kEntryMasked);
         ioapic.set_irq(input, true);
     }
     EXPECT_EQ(msi.count(), 0U);
@@ -94,8 +94,8 @@ TEST_F(IoApicTest, EdgeSendsOneMessage) {
 }
 
 TEST_F(IoApicTest, MessageCarriesTheEntry) {
-    driver.set_entry(9, uint64_t{0x81} << 56 | uint64_t{5} << 49 | kLevel | kActiveLow | 1 << 11 |
-                            1 << 8 | 0x77);
+    driver.set_entry(9, uint64_t{0x81} << 56 | uint64_t{5} << 49 | kEntryLevel | kActiveLow |
+                            1 << 11 | 1 << 8 | 0x77);
     ioapic.set_irq(9, true);
     ASSERT_EQ(msi.count(), 1U);
     EXPECT_EQ(msi.messages()[0], (MsiMessage{0xFEE810A4, 0xC177}));
@@ -103,7 +103,7 @@ TEST_F(IoApicTest, MessageCarriesTheEntry) {
 
 // 82093AA, section 3.2.4, "Interrupt Mask".
 TEST_F(IoApicTest, EdgeWhileMaskedIsLost) {
-    driver.set_entry(4, kMasked | 0x34);
+    driver.set_entry(4, kEntryMasked | 0x34);
     ioapic.set_irq(4, true);
     driver.set_entry(4, 0x34);
     EXPECT_EQ(msi.count(), 0U);
@@ -113,16 +113,16 @@ TEST_F(IoApicTest, EdgeWhileMaskedIsLost) {
 }
 
 TEST_F(IoApicTest, LevelIsSentWhenUnmasked) {
-    driver.set_entry(11, kMasked | kLevel | 0x55);
+    driver.set_entry(11, kEntryMasked | kEntryLevel | 0x55);
     ioapic.set_irq(11, true);
     EXPECT_EQ(msi.count(), 0U);
-    driver.set_entry(11, kLevel | 0x55);
+    driver.set_entry(11, kEntryLevel | 0x55);
     EXPECT_EQ(msi.count(), 1U);
-    EXPECT_EQ(driver.entry(11), kLevel | kRemoteIrr | 0x55);
+    EXPECT_EQ(driver.entry(11), kEntryLevel | kRemoteIrr | 0x55);
 }
 
 TEST_F(IoApicTest, LevelWaitsForTheEnd) {
-    driver.set_entry(11, kLevel | 0x55);
+    driver.set_entry(11, kEntryLevel | 0x55);
     ioapic.set_irq(11, true);
     ioapic.set_irq(11, false);
     ioapic.set_irq(11, true);
@@ -134,20 +134,20 @@ TEST_F(IoApicTest, LevelWaitsForTheEnd) {
     ioapic.set_irq(11, false);
     ioapic.end_of_interrupt(0x55);
     EXPECT_EQ(msi.count(), 2U);
-    EXPECT_EQ(driver.entry(11), kLevel | 0x55);
+    EXPECT_EQ(driver.entry(11), kEntryLevel | 0x55);
 }
 
 TEST_F(IoApicTest, EoiRegisterEnds) {
-    driver.set_entry(11, kLevel | 0x55);
+    driver.set_entry(11, kEntryLevel | 0x55);
     ioapic.set_irq(11, true);
     ioapic.set_irq(11, false);
     driver.eoi(0x55);
-    EXPECT_EQ(driver.entry(11), kLevel | 0x55);
+    EXPECT_EQ(driver.entry(11), kEntryLevel | 0x55);
 }
 
 TEST_F(IoApicTest, EndReachesEveryInputWithTheVector) {
-    driver.set_entry(10, kLevel | 0x55);
-    driver.set_entry(11, kLevel | 0x55);
+    driver.set_entry(10, kEntryLevel | 0x55);
+    driver.set_entry(11, kEntryLevel | 0x55);
     ioapic.set_irq(10, true);
     ioapic.set_irq(11, true);
     EXPECT_EQ(msi.count(), 2U);
@@ -156,34 +156,34 @@ TEST_F(IoApicTest, EndReachesEveryInputWithTheVector) {
 }
 
 TEST_F(IoApicTest, EndWhileMaskedIsRemembered) {
-    driver.set_entry(11, kLevel | 0x55);
+    driver.set_entry(11, kEntryLevel | 0x55);
     ioapic.set_irq(11, true);
-    driver.set_entry(11, kMasked | kLevel | 0x55);
+    driver.set_entry(11, kEntryMasked | kEntryLevel | 0x55);
     ioapic.end_of_interrupt(0x55);
     EXPECT_EQ(msi.count(), 1U);
-    driver.set_entry(11, kLevel | 0x55);
+    driver.set_entry(11, kEntryLevel | 0x55);
     EXPECT_EQ(msi.count(), 2U);
 }
 
 // How Linux ends an interrupt on an IO-APIC without the EOI register.
 TEST_F(IoApicTest, SwitchToEdgeClearsRemoteIrr) {
-    driver.set_entry(11, kLevel | 0x55);
+    driver.set_entry(11, kEntryLevel | 0x55);
     ioapic.set_irq(11, true);
     ioapic.set_irq(11, false);
-    driver.set_entry(11, kMasked | 0x55);
-    driver.set_entry(11, kLevel | 0x55);
-    EXPECT_EQ(driver.entry(11), kLevel | 0x55);
+    driver.set_entry(11, kEntryMasked | 0x55);
+    driver.set_entry(11, kEntryLevel | 0x55);
+    EXPECT_EQ(driver.entry(11), kEntryLevel | 0x55);
 }
 
 TEST_F(IoApicTest, PolarityDoesNotTurnTheWire) {
-    driver.set_entry(11, kLevel | kActiveLow | 0x55);
+    driver.set_entry(11, kEntryLevel | kActiveLow | 0x55);
     EXPECT_EQ(msi.count(), 0U);
     ioapic.set_irq(11, true);
     EXPECT_EQ(msi.count(), 1U);
 }
 
 TEST_F(IoApicTest, NmiIsAnEdgeEvenOnALevelEntry) {
-    driver.set_entry(3, kLevel | 4 << 8);
+    driver.set_entry(3, kEntryLevel | 4 << 8);
     ioapic.set_irq(3, true);
     ASSERT_EQ(msi.count(), 1U);
     EXPECT_EQ(msi.messages()[0], (MsiMessage{0xFEE00000, 0x4400}));
@@ -202,7 +202,7 @@ TEST_F(IoApicTest, SavedState) {
                       [](IoApic& used) {
                           IoApicDriver registers(used);
                           registers.write(0, 0x05000000);
-                          registers.set_entry(7, uint64_t{3} << 56 | kLevel | 0x61);
+                          registers.set_entry(7, uint64_t{3} << 56 | kEntryLevel | 0x61);
                           registers.set_entry(23, 0x99);
                           used.set_irq(7, true);
                           used.set_irq(2, true);
@@ -210,7 +210,7 @@ TEST_F(IoApicTest, SavedState) {
 }
 
 TEST_F(IoApicTest, RestoredLevelGoesOn) {
-    driver.set_entry(11, kLevel | 0x55);
+    driver.set_entry(11, kEntryLevel | 0x55);
     ioapic.set_irq(11, true);
     const auto bytes = saved_bytes(ioapic);
     RecordingMsi sink;
@@ -258,7 +258,7 @@ TEST_F(InterruptPath, EdgeFromWireToCpu) {
 }
 
 TEST_F(InterruptPath, LevelComesUntilTheDeviceIsServed) {
-    driver.set_entry(11, uint64_t{1} << 56 | kLevel | 0x55);
+    driver.set_entry(11, uint64_t{1} << 56 | kEntryLevel | 0x55);
     ioapic.set_irq(11, true);
     for (int i = 0; i < 3; ++i) {
         ASSERT_EQ(rig.acknowledge(1), 0x55);
@@ -274,7 +274,7 @@ TEST_F(InterruptPath, LevelComesUntilTheDeviceIsServed) {
 }
 
 TEST_F(InterruptPath, EdgeEndsWithoutABroadcast) {
-    driver.set_entry(11, kLevel | 0x55);
+    driver.set_entry(11, kEntryLevel | 0x55);
     ioapic.set_irq(11, true);
     ASSERT_EQ(rig.acknowledge(0), 0x55);
     rig.request(0x65, TriggerMode::edge, 0);
@@ -287,7 +287,7 @@ TEST_F(InterruptPath, EdgeEndsWithoutABroadcast) {
 
 TEST_F(InterruptPath, SuppressedBroadcastNeedsTheEoiRegister) {
     rig.write(ApicRegister::svr, 0x11FF, 0);
-    driver.set_entry(11, kLevel | 0x55);
+    driver.set_entry(11, kEntryLevel | 0x55);
     ioapic.set_irq(11, true);
     ASSERT_EQ(rig.acknowledge(0), 0x55);
     rig.eoi(0);
@@ -298,7 +298,7 @@ TEST_F(InterruptPath, SuppressedBroadcastNeedsTheEoiRegister) {
 
 TEST_F(InterruptPath, ParavirtualEoiLeavesLevelsAlone) {
     ASSERT_TRUE(rig.apic(0).set_pv_eoi(0x1001));
-    driver.set_entry(11, kLevel | 0x55);
+    driver.set_entry(11, kEntryLevel | 0x55);
     ioapic.set_irq(11, true);
     ASSERT_EQ(rig.acknowledge(0), 0x55);
     uint32_t word = 0;

@@ -14,6 +14,8 @@
 
 namespace banyan {
 
+inline constexpr uint32_t kMaskedLvt = 0x10000;
+
 struct CountingSignals final : VcpuSignals {
     void raise_interrupt() override { ++interrupts; }
     void raise_nmi() override { ++nmis; }

@@ -11,8 +11,6 @@ namespace {
 
 using R = ApicRegister;
 
-constexpr uint32_t kMaskedLvt = 0x10000;
-
 TEST(LocalApic, StartsAsAfterPowerOn) {
     ApicRig rig(2);
     EXPECT_EQ(rig.base(0), 0xFEE00900U);

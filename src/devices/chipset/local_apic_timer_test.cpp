@@ -10,9 +10,8 @@ namespace {
 using R = ApicRegister;
 
 constexpr uint32_t kVector = 0x61;
-constexpr uint32_t kPeriodic = 0x20000;
-constexpr uint32_t kTscDeadline = 0x40000;
-constexpr uint32_t kMasked = 0x10000;
+constexpr uint32_t kLvtPeriodic = 0x20000;
+constexpr uint32_t kLvtTscDeadline = 0x40000;
 
 struct TimerRig : ApicRig {
     explicit TimerRig(uint32_t lvt, uint32_t divide = 0xB) {
@@ -69,7 +68,7 @@ TEST(ApicTimer, EveryDivisor) {
 }
 
 TEST(ApicTimer, PeriodicDoesNotDrift) {
-    TimerRig rig(kVector | kPeriodic);
+    TimerRig rig(kVector | kLvtPeriodic);
     rig.write(R::initial_count, 1'000'003);
     // The host is late by a different time each period.
     for (uint64_t period = 1; period <= 1000; ++period) {
@@ -81,7 +80,7 @@ TEST(ApicTimer, PeriodicDoesNotDrift) {
 }
 
 TEST(ApicTimer, MissedPeriodsMakeOneInterrupt) {
-    TimerRig rig(kVector | kPeriodic);
+    TimerRig rig(kVector | kLvtPeriodic);
     rig.write(R::initial_count, 1'000'000);
     rig.timers.jump(1'000'500'000);
     EXPECT_EQ(rig.acknowledge(), kVector);
@@ -93,7 +92,7 @@ TEST(ApicTimer, MissedPeriodsMakeOneInterrupt) {
 
 TEST(ApicTimer, ShortPeriodsDoNotStorm) {
     for (const uint32_t count : {1U, 7U, 49'999U}) {
-        TimerRig rig(kVector | kPeriodic);
+        TimerRig rig(kVector | kLvtPeriodic);
         rig.write(R::initial_count, count);
         rig.timers.advance(10'000'000);
         EXPECT_LE(rig.timers.fired(), 200U);
@@ -105,7 +104,7 @@ TEST(ApicTimer, ShortPeriodsDoNotStorm) {
 }
 
 TEST(ApicTimer, MaskedTimerCountsSilently) {
-    TimerRig rig(kVector | kMasked);
+    TimerRig rig(kVector | kMaskedLvt);
     rig.write(R::initial_count, 1000);
     EXPECT_EQ(rig.timers.armed(), 0U);
     rig.timers.advance(600);
@@ -117,7 +116,7 @@ TEST(ApicTimer, MaskedTimerCountsSilently) {
 }
 
 TEST(ApicTimer, UnmaskedInTimeItInterrupts) {
-    TimerRig rig(kVector | kMasked);
+    TimerRig rig(kVector | kMaskedLvt);
     rig.write(R::initial_count, 1000);
     rig.timers.advance(600);
     rig.write(R::lvt_timer, kVector);
@@ -129,12 +128,12 @@ TEST(ApicTimer, MaskingDoesNotHideAnExpiryThatTheHostIsLateWith) {
     TimerRig rig(kVector);
     rig.write(R::initial_count, 1000);
     rig.clock.advance(1500);
-    rig.write(R::lvt_timer, kVector | kMasked);
+    rig.write(R::lvt_timer, kVector | kMaskedLvt);
     EXPECT_EQ(rig.acknowledge(), kVector);
 }
 
 TEST(ApicTimer, ZeroStops) {
-    TimerRig rig(kVector | kPeriodic);
+    TimerRig rig(kVector | kLvtPeriodic);
     rig.write(R::initial_count, 1'000'000);
     rig.write(R::initial_count, 0);
     EXPECT_EQ(rig.timers.armed(), 0U);
@@ -143,13 +142,13 @@ TEST(ApicTimer, ZeroStops) {
 }
 
 TEST(ApicTimer, ModeChangeBetweenOneShotAndPeriodicGoesOn) {
-    TimerRig rig(kVector | kPeriodic);
+    TimerRig rig(kVector | kLvtPeriodic);
     rig.write(R::initial_count, 1'000'000);
     rig.timers.advance(400'000);
     rig.write(R::lvt_timer, kVector);
     EXPECT_EQ(rig.read(R::current_count), 600'000U);
     EXPECT_EQ(rig.count(5'000'000, 100'000), 1U);
-    rig.write(R::lvt_timer, kVector | kPeriodic);
+    rig.write(R::lvt_timer, kVector | kLvtPeriodic);
     EXPECT_EQ(rig.read(R::current_count), 0U) << "an expired timer needs a new count";
 }
 
@@ -166,7 +165,7 @@ TEST(ApicTimer, DivideChangeKeepsTheCount) {
 }
 
 TEST(ApicTimer, TscDeadlineFiresOnce) {
-    TimerRig rig(kVector | kTscDeadline);
+    TimerRig rig(kVector | kLvtTscDeadline);
     rig.set_deadline(5000);
     EXPECT_EQ(rig.deadline(), 5000U);
     rig.timers.advance(4999);
@@ -178,14 +177,14 @@ TEST(ApicTimer, TscDeadlineFiresOnce) {
 }
 
 TEST(ApicTimer, PassedDeadlineFiresAtOnce) {
-    TimerRig rig(kVector | kTscDeadline);
+    TimerRig rig(kVector | kLvtTscDeadline);
     rig.clock.advance(1000);
     rig.set_deadline(1000);
     EXPECT_EQ(rig.acknowledge(), kVector);
 }
 
 TEST(ApicTimer, DeadlineZeroDisarms) {
-    TimerRig rig(kVector | kTscDeadline);
+    TimerRig rig(kVector | kLvtTscDeadline);
     rig.set_deadline(5000);
     rig.set_deadline(0);
     rig.timers.advance(10'000);
@@ -193,7 +192,7 @@ TEST(ApicTimer, DeadlineZeroDisarms) {
 }
 
 TEST(ApicTimer, FarDeadlineDoesNotOverflow) {
-    TimerRig rig(kVector | kTscDeadline);
+    TimerRig rig(kVector | kLvtTscDeadline);
     rig.clock.advance(1'000'000);
     rig.set_deadline(~uint64_t{0});
     EXPECT_GE(rig.timers.next_deadline(), bit(62));
@@ -201,7 +200,7 @@ TEST(ApicTimer, FarDeadlineDoesNotOverflow) {
 }
 
 TEST(ApicTimer, DeadlineIsInTheGuestsTime) {
-    TimerRig rig(kVector | kTscDeadline);
+    TimerRig rig(kVector | kLvtTscDeadline);
     rig.clock.advance(10'000);
     rig.apic().set_tsc_offset(~uint64_t{10'000} + 1);  // the guest wrote 0 to its TSC
     rig.set_deadline(5000);
@@ -211,7 +210,7 @@ TEST(ApicTimer, DeadlineIsInTheGuestsTime) {
 }
 
 TEST(ApicTimer, DeadlineModeIgnoresTheCounter) {
-    TimerRig rig(kVector | kTscDeadline);
+    TimerRig rig(kVector | kLvtTscDeadline);
     rig.write(R::initial_count, 1000);
     EXPECT_EQ(rig.read(R::initial_count), 0U);
     EXPECT_EQ(rig.read(R::current_count), 0U);
@@ -226,17 +225,17 @@ TEST(ApicTimer, OtherModesIgnoreTheDeadline) {
 }
 
 TEST(ApicTimer, LeavingDeadlineModeDisarms) {
-    TimerRig rig(kVector | kTscDeadline);
+    TimerRig rig(kVector | kLvtTscDeadline);
     rig.set_deadline(1000);
     rig.write(R::lvt_timer, kVector);
-    rig.write(R::lvt_timer, kVector | kTscDeadline);
+    rig.write(R::lvt_timer, kVector | kLvtTscDeadline);
     EXPECT_EQ(rig.deadline(), 0U);
     rig.timers.advance(2000);
     EXPECT_FALSE(rig.apic().interrupt_pending());
 }
 
 TEST(ApicTimer, SoftwareDisableSilencesIt) {
-    TimerRig rig(kVector | kPeriodic);
+    TimerRig rig(kVector | kLvtPeriodic);
     rig.write(R::initial_count, 1'000'000);
     rig.write(R::svr, 0xFF);
     EXPECT_EQ(rig.timers.armed(), 0U);

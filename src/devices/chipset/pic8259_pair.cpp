@@ -14,12 +14,13 @@ constexpr uint16_t kSlaveData = 0xA1;
 constexpr uint16_t kElcr1 = 0x4D0;
 constexpr uint16_t kElcr2 = 0x4D1;
 
-constexpr std::array<PortRange, 3> kPorts{{{kMasterCommand, 2}, {kSlaveCommand, 2}, {kElcr1, 2}}};
+constexpr std::array<PortRange, 3> kPicPorts{
+    {{kMasterCommand, 2}, {kSlaveCommand, 2}, {kElcr1, 2}}};
 
 }  // namespace
 
 std::span<const PortRange> Pic8259Pair::port_ranges() const {
-    return kPorts;
+    return kPicPorts;
 }
 
 void Pic8259Pair::reset() {

@@ -14,7 +14,7 @@ namespace {
 constexpr uint16_t kMaster = 0x20;
 constexpr uint16_t kSlave = 0xA0;
 
-struct Board {
+struct PicBoard {
     RecordingIrq cpu;
     Pic8259Pair pic{{cpu.line()}};
 
@@ -52,7 +52,7 @@ struct Board {
 };
 
 TEST(Pic8259, DoesNotInterruptBeforeInitialization) {
-    Board b;
+    PicBoard b;
     b.pulse(1);
     b.pulse(9);
     EXPECT_FALSE(b.cpu.level());
@@ -61,7 +61,7 @@ TEST(Pic8259, DoesNotInterruptBeforeInitialization) {
 
 // How Linux finds out whether there is a PIC (probe_8259A).
 TEST(Pic8259, MaskReadsBackWithoutInitialization) {
-    Board b;
+    PicBoard b;
     b.out(0xA1, 0xFF);
     b.out(0x21, 0xFB);
     EXPECT_EQ(b.in(0x21), 0xFB);
@@ -69,14 +69,14 @@ TEST(Pic8259, MaskReadsBackWithoutInitialization) {
 }
 
 TEST(Pic8259, OnlyByteAccessesReachIt) {
-    Board b;
+    PicBoard b;
     uint32_t value = 0;
     EXPECT_EQ(b.pic.port_read(0x20, 2, value), IoStatus::bad_size);
     EXPECT_EQ(b.pic.port_write(0x20, 4, 0x11), IoStatus::bad_size);
 }
 
 TEST(Pic8259, DeliversAndAcceptsNonSpecificEoi) {
-    Board b;
+    PicBoard b;
     b.initialize();
     b.pulse(4);
     EXPECT_TRUE(b.pic.pending());
@@ -91,7 +91,7 @@ TEST(Pic8259, DeliversAndAcceptsNonSpecificEoi) {
 }
 
 TEST(Pic8259, HigherPriorityInterruptsLowerButNotTheOtherWay) {
-    Board b;
+    PicBoard b;
     b.initialize();
     b.pulse(4);
     EXPECT_EQ(b.pic.acknowledge(), 0x24);
@@ -108,7 +108,7 @@ TEST(Pic8259, HigherPriorityInterruptsLowerButNotTheOtherWay) {
 }
 
 TEST(Pic8259, MaskHoldsRequestsBack) {
-    Board b;
+    PicBoard b;
     b.initialize();
     b.out(0x21, 0x08);
     b.pulse(3);
@@ -118,7 +118,7 @@ TEST(Pic8259, MaskHoldsRequestsBack) {
 }
 
 TEST(Pic8259, EdgeInputNeedsANewEdge) {
-    Board b;
+    PicBoard b;
     b.initialize();
     b.pic.set_irq(5, true);
     b.pic.set_irq(5, true);
@@ -131,7 +131,7 @@ TEST(Pic8259, EdgeInputNeedsANewEdge) {
 }
 
 TEST(Pic8259, LevelInputAsksAgainUntilItFalls) {
-    Board b;
+    PicBoard b;
     b.initialize();
     b.out(0x4D0, 0x20);
     b.pic.set_irq(5, true);
@@ -144,7 +144,7 @@ TEST(Pic8259, LevelInputAsksAgainUntilItFalls) {
 }
 
 TEST(Pic8259, ElcrBitsOfIsaInputsStayZero) {
-    Board b;
+    PicBoard b;
     b.out(0x4D0, 0xFF);
     b.out(0x4D1, 0xFF);
     EXPECT_EQ(b.in(0x4D0), 0xF8) << "IRQ 0, 1 and 2";
@@ -152,7 +152,7 @@ TEST(Pic8259, ElcrBitsOfIsaInputsStayZero) {
 }
 
 TEST(Pic8259, SlaveGoesThroughInputTwo) {
-    Board b;
+    PicBoard b;
     b.initialize();
     b.pulse(10);
     EXPECT_EQ(b.irr(kMaster), 0x04);
@@ -165,7 +165,7 @@ TEST(Pic8259, SlaveGoesThroughInputTwo) {
 }
 
 TEST(Pic8259, TwoRequestsOfTheSlaveComeOneAfterTheOther) {
-    Board b;
+    PicBoard b;
     b.initialize();
     b.pulse(9);
     b.pulse(12);
@@ -178,7 +178,7 @@ TEST(Pic8259, TwoRequestsOfTheSlaveComeOneAfterTheOther) {
 }
 
 TEST(Pic8259, SpecialFullyNestedModeLetsTheSlaveInterruptItself) {
-    Board b;
+    PicBoard b;
     b.initialize(0x11);
     b.pulse(12);
     EXPECT_EQ(b.pic.acknowledge(), 0x2C);
@@ -188,7 +188,7 @@ TEST(Pic8259, SpecialFullyNestedModeLetsTheSlaveInterruptItself) {
 }
 
 TEST(Pic8259, InputTwoOfTheBoardIsNotConnected) {
-    Board b;
+    PicBoard b;
     b.initialize();
     b.pulse(2);
     b.pulse(16);
@@ -197,7 +197,7 @@ TEST(Pic8259, InputTwoOfTheBoardIsNotConnected) {
 }
 
 TEST(Pic8259, WithdrawnRequestGivesSpuriousSeven) {
-    Board b;
+    PicBoard b;
     b.initialize();
     b.out(0x4D0, 0x20);
     b.pic.set_irq(5, true);
@@ -209,7 +209,7 @@ TEST(Pic8259, WithdrawnRequestGivesSpuriousSeven) {
 }
 
 TEST(Pic8259, RequestWithdrawnFromTheSlaveGivesSpuriousFifteen) {
-    Board b;
+    PicBoard b;
     b.initialize();
     b.out(0x4D1, 0x04);
     b.pic.set_irq(10, true);
@@ -220,7 +220,7 @@ TEST(Pic8259, RequestWithdrawnFromTheSlaveGivesSpuriousFifteen) {
 }
 
 TEST(Pic8259, SpecificEoiEndsTheNamedLevel) {
-    Board b;
+    PicBoard b;
     b.initialize();
     b.pulse(5);
     b.pic.acknowledge();
@@ -231,7 +231,7 @@ TEST(Pic8259, SpecificEoiEndsTheNamedLevel) {
 }
 
 TEST(Pic8259, RotationOnEoiMakesTheServedLevelLowest) {
-    Board b;
+    PicBoard b;
     b.initialize();
     b.pulse(3);
     b.pic.acknowledge();
@@ -242,7 +242,7 @@ TEST(Pic8259, RotationOnEoiMakesTheServedLevelLowest) {
 }
 
 TEST(Pic8259, RotationOnSpecificEoiAndSetPriority) {
-    Board b;
+    PicBoard b;
     b.initialize();
     b.pulse(6);
     b.pic.acknowledge();
@@ -257,7 +257,7 @@ TEST(Pic8259, RotationOnSpecificEoiAndSetPriority) {
 }
 
 TEST(Pic8259, AutomaticEoiLeavesNothingInService) {
-    Board b;
+    PicBoard b;
     b.initialize(0x03);
     b.pulse(6);
     EXPECT_EQ(b.pic.acknowledge(), 0x26);
@@ -267,7 +267,7 @@ TEST(Pic8259, AutomaticEoiLeavesNothingInService) {
 }
 
 TEST(Pic8259, AutomaticEoiCanRotate) {
-    Board b;
+    PicBoard b;
     b.initialize(0x03);
     b.out(kMaster, 0x80);
     b.pulse(0);
@@ -286,7 +286,7 @@ TEST(Pic8259, AutomaticEoiCanRotate) {
 }
 
 TEST(Pic8259, SpecialMaskModeLetsLowerLevelsThrough) {
-    Board b;
+    PicBoard b;
     b.initialize();
     b.pulse(3);
     b.pic.acknowledge();
@@ -302,7 +302,7 @@ TEST(Pic8259, SpecialMaskModeLetsLowerLevelsThrough) {
 }
 
 TEST(Pic8259, PollAcknowledgesBySoftware) {
-    Board b;
+    PicBoard b;
     b.initialize();
     b.pulse(5);
     b.out(kMaster, 0x0C);
@@ -315,7 +315,7 @@ TEST(Pic8259, PollAcknowledgesBySoftware) {
 }
 
 TEST(Pic8259, IcwOneStartsOver) {
-    Board b;
+    PicBoard b;
     b.initialize(0x03);
     b.pulse(6);
     b.pic.acknowledge();
@@ -333,7 +333,7 @@ TEST(Pic8259, IcwOneStartsOver) {
 }
 
 TEST(Pic8259, SingleModeSkipsIcwThreeAndShortFormSkipsIcwFour) {
-    Board b;
+    PicBoard b;
     b.out(kMaster, 0x12);
     b.out(0x21, 0x40);
     b.out(0x21, 0xFE);  // already the mask
@@ -345,7 +345,7 @@ TEST(Pic8259, SingleModeSkipsIcwThreeAndShortFormSkipsIcwFour) {
 // Inputs change from any thread while the CPU acknowledges: no request is lost, and the wire to the
 // CPU says what is so.
 TEST(Pic8259, InputsMayChangeFromSeveralThreads) {
-    Board b;
+    PicBoard b;
     b.initialize(0x03, 0x03);
     const auto pulse_often = [&](unsigned input) {
         for (int i = 0; i < 2000; ++i)
@@ -368,13 +368,13 @@ TEST(Pic8259, InputsMayChangeFromSeveralThreads) {
 }
 
 TEST(Pic8259, SavesItsState) {
-    std::vector<std::unique_ptr<Board>> boards;
+    std::vector<std::unique_ptr<PicBoard>> boards;
     const auto make = [&] {
-        boards.push_back(std::make_unique<Board>());
+        boards.push_back(std::make_unique<PicBoard>());
         return &boards.back()->pic;
     };
     const auto use = [&](Pic8259Pair&) {
-        Board& b = *boards[1];
+        PicBoard& b = *boards[1];
         b.initialize(0x11);
         b.out(0x4D1, 0x0C);
         b.pulse(10);
@@ -388,12 +388,12 @@ TEST(Pic8259, SavesItsState) {
 }
 
 TEST(Pic8259, PendingInterruptSurvivesRestore) {
-    Board before;
+    PicBoard before;
     before.initialize();
     before.pulse(12);
     const auto saved = saved_bytes(before.pic);
 
-    Board after;
+    PicBoard after;
     StateReader reader(saved);
     ASSERT_TRUE(after.pic.restore(reader));
     EXPECT_TRUE(after.cpu.level());

@@ -13,9 +13,8 @@ namespace {
 constexpr uint16_t kCounter0 = 0x40;
 constexpr uint16_t kControl = 0x43;
 constexpr uint16_t kPort61 = 0x61;
-constexpr std::array<PortRange, 2> kPorts{{{kCounter0, 4}, {kPort61, 1}}};
+constexpr std::array<PortRange, 2> kPitPorts{{{kCounter0, 4}, {kPort61, 1}}};
 
-constexpr uint64_t kNsPerSecond = 1'000'000'000;
 constexpr int64_t kMinInterruptPeriod =
     static_cast<int64_t>(Pit8254::kMinInterruptPeriodNs * Pit8254::kHz / kNsPerSecond);
 
@@ -56,7 +55,7 @@ int64_t Pit8254::now() const {
 }
 
 std::span<const PortRange> Pit8254::port_ranges() const {
-    return kPorts;
+    return kPitPorts;
 }
 
 void Pit8254::reset() {

@@ -10,9 +10,7 @@
 namespace banyan {
 namespace {
 
-constexpr uint64_t kSecond = 1'000'000'000;
-
-struct Board {
+struct PitBoard {
     FakeClock clock;
     FakeTimerService timers{clock};
     RecordingIrq irq;
@@ -44,21 +42,21 @@ struct Board {
     bool output(unsigned counter) { return (status(counter) & 0x80) != 0; }
     // To the start of the n-th tick from now; the first one only loads the count.
     void tick(uint64_t n) {
-        const uint64_t tick = clock.now_ns() * Pit8254::kHz / kSecond + n;
-        timers.advance((tick * kSecond + Pit8254::kHz - 1) / Pit8254::kHz - clock.now_ns());
+        const uint64_t tick = clock.now_ns() * Pit8254::kHz / kNsPerSecond + n;
+        timers.advance((tick * kNsPerSecond + Pit8254::kHz - 1) / Pit8254::kHz - clock.now_ns());
     }
     void gate2(bool high) { out(0x61, high ? 1 : 0); }
 };
 
 TEST(Pit8254, ControlWordCannotBeRead) {
-    Board b;
+    PitBoard b;
     uint32_t value = 0;
     EXPECT_EQ(b.pit.port_read(0x43, 1, value), IoStatus::no_register);
     EXPECT_EQ(b.pit.port_read(0x40, 2, value), IoStatus::bad_size);
 }
 
 TEST(Pit8254, ModeZeroRisesOneTickAfterCountPlusOne) {
-    Board b;
+    PitBoard b;
     b.program(0, 0, 4);
     EXPECT_FALSE(b.output(0));
     b.tick(1);
@@ -72,12 +70,12 @@ TEST(Pit8254, ModeZeroRisesOneTickAfterCountPlusOne) {
     EXPECT_TRUE(b.irq.level());
     b.tick(1);
     EXPECT_EQ(b.read_word(0), 0xFFFFU) << "it goes on counting";
-    b.timers.advance(kSecond);
+    b.timers.advance(kNsPerSecond);
     EXPECT_EQ(b.irq.rises(), 1U);
 }
 
 TEST(Pit8254, ModeZeroStopsWhileACountIsHalfWritten) {
-    Board b;
+    PitBoard b;
     b.program(0, 0, 100);
     b.tick(41);
     b.out(0x40, 10);
@@ -90,7 +88,7 @@ TEST(Pit8254, ModeZeroStopsWhileACountIsHalfWritten) {
 }
 
 TEST(Pit8254, ModeZeroCountsOnlyWhileTheGateIsHigh) {
-    Board b;
+    PitBoard b;
     b.gate2(true);
     b.program(2, 0, 10);
     b.tick(4);
@@ -105,7 +103,7 @@ TEST(Pit8254, ModeZeroCountsOnlyWhileTheGateIsHigh) {
 }
 
 TEST(Pit8254, ModeOneIsTriggeredAndRetriggeredByTheGate) {
-    Board b;
+    PitBoard b;
     b.program(2, 1, 5);
     b.tick(10);
     EXPECT_TRUE(b.output(2)) << "no trigger yet";
@@ -122,7 +120,7 @@ TEST(Pit8254, ModeOneIsTriggeredAndRetriggeredByTheGate) {
 }
 
 TEST(Pit8254, ModeTwoIsLowForTheLastTickOfEachCycle) {
-    Board b;
+    PitBoard b;
     b.program(0, 2, 3);
     std::vector<unsigned> counts;
     std::vector<bool> outputs;
@@ -136,7 +134,7 @@ TEST(Pit8254, ModeTwoIsLowForTheLastTickOfEachCycle) {
 }
 
 TEST(Pit8254, ModeTwoTakesANewCountAtTheEndOfTheCycle) {
-    Board b;
+    PitBoard b;
     b.program(0, 2, 5);
     b.tick(3);
     b.out(0x40, 2);
@@ -153,7 +151,7 @@ TEST(Pit8254, ModeTwoTakesANewCountAtTheEndOfTheCycle) {
 }
 
 TEST(Pit8254, ModeTwoStartsAnewWhenTheGateRises) {
-    Board b;
+    PitBoard b;
     b.gate2(true);
     b.program(2, 2, 8);
     b.tick(8);
@@ -167,7 +165,7 @@ TEST(Pit8254, ModeTwoStartsAnewWhenTheGateRises) {
 }
 
 TEST(Pit8254, ModeThreeEvenIsASquareCountedByTwo) {
-    Board b;
+    PitBoard b;
     b.program(0, 3, 4);
     std::vector<unsigned> counts;
     std::vector<bool> outputs;
@@ -181,7 +179,7 @@ TEST(Pit8254, ModeThreeEvenIsASquareCountedByTwo) {
 }
 
 TEST(Pit8254, ModeThreeOddIsHighForOneTickMore) {
-    Board b;
+    PitBoard b;
     b.program(0, 3, 5);
     std::vector<unsigned> counts;
     std::vector<bool> outputs;
@@ -195,7 +193,7 @@ TEST(Pit8254, ModeThreeOddIsHighForOneTickMore) {
 }
 
 TEST(Pit8254, ModeThreeTakesANewCountAtTheEndOfTheHalf) {
-    Board b;
+    PitBoard b;
     b.program(0, 3, 8);
     b.tick(2);
     b.out(0x40, 4);
@@ -209,7 +207,7 @@ TEST(Pit8254, ModeThreeTakesANewCountAtTheEndOfTheHalf) {
 }
 
 TEST(Pit8254, ModeFourStrobesOnceAfterTheCount) {
-    Board b;
+    PitBoard b;
     b.program(0, 4, 200);
     b.irq.clear_counts();
     b.tick(200);
@@ -219,12 +217,12 @@ TEST(Pit8254, ModeFourStrobesOnceAfterTheCount) {
     b.tick(1);
     EXPECT_TRUE(b.output(0));
     EXPECT_EQ(b.irq.rises(), 1U);
-    b.timers.advance(kSecond);
+    b.timers.advance(kNsPerSecond);
     EXPECT_EQ(b.irq.rises(), 1U);
 }
 
 TEST(Pit8254, ModeFiveStrobesAfterATrigger) {
-    Board b;
+    PitBoard b;
     b.program(2, 5, 3);
     b.tick(10);
     b.gate2(true);
@@ -237,7 +235,7 @@ TEST(Pit8254, ModeFiveStrobesAfterATrigger) {
 }
 
 TEST(Pit8254, ModesSixAndSevenAreTwoAndThree) {
-    Board b;
+    PitBoard b;
     b.program(0, 6, 100);
     EXPECT_EQ(b.status(0) & 0x3F, 0x34);
     b.program(0, 7, 100);
@@ -245,7 +243,7 @@ TEST(Pit8254, ModesSixAndSevenAreTwoAndThree) {
 }
 
 TEST(Pit8254, CountsInBcd) {
-    Board b;
+    PitBoard b;
     b.program(2, 2, 0x1000, true);
     b.gate2(true);
     b.tick(2);
@@ -256,7 +254,7 @@ TEST(Pit8254, CountsInBcd) {
 }
 
 TEST(Pit8254, LatchHoldsTheCountUntilItIsRead) {
-    Board b;
+    PitBoard b;
     b.program(0, 2, 0x8000);
     b.tick(1);
     b.out(0x43, 0x00);
@@ -267,7 +265,7 @@ TEST(Pit8254, LatchHoldsTheCountUntilItIsRead) {
 }
 
 TEST(Pit8254, SingleByteAccess) {
-    Board b;
+    PitBoard b;
     b.out(0x43, 0x14);  // counter 0, low byte only, mode 2
     b.out(0x40, 0x80);
     b.tick(1);
@@ -282,7 +280,7 @@ TEST(Pit8254, SingleByteAccess) {
 }
 
 TEST(Pit8254, ReadBackGivesStatusThenCount) {
-    Board b;
+    PitBoard b;
     b.program(1, 2, 0x1234);
     b.tick(1);
     b.out(0x43, 0xC4);  // both of counter 1
@@ -293,7 +291,7 @@ TEST(Pit8254, ReadBackGivesStatusThenCount) {
 }
 
 TEST(Pit8254, NullCountUntilTheFirstTick) {
-    Board b;
+    PitBoard b;
     b.out(0x43, 0x34);
     EXPECT_EQ(b.status(0) & 0x40, 0x40);
     b.program(0, 2, 100);
@@ -303,64 +301,65 @@ TEST(Pit8254, NullCountUntilTheFirstTick) {
 }
 
 TEST(Pit8254, PeriodicInterruptDoesNotDrift) {
-    Board b;
+    PitBoard b;
     b.program(0, 2, 11932);  // as for 100 Hz
     b.irq.clear_counts();
-    b.timers.advance(100 * kSecond);
+    b.timers.advance(100 * kNsPerSecond);
     EXPECT_EQ(b.irq.rises(), 100 * Pit8254::kHz / 11932);
     EXPECT_EQ(b.timers.fired(), b.irq.rises());
 }
 
 TEST(Pit8254, FullCountInterruptsEighteenTimesASecond) {
-    Board b;
+    PitBoard b;
     b.program(0, 3, 0);
     b.irq.clear_counts();
-    b.timers.advance(10 * kSecond);
+    b.timers.advance(10 * kNsPerSecond);
     EXPECT_EQ(b.irq.rises(), 182U);
 }
 
 TEST(Pit8254, CountOneDoesNotFloodTheHost) {
-    Board b;
+    PitBoard b;
     b.program(0, 2, 1);
-    b.timers.advance(kSecond);
-    EXPECT_LE(b.timers.fired(), kSecond / Pit8254::kMinInterruptPeriodNs + 1);
+    b.timers.advance(kNsPerSecond);
+    EXPECT_LE(b.timers.fired(), kNsPerSecond / Pit8254::kMinInterruptPeriodNs + 1);
     EXPECT_GE(b.timers.fired(), 9000U);
 }
 
 TEST(Pit8254, LateHostGivesOneInterruptForManyAndKeepsTheRhythm) {
-    Board b;
+    PitBoard b;
     b.program(0, 2, 11932);
     b.irq.clear_counts();
-    b.timers.jump(kSecond);
+    b.timers.jump(kNsPerSecond);
     EXPECT_EQ(b.irq.rises(), 1U);
     const uint64_t next_tick = 1 + 100 * 11932;  // the hundredth edge of the original sequence
-    EXPECT_EQ(b.timers.next_deadline(), (next_tick * kSecond + Pit8254::kHz - 1) / Pit8254::kHz);
+    EXPECT_EQ(b.timers.next_deadline(),
+              (next_tick * kNsPerSecond + Pit8254::kHz - 1) / Pit8254::kHz);
 }
 
 TEST(Pit8254, LateTimerAfterReprogrammingIsIgnored) {
-    Board b;
+    PitBoard b;
     b.program(0, 0, 100);
     b.program(0, 0, 60000);
     b.irq.clear_counts();
     b.pit.on_timer(0);
     EXPECT_EQ(b.irq.rises(), 0U);
-    b.timers.advance(kSecond);
+    b.timers.advance(kNsPerSecond);
     EXPECT_EQ(b.irq.rises(), 1U);
 }
 
 TEST(Pit8254, NewModeStopsTheOldInterrupt) {
-    Board b;
+    PitBoard b;
     b.program(0, 2, 1000);
     b.out(0x43, 0x30);  // mode 0, no count yet
     b.irq.clear_counts();
-    b.timers.advance(kSecond);
+    b.timers.advance(kNsPerSecond);
     EXPECT_EQ(b.irq.rises(), 0U);
     EXPECT_EQ(b.timers.armed(), 0U);
 }
 
 // How Linux measures the TSC against counter 2 (pit_calibrate_tsc).
 TEST(Pit8254, CounterTwoIsSeenAtPort61) {
-    Board b;
+    PitBoard b;
     b.out(0x61, (b.in(0x61) & ~0x02U) | 0x01U);
     b.out(0x43, 0xB0);
     b.out(0x42, 0xFF);
@@ -373,7 +372,7 @@ TEST(Pit8254, CounterTwoIsSeenAtPort61) {
 }
 
 TEST(Pit8254, Port61KeepsItsEnablesAndTogglesRefresh) {
-    Board b;
+    PitBoard b;
     b.out(0x61, 0xFF);
     EXPECT_EQ(b.in(0x61) & 0x0F, 0x0F);
     EXPECT_EQ(b.in(0x61) & 0xC0, 0x00) << "no parity or I/O check error";
@@ -389,13 +388,13 @@ TEST(Pit8254, Port61KeepsItsEnablesAndTogglesRefresh) {
 }
 
 TEST(Pit8254, SavesItsState) {
-    std::vector<std::unique_ptr<Board>> boards;
+    std::vector<std::unique_ptr<PitBoard>> boards;
     const auto make = [&] {
-        boards.push_back(std::make_unique<Board>());
+        boards.push_back(std::make_unique<PitBoard>());
         return &boards.back()->pit;
     };
     const auto use = [&](Pit8254&) {
-        Board& b = *boards[1];
+        PitBoard& b = *boards[1];
         b.program(0, 2, 5000);
         b.program(1, 3, 19);
         b.gate2(true);
@@ -411,7 +410,7 @@ TEST(Pit8254, SavesItsState) {
 // Loading must not be the moment at which an overdue count takes over: what was loaded would differ
 // from what was saved.
 TEST(Pit8254, SavesAnOverdueCountAsTakenOver) {
-    Board before;
+    PitBoard before;
     before.program(0, 2, 1000);
     before.tick(10);
     before.out(0x40, 0x10);
@@ -419,7 +418,7 @@ TEST(Pit8254, SavesAnOverdueCountAsTakenOver) {
     before.clock.advance(25'000'000);  // past the end of the cycle; nobody looks
     const auto saved = saved_bytes(before.pit);
 
-    Board after;
+    PitBoard after;
     after.clock.set_now(25'000'000);
     StateReader reader(saved);
     ASSERT_TRUE(after.pit.restore(reader));
@@ -427,19 +426,19 @@ TEST(Pit8254, SavesAnOverdueCountAsTakenOver) {
 }
 
 TEST(Pit8254, OverdueInterruptComesAfterRestore) {
-    Board before;
+    PitBoard before;
     before.program(0, 2, 11932);
     before.clock.advance(25'000'000);  // the host had no time for the timer
     const auto saved = saved_bytes(before.pit);
 
-    Board after;
+    PitBoard after;
     after.clock.set_now(25'000'000);
     StateReader reader(saved);
     ASSERT_TRUE(after.pit.restore(reader));
     after.irq.clear_counts();
     after.timers.run_due();
     EXPECT_EQ(after.irq.rises(), 1U);
-    after.timers.advance(kSecond);
+    after.timers.advance(kNsPerSecond);
     EXPECT_EQ(after.irq.rises(), 101U);
 }
 

@@ -13,8 +13,8 @@ using Kind = BlockRequest::Kind;
 
 namespace {
 
-constexpr std::array<uint16_t, 1> kQueueSizes{128};
-constexpr uint32_t kMaxSegments = kQueueSizes[0] - 2;  // beside the header and the status
+constexpr std::array<uint16_t, 1> kBlkQueueSizes{128};
+constexpr uint32_t kMaxSegments = kBlkQueueSizes[0] - 2;  // beside the header and the status
 constexpr uint32_t kMaxSegmentSize = 4U << 20;
 constexpr uint32_t kMaxRangeSectors = 1U << 22;  // of one discard or write zeroes: 2 GiB
 
@@ -71,7 +71,7 @@ VirtioBlk::Request::Request(uint16_t max_segments) : chain(max_segments) {
 }
 
 VirtioBlk::VirtioBlk(const VirtioBlkConfig& config, const VirtioBlkWiring& wiring)
-    : VirtioDevice(wiring.memory, identity_for(wiring.backend), kQueueSizes),
+    : VirtioDevice(wiring.memory, identity_for(wiring.backend), kBlkQueueSizes),
       config_(make_config(config, wiring.backend.size_bytes())),
       read_only_(wiring.backend.read_only()),
       backend_(wiring.backend) {
@@ -80,7 +80,7 @@ VirtioBlk::VirtioBlk(const VirtioBlkConfig& config, const VirtioBlkWiring& wirin
     requests_.reserve(kMaxInFlight);
     free_.reserve(kMaxInFlight);
     for (uint16_t i = 0; i < kMaxInFlight; ++i) {
-        requests_.emplace_back(kQueueSizes[0]);
+        requests_.emplace_back(kBlkQueueSizes[0]);
         free_.push_back(i);
     }
 }

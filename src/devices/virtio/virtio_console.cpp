@@ -10,13 +10,13 @@ namespace banyan {
 
 namespace {
 
-constexpr std::array<uint16_t, 2> kQueueSizes{64, 64};
+constexpr std::array<uint16_t, 2> kConsoleQueueSizes{64, 64};
 
 // 5.3.3 "Feature bits".
 constexpr uint64_t kConsoleSize = bit(0);
 constexpr uint64_t kConsoleEmergencyWrite = bit(2);
 
-constexpr VirtioIdentity kIdentity{
+constexpr VirtioIdentity kConsoleIdentity{
     .name = "virtio-console",
     .device_type = virtio::kDeviceConsole,
     .pci_class = 0x078000,
@@ -26,10 +26,10 @@ constexpr VirtioIdentity kIdentity{
 }  // namespace
 
 VirtioConsole::VirtioConsole(const VirtioConsoleWiring& wiring)
-    : VirtioDevice(wiring.memory, kIdentity, kQueueSizes),
+    : VirtioDevice(wiring.memory, kConsoleIdentity, kConsoleQueueSizes),
       out_(wiring.out),
       source_(wiring.source),
-      chain_(kQueueSizes[0]) {}
+      chain_(kConsoleQueueSizes[0]) {}
 
 void VirtioConsole::resize(uint16_t cols, uint16_t rows) {
     if (config_.cols == cols && config_.rows == rows) return;

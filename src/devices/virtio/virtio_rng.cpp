@@ -7,12 +7,12 @@ namespace banyan {
 
 namespace {
 
-constexpr std::array<uint16_t, 1> kQueueSizes{64};
+constexpr std::array<uint16_t, 1> kRngQueueSizes{64};
 // 5.4.6.1: the device need not fill the buffer. This bounds what a guest takes from the host at
 // once.
 constexpr uint64_t kMaxBytes = 4096;
 
-constexpr VirtioIdentity kIdentity{
+constexpr VirtioIdentity kRngIdentity{
     .name = "virtio-rng",
     .device_type = virtio::kDeviceEntropy,
     .pci_class = 0x00ff00,
@@ -22,9 +22,9 @@ constexpr VirtioIdentity kIdentity{
 }  // namespace
 
 VirtioRng::VirtioRng(const VirtioRngWiring& wiring)
-    : VirtioDevice(wiring.memory, kIdentity, kQueueSizes),
+    : VirtioDevice(wiring.memory, kRngIdentity, kRngQueueSizes),
       entropy_(wiring.entropy),
-      chain_(kQueueSizes[0]) {}
+      chain_(kRngQueueSizes[0]) {}
 
 VirtioDevice::Step VirtioRng::step(unsigned index) {
     Virtqueue& requests = queue(index);

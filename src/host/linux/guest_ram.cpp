@@ -11,7 +11,8 @@ namespace banyan {
 
 namespace {
 
-constexpr std::string_view kRemedy = "give a smaller --memory or raise the limits of this process";
+constexpr std::string_view kMemoryRemedy =
+    "give a smaller --memory or raise the limits of this process";
 
 // Nobody who is handed the memfd can change its size below a mapping.
 Result<UniqueFd> create_sealed(uint64_t size, const std::string& name) {
@@ -19,7 +20,7 @@ Result<UniqueFd> create_sealed(uint64_t size, const std::string& name) {
     UniqueFd fd(::memfd_create(name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
     if (!fd.valid() || ::ftruncate(fd.get(), static_cast<off_t>(size)) != 0 ||
         ::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
-        return host_fail(errno, what, kRemedy);
+        return host_fail(errno, what, kMemoryRemedy);
     }
     return fd;
 }
@@ -33,7 +34,7 @@ Result<std::unique_ptr<GuestRam>> GuestRam::create(uint64_t size, const std::str
         ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd.get(), 0);
     if (start == MAP_FAILED) {
         return host_fail(errno, fmt::format("map {} of guest memory", readable_size(size)),
-                         kRemedy);
+                         kMemoryRemedy);
     }
     // Advice, which a host may not take: large pages; guest memory is no part of a core dump.
     ::madvise(start, size, MADV_HUGEPAGE);

@@ -6,8 +6,6 @@ namespace banyan {
 
 namespace {
 
-constexpr uint64_t kNsPerSecond = 1'000'000'000;
-
 uint64_t clock_ns(clockid_t clock) {
     timespec now{};
     ::clock_gettime(clock, &now);

@@ -19,7 +19,8 @@ namespace {
 
 constexpr size_t kLargestFile = size_t{1} << 20;
 constexpr std::string_view kUnfinished = ".new";
-constexpr std::string_view kRemedy = "remove it, or set XDG_RUNTIME_DIR to a directory of your own";
+constexpr std::string_view kDirectoryRemedy =
+    "remove it, or set XDG_RUNTIME_DIR to a directory of your own";
 
 bool is_directory(const char* path) {
     struct stat found {};
@@ -51,15 +52,16 @@ Result<RunDirectory> RunDirectory::open() {
 
 Result<RunDirectory> RunDirectory::open_at(const std::string& path) {
     const std::string what = "use the directory " + quote_name(path);
-    if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return host_fail(errno, what, kRemedy);
+    if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
+        return host_fail(errno, what, kDirectoryRemedy);
     // Of links in /tmp nobody knows whose they are.
     UniqueFd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     struct stat found {};
     if (!directory.valid() || ::fstat(directory.get(), &found) != 0)
-        return host_fail(errno, what, kRemedy);
+        return host_fail(errno, what, kDirectoryRemedy);
     if (found.st_uid != ::geteuid() || (found.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
         return fail(ErrorCode::permission,
-                    fmt::format("{}: others own it or have access; {}", what, kRemedy));
+                    fmt::format("{}: others own it or have access; {}", what, kDirectoryRemedy));
     }
     return RunDirectory(std::move(directory), path);
 }
@@ -72,7 +74,8 @@ Result<void> RunDirectory::write(const std::string& name, std::string_view conte
     const bool written =
         file.valid() && write_all(file.get(), content) &&
         ::renameat(directory_.get(), unfinished.c_str(), directory_.get(), name.c_str()) == 0;
-    if (!written) return host_fail(errno, what, "free space there, or " + std::string(kRemedy));
+    if (!written)
+        return host_fail(errno, what, "free space there, or " + std::string(kDirectoryRemedy));
     return {};
 }
 
