@@ -169,6 +169,8 @@ void on_signal(int number, siginfo_t*, void* raw) {
     // The signal frame holds an XSAVE area in standard format.
     from_host(reinterpret_cast<const std::byte*>(context->uc_mcontext.fpregs), g_outcome->after);
     context->uc_mcontext.gregs[REG_RIP] = reinterpret_cast<greg_t>(&banyan_native_leave);
+    // Some processors do not return to a stack pointer that is not canonical.
+    context->uc_mcontext.gregs[REG_RSP] = static_cast<greg_t>(banyan_native_context.host_stack);
     context->uc_mcontext.gregs[REG_EFL] &= ~static_cast<greg_t>(kComparedFlags);
     context->uc_mcontext.fpregs->mxcsr = kDefaultMxcsr;
 }
