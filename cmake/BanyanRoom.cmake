@@ -28,6 +28,7 @@ function(banyan_room name)
 
   if(tests)
     add_executable(${name}_test ${tests})
+    target_compile_options(${name}_test PRIVATE -O0)  # to optimise a test takes longer than to run it
     target_link_libraries(${name}_test PRIVATE banyan_${name} ${ARG_TEST_DEPS} GTest::gtest_main)
     gtest_discover_tests(${name}_test TEST_PREFIX ${name}/ DISCOVERY_TIMEOUT 60)
   endif()

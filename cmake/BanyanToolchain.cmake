@@ -6,6 +6,14 @@ target_compile_options(banyan_flags INTERFACE
   -fno-strict-aliasing -fno-omit-frame-pointer)
 target_include_directories(banyan_flags INTERFACE ${PROJECT_SOURCE_DIR}/src)
 
+# What sources include costs more than they do: several are compiled as one (docs/decisions/0012-build-time.md).
+if(BANYAN_UNITY)
+  set(CMAKE_UNITY_BUILD ON)
+  set(CMAKE_UNITY_BUILD_BATCH_SIZE 8)
+  # The compiler takes them for headers, in which no class should have members of an anonymous namespace's type.
+  add_compile_options(-Wno-subobject-linkage)
+endif()
+
 if(BANYAN_SANITIZE)
   add_compile_options(-fsanitize=${BANYAN_SANITIZE} -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${BANYAN_SANITIZE})
@@ -24,7 +32,7 @@ if(BANYAN_FUZZ)
 endif()
 
 find_program(CCACHE ccache)
-if(CCACHE)
+if(CCACHE AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
 endif()
 
