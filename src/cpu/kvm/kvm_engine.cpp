@@ -147,7 +147,6 @@ Result<std::unique_ptr<Engine>> create_engine(const EngineConfig& config,
     TRY_ASSIGN(system, open_system());
     TRY(check_capabilities(system));
     TRY_ASSIGN(vm, create_vm(system));
-    install_kick_handler();
     auto engine = std::make_unique<KvmEngine>(config, std::move(system), std::move(vm));
     TRY(engine->prepare(cpu_model));
     return engine;

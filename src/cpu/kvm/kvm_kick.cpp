@@ -15,13 +15,14 @@ int kick_signal() {
 
 void do_nothing(int) {}
 
-}  // namespace
-
-void install_kick_handler() {
+// Without SA_RESTART: what the signal interrupts has to return.
+bool install_handler() {
     struct sigaction action {};
-    action.sa_handler = do_nothing;  // without SA_RESTART: what it interrupts has to return
-    ::sigaction(kick_signal(), &action, nullptr);
+    action.sa_handler = do_nothing;
+    return ::sigaction(kick_signal(), &action, nullptr) == 0;
 }
+
+}  // namespace
 
 // By tgkill and not pthread_kill: a thread that has ended meanwhile is no error.
 void KvmKick::send_signal(int thread) {
@@ -39,6 +40,7 @@ void KvmKick::poke() {
 }
 
 void KvmKick::adopt_thread() {
+    [[maybe_unused]] static const bool installed = install_handler();
     thread_.store(static_cast<int>(::syscall(SYS_gettid)), std::memory_order_relaxed);
     sigset_t set;
     sigemptyset(&set);

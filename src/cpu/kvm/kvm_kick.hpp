@@ -28,7 +28,8 @@ public:
     void poke();
 
     // By the vCPU's thread.
-    // Before the first KVM_RUN on this thread: it can now be signalled.
+    // Before the first KVM_RUN on this thread: it can now be signalled. The first call gives the
+    // signal its handler, for the whole process.
     void adopt_thread();
     // Around KVM_RUN.
     void enter() { inside_.store(true, std::memory_order_seq_cst); }
@@ -50,8 +51,5 @@ private:
     std::atomic<bool> inside_{false};
     std::atomic<int> thread_{0};  // as the kernel numbers them
 };
-
-// Gives the signal its handler, which does nothing, once for the process.
-void install_kick_handler();
 
 }  // namespace banyan::kvm

@@ -64,7 +64,6 @@ void stand_for_kvm_run(kvm_run& run) {
 // However the two meet, each kick has to bring the thread back.
 TEST(KvmKick, NoneIsLost) {
     constexpr int kKicks = 5000;
-    install_kick_handler();
     kvm_run run{};
     KvmKick kick(run);
     std::atomic<int> taken{0};
