@@ -85,9 +85,9 @@ public:
         supported_ = std::move(supported);
         TRY_ASSIGN(model, interp::CpuModel::create(cpu_model, config_.cpu_count, tsc_hz()));
         model_ = model;
-        machine_ = std::make_unique<KvmMachine>(
-            *config_.memory, *config_.clock, XsaveLayout(supported_), model_.signature(),
-            KvmFinisher::Settings{config_, std::string(cpu_model)});
+        machine_.reset(new KvmMachine{*config_.memory, *config_.clock, XsaveLayout(supported_),
+                                      model_.signature(),
+                                      KvmFinisher::Settings{config_, std::string(cpu_model)}});
         return {};
     }
 
