@@ -41,13 +41,14 @@ public:
             open_.clear();
             if (block.only_predecessor) open_ = open_at_end_[*block.only_predecessor];
             inherited_ = region_.groups.size();
-            if (!block.source->scattered) add_block(block);
+            add_block(block);
             open_at_end_[i] = open_;
         }
         dissolve_lonely();
     }
 
 private:
+    // A scattered block has no accesses in groups, but its registers change like any other's.
     void add_block(const BasicBlock& block) {
         for (Instruction& i : region_.mutable_of(block)) {
             // These may change segments' bases, or anything.
@@ -55,7 +56,7 @@ private:
                 open_.clear();
                 continue;
             }
-            if (can_be_grouped(i, block.in_window)) add(i);
+            if (!block.source->scattered && can_be_grouped(i, block.in_window)) add(i);
             std::erase_if(open_, [&](size_t group) {
                 const Op& op = *region_.groups[group].first->op;
                 return i.writes_gpr(op.base) || i.writes_gpr(op.index);

@@ -103,5 +103,48 @@ TEST_F(AccessGroups, KeepAlignmentChecks) {
     EXPECT_EQ(m.frame().rip, kCode);
 }
 
+// The base of a group changes in a block whose own accesses were given up.
+TEST(AccessGroupsOfWarmCode, EndWhereTheBaseChangesInAScatteredBlock) {
+    M m({.hot = 32});
+    m.code_at(kCode, [](Assembler& a) {
+        const Label loop = a.newLabel();
+        const Label skip = a.newLabel();
+        const Label out = a.newLabel();
+        a.bind(loop);
+        a.mov(rbx, rdi);
+        a.mov(qword_ptr(rbx), 1);
+        a.test(ecx, ecx);
+        a.js(out);
+        a.mov(rax, ptr(rsi));
+        a.add(rax, ptr(rsi, 8));
+        a.mov(rbx, rdx);
+        a.test(r13d, r13d);
+        a.jnz(skip);
+        a.mov(ptr(rbx), rax);
+        a.bind(skip);
+        a.dec(ecx);
+        a.jnz(loop);
+        a.bind(out);
+        a.hlt();
+    });
+    constexpr uint64_t kFirst = kPage + 0x100;
+    constexpr uint64_t kSecond = kPage + 0x200;
+    const auto run = [&](uint64_t rounds, uint64_t source, bool skip) {
+        m.put<uint64_t>(source, 100);
+        m.put<uint64_t>(source + 8, 101);
+        m.cpu().gpr[x86::kRcx] = rounds;
+        m.cpu().gpr[x86::kRsi] = source;
+        m.cpu().gpr[x86::kRdi] = kFirst;
+        m.cpu().gpr[x86::kRdx] = kSecond;
+        m.cpu().gpr[x86::kR13] = skip ? 1 : 0;
+        m.run_from(kCode);
+    };
+    run(10, kPage, false);  // warm enough to be in a region, too cold to begin one
+    run(200, kPage + 0x1000 - 8, true);
+    run(1, kPage, false);
+    EXPECT_EQ(m.get<uint64_t>(kFirst), 1U);
+    EXPECT_EQ(m.get<uint64_t>(kSecond), 201U);
+}
+
 }  // namespace
 }  // namespace banyan::jit
