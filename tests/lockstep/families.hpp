@@ -15,6 +15,22 @@ bool emit_stack(Stream& s);
 bool emit_string(Stream& s);
 // vectors.cpp: instructions by random bytes, mostly SSE, AVX, x87, BMI.
 bool emit_encoding(Stream& s, RandomEncodings& encodings);
+// records.cpp: fields of records, by a register that goes from one record to another.
+class Records {
+public:
+    explicit Records(Stream& s);
+    ~Records();
+    Records(const Records&) = delete;
+    Records& operator=(const Records&) = delete;
+
+    // To another record, or a few bytes further in this one.
+    void move_on();
+    void access_field();
+
+private:
+    Stream& s_;
+    unsigned base_;  // the register
+};
 // system.cpp: kernel services, page tables, interrupts, ports.
 bool emit_system(Stream& s);
 // The body of a kernel function that exchanges the two pages of code in the user's window.

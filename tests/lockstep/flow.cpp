@@ -30,7 +30,8 @@ void Flow::instructions(uint64_t count) {
 
 void Flow::statement(unsigned depth) {
     const uint64_t kind = s_.random.below(100);
-    if (kind < 42) return instructions(1 + s_.random.below(6));
+    if (kind < 34) return instructions(1 + s_.random.below(6));
+    if (kind < 42) return records();
     if (kind < 54) return condition(depth);
     if (kind < 60) return short_condition();
     if (kind < 68) return loop(depth);
@@ -68,6 +69,22 @@ void Flow::short_condition() {
     emit_integer(s_);
     if (s_.random.chance(50)) emit_integer(s_);
     s_.a.bind(over);
+}
+
+void Flow::records() {
+    Records records(s_);
+    const uint64_t parts = 2 + s_.random.below(4);
+    for (uint64_t i = 0; i < parts; ++i) {
+        const Label over = s_.a.make_label();
+        const bool conditional = s_.random.chance(60);
+        if (conditional) s_.a.branch(kJumps[s_.random.below(std::size(kJumps))], over);
+        for (uint64_t fields = s_.random.below(4); fields > 0; --fields)
+            records.access_field();
+        if (s_.random.chance(40)) emit_integer(s_);
+        if (s_.random.chance(40)) records.move_on();
+        if (conditional) s_.a.bind(over);
+        records.access_field();
+    }
 }
 
 void Flow::count_down(unsigned depth, Label top, bool in_memory) {

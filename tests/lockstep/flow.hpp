@@ -20,6 +20,7 @@ private:
     void statement(unsigned depth);
     void condition(unsigned depth);
     void short_condition();
+    void records();
     void loop(unsigned depth);
     void short_loop();
     void call();

@@ -17,6 +17,11 @@ struct JitOptions {
     UndefinedFlags undefined_flags = UndefinedFlags::any;
     HostFeatures host = HostFeatures::of_this_host();
     size_t code_size = size_t{128} << 20;  // bytes of host code, of each virtual CPU
+    // How often the accesses of a group may lie on two pages before each is checked by itself.
+    uint32_t max_scattered = 64;
+    // Regions take in blocks that have code of their own, too. Much more code of more shapes, of
+    // use for tests.
+    bool wide_regions = false;
 };
 
 // `cpu_model`: as for interp::create_engine().

@@ -115,7 +115,8 @@ BasicBlock::Successor RegionBuilder::successor(uint64_t rip) {
     const bool room = region_->blocks.size() < kMaxBlocks &&
                       region_->instructions.size() + source->count <= kMaxInstructions;
     // What has code of its own is linked to: taking it in again would make much code of little use.
-    if (!room || source->heat < min_heat_ || source->host != nullptr) return result;
+    const bool linked_to = source->host != nullptr && !wide_;
+    if (!room || source->heat < min_heat_ || linked_to) return result;
     result.block = region_->blocks.size();
     add_block(*source);
     return result;

@@ -2,6 +2,7 @@
 // one entry; what leaves the region is a link to another.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -10,6 +11,7 @@
 #include "cpu/jit/access_groups.hpp"
 #include "cpu/jit/instruction.hpp"
 #include "cpu/jit/jit_cpu.hpp"
+#include "cpu/jit/jit_engine.hpp"
 
 namespace banyan::jit {
 
@@ -68,10 +70,11 @@ struct Region {
 
 class RegionBuilder {
 public:
-    // `min_heat`: how often a block must have run to become part of a region that it does not
-    // begin.
-    RegionBuilder(JitCpu& cpu, UndefinedFlags undefined, uint32_t min_heat = 1)
-        : cpu_(cpu), undefined_(undefined), min_heat_(min_heat) {}
+    RegionBuilder(JitCpu& cpu, const JitOptions& options)
+        : cpu_(cpu),
+          undefined_(options.undefined_flags),
+          min_heat_(std::max(options.hot / 4, 1U)),
+          wide_(options.wide_regions) {}
 
     // The region that `entry` begins. `stack_window`: stack accesses go through the window, so
     // that their range must be known.
@@ -102,7 +105,8 @@ private:
 
     JitCpu& cpu_;
     UndefinedFlags undefined_;
-    uint32_t min_heat_;
+    uint32_t min_heat_;  // of a block that becomes part of a region that it does not begin
+    bool wide_;          // JitOptions::wide_regions
     Region* region_ = nullptr;
     interp::Block* entry_ = nullptr;
 };

@@ -36,7 +36,7 @@ protected:
     const Region& build(std::initializer_list<uint64_t> others = {}) {
         for (const uint64_t rip : others)
             ran(rip);
-        RegionBuilder(cpu(), UndefinedFlags::any).build(ran(kCode), true, region_);
+        RegionBuilder(cpu(), {.hot = 0}).build(ran(kCode), true, region_);
         return region_;
     }
     // Writes code to kCode.

@@ -131,8 +131,7 @@ Runtime::Translated& Runtime::translated(Block& block) {
 }
 
 const uint8_t* Runtime::emit(Block& block, bool window) {
-    RegionBuilder(cpu_, options_.undefined_flags, std::max(options_.hot / 4, 1U))
-        .build(block, window, region_);
+    RegionBuilder(cpu_, options_).build(block, window, region_);
     Emitter emitter(region_, stubs_, translations_, cpu_.view, window, memory_.next());
     const uint8_t* code = emitter.finish(memory_);
     if (code == nullptr) return nullptr;
@@ -290,7 +289,7 @@ const uint8_t* Runtime::run_rest(JitCpu* cpu, uint32_t site) {
 // The accesses of a group do not lie on one page that they may access.
 const uint8_t* Runtime::interpret_rest(Site& site) {
     Block& block = *site.block;
-    if (++site.scattered == kMaxScattered) {
+    if (++site.scattered == options_.max_scattered) {
         block.scattered = true;
         forget(*site.entry);
     }

@@ -39,8 +39,6 @@ private:
     // How often a link is made before those of other contexts look the target up instead.
     static constexpr uint32_t kMaxLinked = 16;
     static constexpr uint32_t kNever = ~uint32_t{0};
-    // How often a group of accesses may fail before each is checked by itself.
-    static constexpr uint32_t kMaxScattered = 64;
 
     // What is known of a block with code.
     struct Translated {

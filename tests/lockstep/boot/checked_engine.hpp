@@ -3,6 +3,7 @@
 // compared.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 
@@ -18,6 +19,8 @@ struct CheckOptions {
     // From this comparison on, an instruction of the interpreter does something else, until that is
     // found. 0: never.
     uint64_t spoil_at = 0;
+    // Null: from the beginning. Else from when it is true: nothing is slowed down before.
+    const std::atomic<bool>* begin = nullptr;
 };
 
 // Filled by the vCPU's thread; to be read when it has ended.

@@ -67,6 +67,7 @@ bool Checker::run_jit(Block& block) {
 }
 
 bool Checker::wanted() {
+    if (options_.begin != nullptr && !*options_.begin) return false;
     const bool now = stretches_++ / options_.in_a_row % options_.one_in == 0;
     if (!now && guard_.on()) guard_.stop();
     return now;

@@ -1,5 +1,7 @@
 // lockstep_boot: boots a guest on the JIT, and compares what it does with the interpreter.
 #include <algorithm>
+#include <atomic>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <fmt/format.h>
@@ -17,6 +19,9 @@ namespace {
 constexpr int kDiffer = 1;
 constexpr int kFailed = 2;
 
+std::atomic<bool> signalled{false};
+static_assert(std::atomic<bool>::is_always_lock_free);
+
 struct Options {
     VmConfig vm;
     CheckOptions check;
@@ -26,8 +31,10 @@ struct Options {
 int usage() {
     std::fputs(
         "lockstep_boot --kernel FILE --initrd FILE [--append TEXT] [--console FILE] [--cpu MODEL]\n"
-        "    [--one-in N] [--at-least N] [--spoil-at N]\n"
+        "    [--disk FILE] [--memory MIB] [--on-signal yes] [--one-in N] [--at-least N] [--spoil-at N]\n"
         "Until the guest powers off. 0: no difference, 1: a difference, 2: something else failed.\n"
+        "--disk FILE: read-only, and not read while stretches are compared.\n"
+        "--on-signal yes: compares from SIGUSR1 on, once the guest shows what is wrong.\n"
         "--one-in N: compares one of N thousand stretches; --at-least N: fails after fewer.\n"
         "--spoil-at N: after N comparisons an instruction of the interpreter is made wrong.\n",
         stderr);
@@ -61,6 +68,13 @@ bool parse(int argc, char** argv, Options& options) {
             options.vm.console = {ConsoleKind::file, value};
         } else if (name == "--cpu") {
             options.vm.cpu_model = value;
+        } else if (name == "--disk") {
+            options.vm.disks.push_back({value, true, ""});
+        } else if (name == "--memory") {
+            options.vm.memory = std::strtoull(value, nullptr, 10) << 20;
+        } else if (name == "--on-signal") {
+            options.check.begin = &signalled;
+            std::signal(SIGUSR1, [](int) { signalled = true; });
         } else if (name == "--one-in") {
             options.check.one_in = std::max<uint64_t>(std::strtoull(value, nullptr, 10), 1);
         } else if (name == "--at-least") {
