@@ -4,8 +4,8 @@
 #include <array>
 #include <bit>
 #include <cstring>
+#include <vector>
 
-#include "loader/byte_view.hpp"
 #include "loader/bzimage_regs.hpp"
 #include "loader/loading.hpp"
 #include "support/bits.hpp"
@@ -19,9 +19,10 @@ namespace zp = zero_page;
 
 // The fields of the setup header that decide how the kernel is loaded, checked.
 struct SetupHeader {
-    std::span<const std::byte> bytes;   // the header as it goes to the zero page
-    std::span<const std::byte> kernel;  // the protected-mode part
-    uint64_t init_size = 0;             // memory that it needs from its load address
+    std::vector<std::byte> bytes;  // the header as it goes to the zero page
+    uint64_t kernel_offset = 0;    // in the file: the protected-mode part
+    uint64_t kernel_size = 0;
+    uint64_t init_size = 0;  // memory that it needs from its load address
     uint64_t pref_address = 0;
     uint64_t alignment = 0;
     bool relocatable = false;
@@ -35,14 +36,13 @@ tl::unexpected<Error> bad_kernel(const LoadRequest& request, const char* why) {
 
 template <class T>
 T field(const LoadRequest& request, uint64_t offset) {
-    return ByteView(request.kernel)
-        .read<T>(offset)
-        .value_or(T{});  // check_header has seen that the bytes are there
+    // check_header has seen that the bytes are there.
+    return request.kernel->object<T>(offset).value_or(T{});
 }
 
 // Is the header of a kind that can be started, and all there?
 Result<void> check_header(const LoadRequest& request) {
-    if (request.kernel.size() < zp::kHeaderEndMax) {
+    if (request.kernel->size() < zp::kHeaderEndMax) {
         return bad_kernel(request,
                           "the file ends inside the setup header; it is truncated, copy it again");
     }
@@ -67,29 +67,31 @@ Result<void> check_header(const LoadRequest& request) {
 
 // The part behind the real-mode code. Signed kernels have more bytes behind it, which do not
 // matter.
-Result<std::span<const std::byte>> kernel_part(const LoadRequest& request) {
+Result<void> find_kernel(const LoadRequest& request, SetupHeader& header) {
     const uint8_t sectors = field<uint8_t>(request, zp::kSetupSects);
     constexpr uint8_t kDefaultSectors = 4;  // what 0 stands for
-    const uint64_t start =
+    header.kernel_offset =
         (uint64_t{sectors == 0 ? kDefaultSectors : sectors} + 1) * zp::kSectorSize;
-    const uint64_t length = uint64_t{field<le32>(request, zp::kSyssize)} * 16;
-    const auto part = ByteView(request.kernel).range(start, length);
-    if (!part || part->size() <= zp::kEntry64) {
-        return image_error(ErrorCode::invalid_data, "kernel", request.kernel_name,
-                           "the file is truncated: it has %zu bytes of %llu; copy it again",
-                           request.kernel.size(), static_cast<unsigned long long>(start + length));
+    header.kernel_size = uint64_t{field<le32>(request, zp::kSyssize)} * 16;
+    if (!request.kernel->has(header.kernel_offset, header.kernel_size) ||
+        header.kernel_size <= zp::kEntry64) {
+        return image_error(
+            ErrorCode::invalid_data, "kernel", request.kernel_name,
+            "the file is truncated: it has %llu bytes of %llu; copy it again",
+            static_cast<unsigned long long>(request.kernel->size()),
+            static_cast<unsigned long long>(header.kernel_offset + header.kernel_size));
     }
-    return *part;
+    return {};
 }
 
 Result<SetupHeader> read_header(const LoadRequest& request) {
     TRY(check_header(request));
-    TRY_ASSIGN(kernel, kernel_part(request));
     SetupHeader header;
+    TRY(find_kernel(request, header));
     const uint64_t end = zp::kHeaderMagic + field<uint8_t>(request, zp::kHeaderLength);
-    header.bytes = request.kernel.subspan(zp::kSetupHeader, end - zp::kSetupHeader);
-    header.kernel = kernel;
-    header.init_size = std::max<uint64_t>(field<le32>(request, zp::kInitSize), kernel.size());
+    header.bytes.resize(end - zp::kSetupHeader);
+    TRY(request.kernel->read(zp::kSetupHeader, header.bytes));
+    header.init_size = std::max<uint64_t>(field<le32>(request, zp::kInitSize), header.kernel_size);
     header.pref_address = field<le64>(request, zp::kPrefAddress);
     header.alignment = field<le32>(request, zp::kKernelAlignment);
     header.relocatable = field<uint8_t>(request, zp::kRelocatable) != 0;
@@ -175,7 +177,8 @@ Result<EntryState> load_bzimage(Loading& loading) {
     TRY_ASSIGN(header, read_header(loading.request));
     TRY(check_command_line(loading.request, header));
     TRY_ASSIGN(kernel, place_kernel(loading, header));
-    TRY(copy_in(loading, kernel, header.kernel));
+    TRY(copy_in(loading, kernel, *loading.request.kernel, header.kernel_offset,
+                header.kernel_size));
     TRY_ASSIGN(initrd, put_initrd(loading, header.initrd_end));
     TRY_ASSIGN(command_line, put_string(loading, loading.request.command_line));
     TRY_ASSIGN(page, put_zero_page(loading, header, initrd, command_line));

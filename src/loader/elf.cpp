@@ -53,9 +53,8 @@ tl::unexpected<Error> truncated(std::string_view name) {
 }
 
 template <class Elf>
-Result<ElfImage> parse(std::string_view name, std::span<const std::byte> file) {
-    const ByteView view(file);
-    const auto header = view.read<typename Elf::Header>(0);
+Result<ElfImage> parse(std::string_view name, const ImageFile& file) {
+    const auto header = file.object<typename Elf::Header>(0);
     if (!header) return truncated(name);
     if ((header->type != kExecutable && header->type != kSharedObject) ||
         (header->machine != kMachine386 && header->machine != kMachineX86_64)) {
@@ -68,8 +67,8 @@ Result<ElfImage> parse(std::string_view name, std::span<const std::byte> file) {
     image.entry = header->entry;
     for (uint64_t i = 0; i < header->phnum; ++i) {
         const auto segment =
-            view.read<typename Elf::Segment>(uint64_t{header->phoff} + i * header->phentsize);
-        if (!segment || !view.range(segment->offset, segment->filesz)) return truncated(name);
+            file.object<typename Elf::Segment>(uint64_t{header->phoff} + i * header->phentsize);
+        if (!segment || !file.has(segment->offset, segment->filesz)) return truncated(name);
         image.segments.push_back({segment->type, segment->offset, segment->vaddr, segment->paddr,
                                   segment->filesz, segment->memsz, segment->align});
     }
@@ -78,12 +77,12 @@ Result<ElfImage> parse(std::string_view name, std::span<const std::byte> file) {
 
 }  // namespace
 
-bool is_elf(std::span<const std::byte> file) {
-    return ByteView(file).read<le32>(0).value_or(0U) == kMagic;
+bool is_elf(const ImageFile& file) {
+    return file.object<le32>(0).value_or(0U) == kMagic;
 }
 
-Result<ElfImage> parse_elf(std::string_view name, std::span<const std::byte> file) {
-    const auto ident = ByteView(file).range(0, 16);
+Result<ElfImage> parse_elf(std::string_view name, const ImageFile& file) {
+    const auto ident = file.part(0, 16);
     if (!ident) return truncated(name);
     if (std::to_integer<uint8_t>((*ident)[5]) != kLittleEndian) {
         return image_error(ErrorCode::invalid_data, "kernel", name,
@@ -95,7 +94,6 @@ Result<ElfImage> parse_elf(std::string_view name, std::span<const std::byte> fil
 
 Result<void> load_segments(Loading& loading, const ElfImage& image) {
     const LoadRequest& request = loading.request;
-    const ByteView view(request.kernel);
     bool any = false;
     for (const ElfSegment& segment : image.segments) {
         if (segment.type != kElfLoad || segment.memory_size == 0) continue;
@@ -108,9 +106,8 @@ Result<void> load_segments(Loading& loading, const ElfImage& image) {
                                in_mib(length), static_cast<unsigned long long>(segment.paddr),
                                in_mib(loading.placement.ram_bytes()));
         }
-        const auto bytes =
-            view.range(segment.offset, segment.file_size);  // parse_elf has seen that it is there
-        TRY(copy_in(loading, {segment.paddr}, *bytes));
+        // parse_elf has seen that it is there.
+        TRY(copy_in(loading, {segment.paddr}, *request.kernel, segment.offset, segment.file_size));
         TRY(clear(loading, {segment.paddr + segment.file_size}, length - segment.file_size));
         any = true;
     }
@@ -120,6 +117,8 @@ Result<void> load_segments(Loading& loading, const ElfImage& image) {
 }
 
 namespace {
+
+constexpr uint64_t kMostNotes = 1 << 20;  // bytes of a segment that are looked at
 
 struct NoteHeader {
     le32 name_size, descriptor_size, type;
@@ -148,11 +147,11 @@ std::optional<uint64_t> find_in(ByteView notes, uint64_t alignment, std::string_
 
 }  // namespace
 
-std::optional<uint64_t> find_note(const ElfImage& image, std::span<const std::byte> file,
+std::optional<uint64_t> find_note(const ElfImage& image, const ImageFile& file,
                                   std::string_view owner, uint32_t type) {
     for (const ElfSegment& segment : image.segments) {
         if (segment.type != kElfNote) continue;
-        const auto bytes = ByteView(file).range(segment.offset, segment.file_size);
+        const auto bytes = file.part(segment.offset, std::min(segment.file_size, kMostNotes));
         if (!bytes) continue;
         // Notes are padded to 4 bytes, in segments that say so to 8.
         const uint64_t alignment = segment.alignment == 8 ? 8 : 4;

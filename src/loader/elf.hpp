@@ -29,16 +29,16 @@ struct ElfImage {
     std::vector<ElfSegment> segments;
 };
 
-bool is_elf(std::span<const std::byte> file);
+bool is_elf(const ImageFile& file);
 
 // Checks the header and that every segment lies inside the file. `name` is for messages.
-Result<ElfImage> parse_elf(std::string_view name, std::span<const std::byte> file);
+Result<ElfImage> parse_elf(std::string_view name, const ImageFile& file);
 
 // Copies the loadable segments to their physical addresses.
 Result<void> load_segments(Loading& loading, const ElfImage& image);
 
 // The first 4 or 8 bytes of the descriptor of a note, as a number.
-std::optional<uint64_t> find_note(const ElfImage& image, std::span<const std::byte> file,
+std::optional<uint64_t> find_note(const ElfImage& image, const ImageFile& file,
                                   std::string_view owner, uint32_t type);
 
 }  // namespace banyan::loader

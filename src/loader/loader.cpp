@@ -1,7 +1,6 @@
 #include "loader/loader.hpp"
 
 #include "arch/x86/register_state.hpp"
-#include "loader/byte_view.hpp"
 #include "loader/bzimage_regs.hpp"
 #include "loader/elf.hpp"
 #include "loader/loading.hpp"
@@ -11,20 +10,19 @@ namespace banyan::loader {
 
 namespace {
 
-bool is_bzimage(std::span<const std::byte> file) {
-    const ByteView view(file);
-    return view.read<le16>(zero_page::kBootFlag).value_or(uint16_t{0}) ==
+bool is_bzimage(const ImageFile& file) {
+    return file.object<le16>(zero_page::kBootFlag).value_or(uint16_t{0}) ==
                zero_page::kBootFlagValue &&
-           view.read<le32>(zero_page::kHeaderMagic).value_or(0U) == zero_page::kHeaderMagicValue;
+           file.object<le32>(zero_page::kHeaderMagic).value_or(0U) == zero_page::kHeaderMagicValue;
 }
 
 }  // namespace
 
-Result<ImageFormat> identify(std::string_view kernel_name, std::span<const std::byte> kernel) {
+Result<ImageFormat> identify(std::string_view kernel_name, const ImageFile& kernel) {
     if (is_bzimage(kernel)) return ImageFormat::bzimage;
     if (has_pvh_note(kernel)) return ImageFormat::pvh;
     if (has_multiboot_header(kernel)) return ImageFormat::multiboot;
-    if (kernel.empty()) {
+    if (kernel.size() == 0) {
         return image_error(ErrorCode::invalid_data, "kernel", kernel_name,
                            "the file is empty; copy it again");
     }
@@ -42,7 +40,7 @@ Result<ImageFormat> identify(std::string_view kernel_name, std::span<const std::
 }
 
 Result<EntryState> load_kernel(const LoadRequest& request, GuestMemory& memory) {
-    TRY_ASSIGN(format, identify(request.kernel_name, request.kernel));
+    TRY_ASSIGN(format, identify(request.kernel_name, *request.kernel));
     Loading loading(request, memory);
     switch (format) {
         case ImageFormat::bzimage: return load_bzimage(loading);

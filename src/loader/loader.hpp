@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "loader/e820.hpp"
+#include "loader/image_file.hpp"
 #include "support/result.hpp"
 #include "vm/address.hpp"
 #include "vm/guest_memory.hpp"
@@ -30,12 +31,12 @@ enum class ImageFormat : uint8_t { bzimage, pvh, multiboot };
 struct ModuleFile {
     std::string_view name;       // for messages, and the first word of a multiboot module's string
     std::string_view arguments;  // multiboot only
-    std::span<const std::byte> bytes;
+    const ImageFile* file = nullptr;
 };
 
 struct LoadRequest {
     std::string_view kernel_name;  // for messages
-    std::span<const std::byte> kernel;
+    const ImageFile* kernel = nullptr;
     std::span<const ModuleFile> modules;
     std::string_view command_line;
     std::span<const E820Entry> memory_map;  // sorted by start, not overlapping
@@ -64,8 +65,8 @@ struct EntryState {
     uint16_t data_selector = 0;
 };
 
-// Only the format, from the first bytes; for choosing defaults before there is a machine.
-Result<ImageFormat> identify(std::string_view kernel_name, std::span<const std::byte> kernel);
+// Only the format; for choosing defaults before there is a machine.
+Result<ImageFormat> identify(std::string_view kernel_name, const ImageFile& kernel);
 
 Result<EntryState> load_kernel(const LoadRequest& request, GuestMemory& memory);
 

@@ -28,10 +28,11 @@ const std::vector<E820Entry> kMap{{{0}, 0x9FC00, E820Type::ram},
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     static Guest guest;
     const auto bytes = std::as_bytes(std::span(data, size));
-    const std::vector<loader::ModuleFile> modules{{"module", "argument", bytes}};
+    const loader::ImageBytes file(bytes);
+    const std::vector<loader::ModuleFile> modules{{"module", "argument", &file}};
     loader::LoadRequest request;
     request.kernel_name = "fuzz";
-    request.kernel = bytes;
+    request.kernel = &file;
     request.command_line = "console=ttyS0";
     request.memory_map = kMap;
     for (const size_t count : {size_t{0}, size_t{1}}) {

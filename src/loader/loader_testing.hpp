@@ -13,7 +13,7 @@ namespace banyan::loader::testing {
 inline constexpr uint64_t kMiB = 1ULL << 20;
 
 // Bytes that grow to hold what is put into them.
-class Bytes {
+class Bytes final : public ImageFile {
 public:
     explicit Bytes(size_t size = 0) : bytes_(size) {}
 
@@ -37,8 +37,10 @@ public:
         bytes_.resize(size);
         return *this;
     }
-    std::span<const std::byte> span() const { return bytes_; }
-    size_t size() const { return bytes_.size(); }
+    uint64_t size() const override { return bytes_.size(); }
+    Result<void> read(uint64_t offset, std::span<std::byte> to) const override {
+        return ImageBytes(bytes_).read(offset, to);
+    }
 
 private:
     std::vector<std::byte> bytes_;
@@ -60,7 +62,7 @@ public:
                             std::vector<ModuleFile> modules = {}) {
         LoadRequest request;
         request.kernel_name = "test-kernel";
-        request.kernel = kernel.span();
+        request.kernel = &kernel;
         request.modules = modules;
         request.command_line = command_line;
         request.memory_map = map;
@@ -88,9 +90,9 @@ private:
     std::vector<std::byte> host_;
 };
 
-inline ModuleFile module_file(const Bytes& bytes, std::string_view name,
+inline ModuleFile module_file(const ImageFile& file, std::string_view name,
                               std::string_view arguments = {}) {
-    return {name, arguments, bytes.span()};
+    return {name, arguments, &file};
 }
 
 // The error of a load that must fail; checks that it names the file and says what to do.

@@ -9,11 +9,29 @@
 
 namespace banyan::loader {
 
-Result<void> copy_in(Loading& loading, Gpa to, std::span<const std::byte> bytes) {
-    if (loading.memory.write(to, bytes)) return {};
+namespace {
+
+tl::unexpected<Error> no_ram(const Loading& loading, Gpa at) {
     return image_error(ErrorCode::invalid_argument, "kernel", loading.request.kernel_name,
                        "guest address 0x%llx is no RAM; give the guest a standard memory map",
-                       static_cast<unsigned long long>(to.value));
+                       static_cast<unsigned long long>(at.value));
+}
+
+}  // namespace
+
+Result<void> copy_in(Loading& loading, Gpa to, std::span<const std::byte> bytes) {
+    if (loading.memory.write(to, bytes)) return {};
+    return no_ram(loading, to);
+}
+
+Result<void> copy_in(Loading& loading, Gpa to, const ImageFile& file, uint64_t offset,
+                     uint64_t length) {
+    if (length == 0) return {};
+    const auto room = loading.memory.writable_range(to, length);
+    if (room.empty()) return no_ram(loading, to);
+    TRY(file.read(offset, room));
+    loading.memory.written(to, length);
+    return {};
 }
 
 Result<void> clear(Loading& loading, Gpa from, uint64_t length) {
@@ -51,11 +69,11 @@ constexpr uint64_t kInitrdAlignment = 4;
 Result<uint64_t> joined_size(std::span<const ModuleFile> modules) {
     uint64_t size = 0;
     for (const ModuleFile& module : modules) {
-        if (module.bytes.empty()) {
+        if (module.file->size() == 0) {
             return image_error(ErrorCode::invalid_data, "initrd", module.name,
                                "the file is empty; leave it out or give a filled one");
         }
-        size = align_up(size, kInitrdAlignment) + module.bytes.size();
+        size = align_up(size, kInitrdAlignment) + module.file->size();
     }
     return size;
 }
@@ -74,12 +92,12 @@ Result<Initrd> put_initrd(Loading& loading, uint64_t end) {
                            "with --memory, or a smaller initrd",
                            in_mib(length), in_mib(loading.placement.ram_bytes()));
     }
-    TRY(clear(loading, *start, length));  // what lies between the files must be zero
-    uint64_t at = 0;
+    uint64_t end_of_last = 0;
     for (const ModuleFile& module : modules) {
-        at = align_up(at, kInitrdAlignment);
-        TRY(copy_in(loading, *start + at, module.bytes));
-        at += module.bytes.size();
+        const uint64_t at = align_up(end_of_last, kInitrdAlignment);
+        TRY(clear(loading, *start + end_of_last, at - end_of_last));  // must be zero
+        TRY(copy_in(loading, *start + at, *module.file, 0, module.file->size()));
+        end_of_last = at + module.file->size();
     }
     return Initrd{*start, length};
 }

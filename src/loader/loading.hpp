@@ -21,13 +21,16 @@ Result<EntryState> load_pvh(Loading& loading);
 Result<EntryState> load_multiboot(Loading& loading);
 
 // Is there a PVH note, a multiboot header?
-bool has_pvh_note(std::span<const std::byte> file);
-bool has_multiboot_header(std::span<const std::byte> file);
+bool has_pvh_note(const ImageFile& file);
+bool has_multiboot_header(const ImageFile& file);
 
 // Copies into RAM that placement gave. Fails only if the memory map shows RAM that GuestMemory has
 // not.
 Result<void> copy_in(Loading& loading, Gpa to, std::span<const std::byte> bytes);
 Result<void> clear(Loading& loading, Gpa from, uint64_t length);
+// The same with a part of a file, which has it.
+Result<void> copy_in(Loading& loading, Gpa to, const ImageFile& file, uint64_t offset,
+                     uint64_t length);
 
 // Places bytes in the lowest free RAM.
 Result<Gpa> put_low(Loading& loading, std::span<const std::byte> bytes, uint64_t alignment);

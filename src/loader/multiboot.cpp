@@ -37,8 +37,10 @@ struct FoundHeader {
     Header header;
 };
 
-std::optional<FoundHeader> find_header(std::span<const std::byte> file) {
-    const ByteView view(file.first(std::min<uint64_t>(file.size(), kSearched)));
+std::optional<FoundHeader> find_header(const ImageFile& file) {
+    const auto searched = file.part(0, std::min(file.size(), kSearched));
+    if (!searched) return std::nullopt;
+    const ByteView view(*searched);
     for (uint64_t offset = 0; offset + kShortHeader <= view.size(); offset += 4) {
         if (*view.read<le32>(offset) != kHeaderMagic) continue;
         const uint32_t flags = *view.read<le32>(offset + 4);
@@ -98,7 +100,7 @@ Result<uint64_t> load_flat(Loading& loading, const FoundHeader& found) {
             "names addresses before the start of the file; the image is damaged, build it again");
     }
     const uint64_t file_offset = found.offset - before_header;
-    const uint64_t in_file = request.kernel.size() - file_offset;
+    const uint64_t in_file = request.kernel->size() - file_offset;
     const uint64_t length = header.load_end == 0 ? in_file : uint64_t{header.load_end} - load;
     if (header.load_end != 0 && (header.load_end < load || length > in_file)) {
         return bad_header(
@@ -124,12 +126,12 @@ uint64_t physical_entry(const ElfImage& image) {
 
 Result<uint64_t> load_elf(Loading& loading) {
     const LoadRequest& request = loading.request;
-    if (!is_elf(request.kernel)) {
+    if (!is_elf(*request.kernel)) {
         return bad_header(
             request,
             "has no load addresses, and the file is no ELF; build it as ELF or with addresses");
     }
-    TRY_ASSIGN(image, parse_elf(request.kernel_name, request.kernel));
+    TRY_ASSIGN(image, parse_elf(request.kernel_name, *request.kernel));
     TRY(load_segments(loading, image));
     return physical_entry(image);
 }
@@ -143,18 +145,19 @@ std::string joined(std::string_view first, std::string_view rest) {
 Result<void> put_modules(Loading& loading, Info& info) {
     std::vector<ModuleEntry> entries;
     for (const ModuleFile& module : loading.request.modules) {
-        const auto at = loading.placement.take_lowest(std::max<uint64_t>(module.bytes.size(), 1),
-                                                      kPageSize, kOneMiB);
+        const uint64_t size = module.file->size();
+        const auto at =
+            loading.placement.take_lowest(std::max<uint64_t>(size, 1), kPageSize, kOneMiB);
         if (!at) {
             return image_error(ErrorCode::invalid_argument, "initrd", module.name,
                                "%lluM do not fit beside the kernel into the guest's %lluM below "
                                "4G; give the guest more "
                                "with --memory",
-                               in_mib(module.bytes.size()), in_mib(loading.placement.ram_bytes()));
+                               in_mib(size), in_mib(loading.placement.ram_bytes()));
         }
-        TRY(copy_in(loading, *at, module.bytes));
+        TRY(copy_in(loading, *at, *module.file, 0, size));
         TRY_ASSIGN(text, put_string(loading, joined(module.name, module.arguments)));
-        entries.push_back({low32(*at), low32(*at + module.bytes.size()), low32(text), 0U});
+        entries.push_back({low32(*at), low32(*at + size), low32(text), 0U});
     }
     if (entries.empty()) return {};
     TRY_ASSIGN(list, put_low(loading, std::as_bytes(std::span(entries)), alignof(uint32_t)));
@@ -198,13 +201,13 @@ Result<Gpa> put_info(Loading& loading) {
 
 }  // namespace
 
-bool has_multiboot_header(std::span<const std::byte> file) {
+bool has_multiboot_header(const ImageFile& file) {
     return find_header(file).has_value();
 }
 
 Result<EntryState> load_multiboot(Loading& loading) {
     const LoadRequest& request = loading.request;
-    const auto found = find_header(request.kernel);
+    const auto found = find_header(*request.kernel);
     if (!found) return bad_header(request, "is missing; give a multiboot image");
     const uint32_t flags = found->header.flags;
     if ((flags & kFlagVideo) != 0) {

@@ -34,7 +34,7 @@ struct MemoryMapEntry {
 };
 static_assert(sizeof(MemoryMapEntry) == 24);
 
-std::optional<uint64_t> pvh_entry(const ElfImage& image, std::span<const std::byte> file) {
+std::optional<uint64_t> pvh_entry(const ElfImage& image, const ImageFile& file) {
     return find_note(image, file, kXenOwner, kPhys32Entry);
 }
 
@@ -69,7 +69,7 @@ Result<Gpa> put_start_info(Loading& loading) {
 
 }  // namespace
 
-bool has_pvh_note(std::span<const std::byte> file) {
+bool has_pvh_note(const ImageFile& file) {
     if (!is_elf(file)) return false;
     const auto image = parse_elf({}, file);
     return image && pvh_entry(*image, file).has_value();
@@ -77,8 +77,8 @@ bool has_pvh_note(std::span<const std::byte> file) {
 
 Result<EntryState> load_pvh(Loading& loading) {
     const LoadRequest& request = loading.request;
-    TRY_ASSIGN(image, parse_elf(request.kernel_name, request.kernel));
-    const uint64_t start = pvh_entry(image, request.kernel).value_or(0);
+    TRY_ASSIGN(image, parse_elf(request.kernel_name, *request.kernel));
+    const uint64_t start = pvh_entry(image, *request.kernel).value_or(0);
     TRY(load_segments(loading, image));
     if (!loading.placement.is_ram(start, 1)) {
         return image_error(

@@ -195,7 +195,7 @@ TEST(Identify, RefusesWhatIsNoKernel) {
 
 TEST(Identify, CutsALongNameAtItsFront) {
     const std::string name = std::string(4000, 'd') + "/vmlinuz";
-    const auto result = identify(name, {});
+    const auto result = identify(name, testing::Bytes());
     ASSERT_FALSE(result);
     EXPECT_NE(result.error().text().find("dd/vmlinuz': the file is empty; "),
               std::string_view::npos)

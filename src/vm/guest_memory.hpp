@@ -27,7 +27,7 @@ namespace banyan {
 enum class MemoryKind : uint8_t { ram, rom };
 
 // One contiguous range. `host` stays valid as long as the GuestMemory: whoever mapped it
-// (host/linux: a memfd) keeps it.
+// (host/linux: GuestRam) keeps it.
 struct MemoryRegion {
     Gpa start;
     uint64_t size = 0;          // bytes, a multiple of kPageSize

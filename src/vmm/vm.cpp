@@ -1,7 +1,7 @@
 #include "vmm/vm.hpp"
 
 #include "arch/x86/register_state.hpp"
-#include "host/linux/file_bytes.hpp"
+#include "host/linux/input_file.hpp"
 #include "loader/loader.hpp"
 #include "machine/memory_map.hpp"
 
@@ -9,29 +9,38 @@ namespace banyan {
 
 namespace {
 
-struct BootFiles {
-    FileBytes kernel;
-    std::vector<FileBytes> initrds;
+// A file of the host's, as the loader wants it.
+class BootFile final : public loader::ImageFile {
+public:
+    explicit BootFile(InputFile file) : file_(std::move(file)) {}
+
+    uint64_t size() const override { return file_.size(); }
+    Result<void> read(uint64_t offset, std::span<std::byte> to) const override {
+        return file_.read(offset, to);
+    }
+
+private:
+    InputFile file_;
 };
 
-// Read at each boot, as firmware would: kept copies would cost as much memory as some guests.
-Result<BootFiles> read_boot_files(const VmConfig& config) {
-    TRY_ASSIGN(kernel, FileBytes::read(config.kernel, config.memory, "read the kernel"));
-    BootFiles files{std::move(kernel), {}};
-    for (const InitrdFile& initrd : config.initrds) {
-        TRY_ASSIGN(bytes, FileBytes::read(initrd.path, config.memory, "read the initrd"));
-        files.initrds.push_back(std::move(bytes));
-    }
-    return files;
-}
+// Opened at each boot, as firmware would read them.
+struct BootFiles {
+    BootFile kernel;
+    std::vector<BootFile> initrds;
+    std::vector<loader::ModuleFile> modules;  // point to initrds
+};
 
-std::vector<loader::ModuleFile> modules_of(const VmConfig& config, const BootFiles& files) {
-    std::vector<loader::ModuleFile> modules;
-    for (size_t i = 0; i < files.initrds.size(); ++i) {
-        modules.push_back(
-            {config.initrds[i].path, config.initrds[i].arguments, files.initrds[i].bytes()});
+Result<BootFiles> open_boot_files(const VmConfig& config) {
+    TRY_ASSIGN(kernel, InputFile::open(config.kernel, config.memory, "read the kernel"));
+    BootFiles files{BootFile(std::move(kernel)), {}, {}};
+    for (const InitrdFile& initrd : config.initrds) {
+        TRY_ASSIGN(file, InputFile::open(initrd.path, config.memory, "read the initrd"));
+        files.initrds.emplace_back(std::move(file));
     }
-    return modules;
+    for (size_t i = 0; i < files.initrds.size(); ++i)
+        files.modules.push_back(
+            {config.initrds[i].path, config.initrds[i].arguments, &files.initrds[i]});
+    return files;
 }
 
 }  // namespace
@@ -71,14 +80,15 @@ Result<void> Vm::create_memory() {
     TRY_ASSIGN(map, MemoryMap::create(config_.memory));
     uint64_t size = 0;
     for (const GpaRange& range : map.ram())
-        size += range.length;
-    TRY_ASSIGN(ram, GuestRam::create(size, "banyan-" + config_.name));
+        size = GuestRam::place_for(range.start, size) + range.length;
+    TRY_ASSIGN(ram, GuestRam::create(size));
     ram_ = std::move(ram);
-    uint64_t offset = 0;
+    uint64_t end = 0;
     for (const GpaRange& range : map.ram()) {
+        const uint64_t offset = GuestRam::place_for(range.start, end);
+        end = offset + range.length;
         TRY(memory_.add_region(range.start, ram_->bytes().subspan(offset, range.length),
                                MemoryKind::ram));
-        offset += range.length;
     }
     return {};
 }
@@ -150,11 +160,10 @@ Result<void> Vm::create_vcpus() {
 
 Result<void> Vm::boot() {
     TRY_ASSIGN(rsdp, board_->prepare_direct_boot());
-    TRY_ASSIGN(files, read_boot_files(config_));
-    const auto modules = modules_of(config_, files);
+    TRY_ASSIGN(files, open_boot_files(config_));
     TRY_ASSIGN(entry, loader::load_kernel({.kernel_name = config_.kernel,
-                                           .kernel = files.kernel.bytes(),
-                                           .modules = modules,
+                                           .kernel = &files.kernel,
+                                           .modules = files.modules,
                                            .command_line = config_.command_line,
                                            .memory_map = board_->memory_map().e820(),
                                            .rsdp = rsdp},

@@ -102,8 +102,9 @@ struct Translation {
 
 class Cpu {
 public:
+    // `storage`: what the memory of this object holds before it is made.
     Cpu(const VcpuWiring& wiring, GuestMemory& memory, const Clock& clock, const CpuModel& model,
-        CodeCoherence& coherence);
+        CodeCoherence& coherence, Storage storage = Storage::any);
     ~Cpu();
     Cpu(const Cpu&) = delete;
     Cpu& operator=(const Cpu&) = delete;

@@ -8,19 +8,25 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "cpu/interp/storage.hpp"
+
 namespace banyan::interp {
 
 struct Block;
 
 struct alignas(16) Jump {
-    uint64_t tag = 0;               // linear address ^ name of the context; 0: none
-    const uint8_t* host = nullptr;  // the accelerator's code, or what stands for none
+    uint64_t tag;         // linear address ^ name of the context; 0: none
+    const uint8_t* host;  // the accelerator's code, or what stands for none
 };
 
 class JumpTable {
 public:
     static constexpr unsigned kPlaces = 1U << 16;  // of each kind
     static constexpr uint32_t kHash = 0x9E3779B1;  // odd
+
+    explicit JumpTable(Storage storage = Storage::any) : empty_(storage == Storage::zeroed) {
+        forget_all();
+    }
 
     static unsigned first_place(uint64_t linear) { return linear & (kPlaces - 1); }
     // Behind all the first ones.
@@ -44,6 +50,7 @@ public:
     void insert(uint64_t linear, uint64_t context, const uint8_t* host, Block* block) {
         const unsigned first = first_place(linear);
         if (Block* loser = blocks_[first]; loser != nullptr && loser != block) make_room(first);
+        empty_ = false;
         jumps_[first] = {linear ^ context, host};
         blocks_[first] = block;
     }
@@ -59,8 +66,10 @@ public:
         }
     }
     void forget_all() {
+        if (empty_) return;
         jumps_.fill({});
         blocks_.fill(nullptr);
+        empty_ = true;
     }
 
     static constexpr size_t jumps_offset();
@@ -73,8 +82,9 @@ private:
     }
 
     // Apart from each other: generated code needs no blocks.
-    std::array<Jump, 2 * size_t{kPlaces}> jumps_{};
-    std::array<Block*, 2 * size_t{kPlaces}> blocks_{};
+    std::array<Jump, 2 * size_t{kPlaces}> jumps_;
+    std::array<Block*, 2 * size_t{kPlaces}> blocks_;
+    bool empty_;
 };
 
 constexpr size_t JumpTable::jumps_offset() {

@@ -13,13 +13,16 @@ using x86::Activity;
 using x86::Vector;
 
 Cpu::Cpu(const VcpuWiring& vcpu_wiring, GuestMemory& guest_memory, const Clock& guest_clock,
-         const CpuModel& cpu_model, CodeCoherence& code_coherence)
+         const CpuModel& cpu_model, CodeCoherence& code_coherence, Storage storage)
     : wiring(vcpu_wiring),
       memory(guest_memory),
       clock(guest_clock),
       model(cpu_model),
       coherence(code_coherence),
-      code(std::make_unique<CodeCache>(*this)) {
+      code(std::make_unique<CodeCache>(*this)),
+      tlbs{Tlb(storage), Tlb(storage), Tlb(storage)},
+      jumps(storage) {
+    static_assert(kViewCount == 3);
     coherence.join(*this);
     reset(false);
 }

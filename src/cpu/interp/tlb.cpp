@@ -8,6 +8,16 @@ constexpr uint64_t kLargePageMask = ~uint64_t{0x3FFFFFFF};  // 1 GiB, the larges
 
 }  // namespace
 
+Tlb::Tlb(Storage storage) {
+    if (storage == Storage::any) {
+        read_tags_.fill(0);
+        write_tags_.fill(0);
+        pages_.fill(nullptr);
+        bits_.fill(0);
+    }
+    clear(0);  // the only entry whose absent() is not 0
+}
+
 void Tlb::insert(uint64_t linear, std::byte* host_page, Kind kind) {
     const unsigned i = index(linear);
     const uint64_t page = linear & ~(kPageSize - 1);

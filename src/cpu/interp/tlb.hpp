@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "cpu/interp/storage.hpp"
 #include "vm/address.hpp"
 
 namespace banyan::interp {
@@ -23,7 +24,7 @@ class Tlb {
 public:
     static constexpr unsigned kEntries = 16384;
 
-    Tlb() { clear(0); }
+    explicit Tlb(Storage storage = Storage::any);
 
     static unsigned index(uint64_t linear) { return (linear >> kPageShift) & (kEntries - 1); }
 
@@ -85,10 +86,10 @@ private:
     static uint64_t large_bit(uint64_t linear) { return uint64_t{1} << ((linear >> 30) & 63U); }
 
     // Apart, so that generated code can scale an index by 8 as it is.
-    Table<uint64_t> read_tags_{};
-    Table<uint64_t> write_tags_{};
-    Table<std::byte*> pages_{};  // where they are on the host
-    Table<uint8_t> bits_{};      // Bits
+    Table<uint64_t> read_tags_;
+    Table<uint64_t> write_tags_;
+    Table<std::byte*> pages_;  // where they are on the host
+    Table<uint8_t> bits_;      // Bits
     Log global_;
     Log local_;
     uint64_t generation_ = 1;

@@ -32,7 +32,8 @@ JitCpuPtr make_jit_cpu(const VcpuWiring& wiring, GuestMemory& memory, const Cloc
         return nullptr;
     }
     void* place = static_cast<std::byte*>(area) + kBelow;
-    return JitCpuPtr(new (place) JitCpu(wiring, memory, clock, model, coherence));
+    return JitCpuPtr(new (place)
+                         JitCpu(wiring, memory, clock, model, coherence, interp::Storage::zeroed));
 }
 
 }  // namespace banyan::jit

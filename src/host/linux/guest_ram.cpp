@@ -1,11 +1,11 @@
 #include "host/linux/guest_ram.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
 
 #include "host/linux/memory_limits.hpp"
 #include "host/posix/host_error.hpp"
+#include "support/bits.hpp"
 
 namespace banyan {
 
@@ -14,33 +14,33 @@ namespace {
 constexpr std::string_view kMemoryRemedy =
     "give a smaller --memory or raise the limits of this process";
 
-// Nobody who is handed the memfd can change its size below a mapping.
-Result<UniqueFd> create_sealed(uint64_t size, const std::string& name) {
-    const std::string what = fmt::format("give the guest {} of memory", readable_size(size));
-    UniqueFd fd(::memfd_create(name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
-    if (!fd.valid() || ::ftruncate(fd.get(), static_cast<off_t>(size)) != 0 ||
-        ::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
-        return host_fail(errno, what, kMemoryRemedy);
-    }
-    return fd;
+// Null: the host has no room.
+std::byte* reserve(uint64_t size) {
+    constexpr uint64_t kLargePage = GuestRam::kLargePage;
+    void* const start = ::mmap(nullptr, size + kLargePage, PROT_READ | PROT_WRITE,
+                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (start == MAP_FAILED) return nullptr;
+    auto* const first = static_cast<std::byte*>(start);
+    const auto address = reinterpret_cast<uint64_t>(start);
+    const uint64_t before = align_up(address, kLargePage) - address;
+    if (before != 0) ::munmap(first, before);
+    ::munmap(first + before + size, kLargePage - before);
+    return first + before;
 }
 
 }  // namespace
 
-Result<std::unique_ptr<GuestRam>> GuestRam::create(uint64_t size, const std::string& name) {
+Result<std::unique_ptr<GuestRam>> GuestRam::create(uint64_t size) {
     TRY(check_memory_available(size));
-    TRY_ASSIGN(fd, create_sealed(size, name));
-    void* start =
-        ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd.get(), 0);
-    if (start == MAP_FAILED) {
-        return host_fail(errno, fmt::format("map {} of guest memory", readable_size(size)),
+    std::byte* const start = reserve(size);
+    if (start == nullptr) {
+        return host_fail(errno, fmt::format("give the guest {} of memory", readable_size(size)),
                          kMemoryRemedy);
     }
     // Advice, which a host may not take: large pages; guest memory is no part of a core dump.
     ::madvise(start, size, MADV_HUGEPAGE);
     ::madvise(start, size, MADV_DONTDUMP);
-    const std::span<std::byte> bytes(static_cast<std::byte*>(start), size);
-    return std::unique_ptr<GuestRam>(new GuestRam(std::move(fd), bytes));
+    return std::unique_ptr<GuestRam>(new GuestRam({start, size}));
 }
 
 GuestRam::~GuestRam() {

@@ -1,12 +1,10 @@
-#include "host/linux/file_bytes.hpp"
+#include "host/linux/input_file.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <new>
 #include <sys/stat.h>
 
 #include "host/posix/host_error.hpp"
-#include "host/posix/unique_fd.hpp"
 
 namespace banyan {
 
@@ -27,26 +25,12 @@ Result<void> check_kind(const struct stat& info, const std::string& whose) {
     return {};
 }
 
-Result<void> read_all(int fd, std::span<std::byte> to, const std::string& whose) {
-    while (!to.empty()) {
-        const ssize_t count = retry_interrupted([&] { return ::read(fd, to.data(), to.size()); });
-        if (count < 0) return host_fail(errno, whose, "check the disk that it is on");
-        if (count == 0) {
-            return fail(
-                ErrorCode::io,
-                whose + ": the file became shorter meanwhile; try again when it is complete");
-        }
-        to = to.subspan(static_cast<size_t>(count));
-    }
-    return {};
-}
-
 }  // namespace
 
-Result<FileBytes> FileBytes::read(const std::string& path, uint64_t limit, std::string_view what) {
-    const std::string whose = fmt::format("{} {}", what, quote_name(path));
+Result<InputFile> InputFile::open(const std::string& path, uint64_t limit, std::string_view what) {
+    std::string whose = fmt::format("{} {}", what, quote_name(path));
     // O_NONBLOCK: opening a FIFO must not wait for a writer; it is refused below.
-    const UniqueFd fd(
+    UniqueFd fd(
         retry_interrupted([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); }));
     if (!fd.valid()) {
         const int error_number = errno;
@@ -64,12 +48,23 @@ Result<FileBytes> FileBytes::read(const std::string& path, uint64_t limit, std::
                 "{}: it has {} MiB and {} MiB are possible; give more memory or a smaller file",
                 whose, size >> 20, limit >> 20));
     }
-    FileBytes file;
-    file.data_.reset(new (std::nothrow) std::byte[size]);
-    if (file.data_ == nullptr) return host_fail(ENOMEM, whose, "free some memory");
-    file.size_ = size;
-    TRY(read_all(fd.get(), {file.data_.get(), file.size_}, whose));
-    return file;
+    return InputFile(std::move(fd), size, std::move(whose));
+}
+
+Result<void> InputFile::read(uint64_t offset, std::span<std::byte> to) const {
+    while (!to.empty()) {
+        const ssize_t count = retry_interrupted(
+            [&] { return ::pread(fd_.get(), to.data(), to.size(), static_cast<off_t>(offset)); });
+        if (count < 0) return host_fail(errno, whose_, "check the disk that it is on");
+        if (count == 0) {
+            return fail(
+                ErrorCode::io,
+                whose_ + ": the file became shorter meanwhile; try again when it is complete");
+        }
+        offset += static_cast<uint64_t>(count);
+        to = to.subspan(static_cast<size_t>(count));
+    }
+    return {};
 }
 
 }  // namespace banyan

@@ -1,5 +1,6 @@
-#include "host/linux/file_bytes.hpp"
+#include "host/linux/input_file.hpp"
 
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
@@ -8,7 +9,7 @@
 namespace banyan {
 namespace {
 
-class FileBytesTest : public testing::Test {
+class InputFileTest : public testing::Test {
 protected:
     void SetUp() override {
         directory = testing::TempDir() + "banyan-file-XXXXXX";
@@ -23,19 +24,35 @@ protected:
     std::string directory;
 };
 
-TEST_F(FileBytesTest, ReadsAWholeFile) {
-    const auto file = FileBytes::read(make("kernel", "abc"), 3, "read the kernel");
-
+TEST_F(InputFileTest, ReadsAnyPart) {
+    const auto file = InputFile::open(make("kernel", "abc"), 3, "read the kernel");
     ASSERT_TRUE(file);
-    ASSERT_EQ(file->bytes().size(), 3U);
-    EXPECT_EQ(file->bytes()[2], std::byte{'c'});
+    EXPECT_EQ(file->size(), 3U);
+
+    std::array<std::byte, 2> part{};
+    ASSERT_TRUE(file->read(1, part));
+    EXPECT_EQ(part[0], std::byte{'b'});
+    EXPECT_EQ(part[1], std::byte{'c'});
 }
 
-TEST_F(FileBytesTest, SaysWhyItRefuses) {
+TEST_F(InputFileTest, SaysThatAFileBecameShorter) {
+    const std::string path = make("kernel", "abc");
+    const auto file = InputFile::open(path, 3, "read the kernel");
+    ASSERT_TRUE(file);
+    std::filesystem::resize_file(path, 1);
+
+    std::array<std::byte, 3> all{};
+    const auto result = file->read(0, all);
+    ASSERT_FALSE(result);
+    EXPECT_NE(std::string_view(result.error().text()).find("became shorter"),
+              std::string_view::npos);
+}
+
+TEST_F(InputFileTest, SaysWhyItRefuses) {
     const std::string fifo = directory + "/fifo";
     ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
     const auto why = [](const std::string& path) {
-        const auto file = FileBytes::read(path, 3, "read the kernel");
+        const auto file = InputFile::open(path, 3, "read the kernel");
         return file ? std::string("nothing") : std::string(file.error().text());
     };
 
