@@ -10,7 +10,7 @@ SECONDS ?= 600
 FUZZ_SECONDS ?= 20
 export ENGINE CPUS MEMORY GUEST APPEND FUZZ_SECONDS
 
-.PHONY: all run test bench micro smp modes suite fuzz conformance stress guests format lint clean help
+.PHONY: all run test bench micro smp modes startup exits suite fuzz conformance stress guests format lint clean help
 
 all: build/release/build.ninja  ## Build build/release/banyan (installs what is missing)
 	@cmake --build build/release -j $(JOBS)
@@ -39,6 +39,16 @@ smp: all  ## Measure scaling to two CPUs and what an idle guest costs; RUNS=3 CL
 modes: all  ## Measure real mode, 16-bit, 32-bit and 64-bit code; RUNS=3 CLOCK=wall|cpu
 	@scripts/install-packages.sh bench test
 	@python3 bench/modes.py --banyan build/release/banyan
+
+startup: all  ## Compare the start of a guest under KVM with QEMU's microvm and q35; RUNS=3
+	@scripts/install-packages.sh bench guest test
+	@scripts/guests/prepare.sh shell
+	@python3 bench/kvm/startup.py
+
+exits: all  ## Compare exits to user space with a bare KVM loop's; RUNS=3
+	@scripts/install-packages.sh bench guest test
+	@scripts/guests/prepare.sh shell
+	@python3 bench/kvm/exits.py
 
 suite: all  ## Compare the suite of programs with TCG and native; RUNS=3 ONLY=NAME,... ENGINE= CLOCK=wall|cpu
 	@scripts/install-packages.sh bench guest

@@ -172,9 +172,9 @@ def has_hardware():
     return json.loads(found)["auto"].startswith("engine kvm")
 
 
-def open_shell(extra=None):
+def open_shell(extra=None, qemu_options=()):
     choice = os.environ.get("BANYAN_RIG", "direct" if has_hardware() else "nested")
-    return Direct(extra) if choice == "direct" else Rig(extra)
+    return Direct(extra) if choice == "direct" else Rig(extra, qemu_options)
 
 
 class ShellTest(unittest.TestCase):
