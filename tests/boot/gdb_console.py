@@ -17,10 +17,13 @@ class Gdb(Console):
         # A plain terminal: no bracketed paste, no moves of the cursor.
         super().__init__(["env", "TERM=dumb", "gdb", "-nx", "-q", str(symbols)])
         self.prompt = r"\(gdb\) $"
-        self.expect(self.prompt)
-        for setting in SETTINGS:
-            self.do(setting)
-        self.do(f"target remote {place}", 60)
+        try:
+            self.expect(self.prompt)
+            for setting in (*SETTINGS, f"target remote {place}"):
+                self.do(setting, 60)
+        except BaseException:
+            self.__exit__()
+            raise
 
     def do(self, command, seconds=30):
         """What a command prints."""

@@ -8,6 +8,8 @@ namespace banyan::kvm {
 
 namespace {
 
+constexpr uint64_t kDr6Hits = 0xF;
+constexpr uint64_t kDr6Reasons = 0xE00F;
 constexpr uint64_t kDr7Fixed = 0x400;
 constexpr uint64_t kDr7GlobalEnable = 2;
 
@@ -20,6 +22,10 @@ uint64_t condition_of(const DebugPoint& point) {
         case DebugAccess::access: return length << 2 | 3;
     }
     return 0;
+}
+
+bool is_int3(const kvm_debug_exit_arch& exit) {
+    return exit.exception == static_cast<uint32_t>(x86::Vector::bp);
 }
 
 }  // namespace
@@ -53,21 +59,37 @@ Result<void> KvmDebug::set(const DebugRequest& request) {
     return {};
 }
 
-// DR6 names the point; without one it is the step.
-std::optional<Exit> KvmDebug::handle(const kvm_debug_exit_arch& exit) {
-    if (exit.exception == static_cast<uint32_t>(x86::Vector::bp)) {
-        if (request_.owns_breakpoint(exit.pc))
-            return Exit{ExitReason::debug, {}, {DebugEvent::breakpoint}};
-        kvm_guest_debug debug = asked();
-        debug.control |= KVM_GUESTDBG_INJECT_BP;
-        (void)vcpu_.call_with(KVM_SET_GUEST_DEBUG, debug);
-        return std::nullopt;
+// DR6 names the point; a step may have come with it. What is neither, a trap by TF or a breakpoint
+// of the guest's own, is the guest's.
+std::optional<DebugStop> KvmDebug::what_came(const kvm_debug_exit_arch& exit) const {
+    if (is_int3(exit)) {
+        if (!request_.owns_breakpoint(exit.pc)) return std::nullopt;
+        return DebugStop{DebugEvent::breakpoint};
     }
     for (unsigned i = 0; i < request_.points.size(); ++i) {
-        if ((exit.dr6 >> i & 1U) != 0)
-            return Exit{ExitReason::debug, {}, {DebugEvent::point, request_.points[i]}};
+        if ((exit.dr6 >> i & 1U) != 0) return DebugStop{DebugEvent::point, request_.points[i]};
     }
-    return Exit{ExitReason::debug, {}, {DebugEvent::step}};
+    if (request_.single_step) return DebugStop{DebugEvent::step};
+    return std::nullopt;
+}
+
+// KVM leaves DR6 to whoever gives a #DB back.
+void KvmDebug::give_back(const kvm_debug_exit_arch& exit) const {
+    kvm_guest_debug debug = asked();
+    debug.control |= is_int3(exit) ? uint32_t{KVM_GUESTDBG_INJECT_BP} : KVM_GUESTDBG_INJECT_DB;
+    kvm_debugregs registers{};
+    if (!is_int3(exit) && vcpu_.call_with(KVM_GET_DEBUGREGS, registers) >= 0) {
+        registers.dr6 = (registers.dr6 & ~kDr6Hits) | (exit.dr6 & kDr6Reasons);
+        (void)vcpu_.call_with(KVM_SET_DEBUGREGS, registers);
+    }
+    (void)vcpu_.call_with(KVM_SET_GUEST_DEBUG, debug);
+}
+
+std::optional<Exit> KvmDebug::handle(const kvm_debug_exit_arch& exit) {
+    const auto why = what_came(exit);
+    if (why) return Exit{ExitReason::debug, {}, *why};
+    give_back(exit);
+    return std::nullopt;
 }
 
 }  // namespace banyan::kvm

@@ -17,12 +17,14 @@ public:
     Result<void> set(const DebugRequest& request);
     bool steps() const { return request_.single_step; }
 
-    // After KVM_EXIT_DEBUG. Nothing: it was the guest's own INT3, whose exception it gets when it
-    // is entered again.
+    // After KVM_EXIT_DEBUG. Nothing: it was the guest's own exception, which it gets when it is
+    // entered again.
     std::optional<Exit> handle(const kvm_debug_exit_arch& exit);
 
 private:
     kvm_guest_debug asked() const;
+    std::optional<DebugStop> what_came(const kvm_debug_exit_arch& exit) const;
+    void give_back(const kvm_debug_exit_arch& exit) const;
 
     const KvmHandle& vcpu_;
     DebugRequest request_;

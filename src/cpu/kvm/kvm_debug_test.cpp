@@ -98,5 +98,26 @@ TEST_F(KvmDebugTest, TheGuestsInt3IsGivenBack) {
     EXPECT_TRUE(asked_for(KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_SW_BP | KVM_GUESTDBG_INJECT_BP));
 }
 
+// TF of the guest's own, while the debugger watches something.
+TEST_F(KvmDebugTest, TheGuestsTrapIsGivenBackWithItsReason) {
+    kvm_debugregs registers{};
+    registers.dr6 = 0xFFFF0FF1;
+    handle.on<kvm_debugregs>(KVM_GET_DEBUGREGS, [&](kvm_debugregs& to) {
+        to = registers;
+        return 0;
+    });
+    handle.on<kvm_debugregs>(KVM_SET_DEBUGREGS, [&](const kvm_debugregs& from) {
+        registers = from;
+        return 0;
+    });
+    EXPECT_TRUE(debug.set({.points = {{DebugAccess::write, 0x2000, 4}}}));
+
+    EXPECT_FALSE(
+        debug.handle({.exception = kDb, .pad = 0, .pc = 0, .dr6 = kDr6Step | 0xFF0, .dr7 = 0}));
+
+    EXPECT_TRUE(asked_for(KVM_GUESTDBG_USE_HW_BP | KVM_GUESTDBG_INJECT_DB));
+    EXPECT_EQ(registers.dr6, 0xFFFF4FF0U);
+}
+
 }  // namespace
 }  // namespace banyan::kvm
