@@ -542,6 +542,7 @@ private:
     void execute(Block* b);
     void step();
     void step_once();
+    bool stops_at_point();
     void run_shadowed();
     bool leaving() const { return (events.load(std::memory_order_relaxed) & kEventStop) != 0; }
     bool stopped_before_instruction() const {

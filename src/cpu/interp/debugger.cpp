@@ -6,6 +6,10 @@ namespace banyan::interp {
 
 namespace {
 
+bool is_on_data(const DebugPoint& point) {
+    return point.kind != DebugAccess::execute;
+}
+
 bool is_touched(const DebugPoint& point, uint64_t linear, uint64_t size) {
     return linear - point.address < point.length || point.address - linear < size;
 }
@@ -14,8 +18,16 @@ bool is_touched(const DebugPoint& point, uint64_t linear, uint64_t size) {
 
 void Debugger::set(const DebugRequest& request) {
     request_ = request;
-    one_by_one_ = request_.single_step || request_.has_points();
+    one_by_one_ = request_.single_step ||
+                  std::any_of(request_.points.begin(), request_.points.end(), is_on_data);
     hit_.reset();
+}
+
+// Instructions that run one by one look for themselves.
+bool Debugger::take_new_marks() {
+    if (one_by_one_ || request_.points == marked_) return false;
+    marked_ = request_.points;
+    return true;
 }
 
 const DebugPoint* Debugger::execution_point(uint64_t linear) const {
@@ -41,10 +53,10 @@ std::optional<DebugStop> Debugger::end_instruction() const {
 }
 
 bool Debugger::watches(uint64_t linear, uint64_t size) const {
-    return std::any_of(
-        request_.points.begin(), request_.points.end(), [=](const DebugPoint& point) {
-            return point.kind != DebugAccess::execute && is_touched(point, linear, size);
-        });
+    return std::any_of(request_.points.begin(), request_.points.end(),
+                       [=](const DebugPoint& point) {
+                           return is_on_data(point) && is_touched(point, linear, size);
+                       });
 }
 
 }  // namespace banyan::interp

@@ -1,7 +1,8 @@
 // Debugger: what somebody outside of the guest has asked one vCPU for (vm/debug.hpp).
 //
-// While it steps or has points, instructions run one by one (Mode::kOneInstruction), and the run
-// loop asks before and after each. An INT3 of its own costs nothing until it is met.
+// While it steps or watches data, instructions run one by one (Mode::kOneInstruction), and the run
+// loop asks before and after each. An INT3 of its own costs nothing until it is met, and neither
+// does a point on execution: the instruction there is decoded as one that stops (Op::kMarked).
 #pragma once
 
 #include <cstdint>
@@ -21,6 +22,8 @@ public:
     bool one_by_one() const { return one_by_one_; }
     bool owns_breakpoint(uint64_t linear) const { return request_.owns_breakpoint(linear); }
 
+    // Have the points on execution changed since code was decoded? Asked before the vCPU runs.
+    bool take_new_marks();
     // The point that stops before the instruction at `linear`, or null.
     const DebugPoint* execution_point(uint64_t linear) const;
     // Around an instruction, and for each of its data accesses that the TLB did not serve.
@@ -34,7 +37,8 @@ public:
 private:
     DebugRequest request_;
     bool one_by_one_ = false;
-    std::optional<DebugPoint> hit_;  // by the instruction that runs
+    std::vector<DebugPoint> marked_;  // in decoded code
+    std::optional<DebugPoint> hit_;   // by the instruction that runs
 };
 
 }  // namespace banyan::interp

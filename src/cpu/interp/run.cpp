@@ -39,6 +39,7 @@ uint64_t Cpu::unfinished(const Op* op) const {
 Exit Cpu::run() {
     if (activity == Activity::shutdown) return {ExitReason::shutdown, {}};
     coherence.enter(*this);
+    if (debugger.take_new_marks()) code->clear();
     post(kEventInterrupt);  // have a look: state may have been set from outside
     for (;;) {
         if (shadow_next && !leaving()) [[unlikely]] {
@@ -90,7 +91,7 @@ void Cpu::execute(Block* b) {
 void Cpu::run_shadowed() {
     if (mode.has(Mode::kOneInstruction)) {
         step();
-    } else {
+    } else if (!stops_at_point()) {
         Mode one = mode;
         one.bits |= Mode::kOneInstruction;
         if (Block* next = code->lookup_one(one)) {
@@ -108,12 +109,16 @@ void Cpu::settle_fault() {
     if (fault_op != nullptr && !fault.trap) rip = rip_of(fault_op);
 }
 
+// Before the instruction at CS:RIP.
+bool Cpu::stops_at_point() {
+    const DebugPoint* point = debugger.execution_point(base[x86::kCs] + rip);
+    if (point != nullptr) leave_for_debugger({DebugEvent::point, *point});
+    return point != nullptr;
+}
+
 // One instruction, with what a debugger wants to know before and after it.
 void Cpu::step() {
-    if (const DebugPoint* point = debugger.execution_point(base[x86::kCs] + rip)) {
-        leave_for_debugger({DebugEvent::point, *point});
-        return;
-    }
+    if (stops_at_point()) return;
     debugger.begin_instruction();
     step_once();
     if (leaving()) return;

@@ -64,6 +64,36 @@ TEST(JitDebugger, WhereABreakpointIsElsewhereCodeIsTranslated) {
     EXPECT_EQ(m.gpr(x86::kRbx), kLoopTurns);
 }
 
+// `at`: an instruction of the loop, which is translated before and after.
+void check_execution_point(JitMachine& m, uint64_t at) {
+    m.cpu().set_debug({.points = {{DebugAccess::execute, at, 1}}});
+    m.cpu().activity = x86::Activity::running;
+    m.cpu().rip = kCode;
+    const uint64_t entries = m.statistics().entries;
+
+    const Exit exit = m.cpu().run();
+
+    EXPECT_EQ(exit.reason, ExitReason::debug);
+    EXPECT_EQ(exit.debug.point.address, at);
+    EXPECT_EQ(m.cpu().rip, at);
+    EXPECT_EQ(m.gpr(x86::kRbx), 1U);
+    EXPECT_GT(m.statistics().entries, entries);
+    m.cpu().set_debug({});
+    m.run();
+    EXPECT_EQ(m.gpr(x86::kRbx), kLoopTurns);
+}
+
+TEST(JitDebugger, PointsOnExecutionInTranslatedCode) {
+    JitMachine m;
+    uint64_t store = 0;
+    write_loop(m, store);
+    m.run_from(kCode);
+
+    check_execution_point(m, store);
+    check_execution_point(m, store + 3);  // dec
+    check_execution_point(m, store + 6);  // jnz
+}
+
 TEST(JitDebugger, AWatchpointOfAPageThatTranslatedCodeUses) {
     JitMachine m;
     uint64_t store = 0;
