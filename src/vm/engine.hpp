@@ -13,6 +13,7 @@
 #include "support/result.hpp"
 #include "vm/address.hpp"
 #include "vm/clock.hpp"
+#include "vm/debug.hpp"
 #include "vm/engine_apics.hpp"
 #include "vm/guest_memory.hpp"
 #include "vm/statistics.hpp"
@@ -83,11 +84,13 @@ enum class ExitReason : uint8_t {
     halted,          // HLT, or waiting for SIPI: run() again when Vcpu::has_work()
     shutdown,        // triple fault
     internal_error,  // the engine met what it does not implement; Exit::text says what
+    debug,           // what set_debug() asked for has come; Exit::debug says what
 };
 
 struct Exit {
     ExitReason reason = ExitReason::interrupted;
     std::string_view text = {};  // valid until the next run()
+    DebugStop debug = {};
 };
 
 // Wakes the thread that sleeps for a halted vCPU. Called from any thread by Vcpu implementations
@@ -132,6 +135,13 @@ public:
     virtual Result<void> set_state(const x86::RegisterState& state) = 0;
     // Power-on (index 0 starts at the reset vector, others wait for SIPI).
     virtual void reset() = 0;
+
+    // For a debugger; both only while run() is not on.
+    // What run() leaves with `debug` for, until another request replaces it; reset() keeps it.
+    virtual Result<void> set_debug(const DebugRequest& request) = 0;
+    // Where a linear address is, by the vCPU's page tables, which are not changed. Nothing: it is
+    // not mapped.
+    virtual std::optional<Gpa> translate(uint64_t linear) const = 0;
 
     // Instructions retired so far; 0: the engine does not count them. From any thread.
     virtual uint64_t instructions() const = 0;

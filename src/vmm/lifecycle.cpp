@@ -64,6 +64,10 @@ void Lifecycle::request(MachineEvent event, uint32_t value) {
 }
 
 void Lifecycle::on_vcpu_exit(unsigned index, const Vcpu& vcpu, const Exit& exit) {
+    if (exit.reason == ExitReason::debug) {
+        config_.debug_stop(index, exit.debug);
+        return;
+    }
     x86::RegisterState state;
     vcpu.get_state(state);
     ask(outcome_of(index, exit, state));

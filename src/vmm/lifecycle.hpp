@@ -22,6 +22,8 @@ struct LifecycleConfig {
     bool reboot = true;
     // Brings the machine, whose vCPUs stand still, back to its first instruction.
     std::function<Result<void>()> restart;
+    // A vCPU has stopped for a debugger; on its thread.
+    std::function<void(unsigned index, const DebugStop& why)> debug_stop = {};
 };
 
 // Chips, vCPUs and users ask from any thread; the first request wins and holds the vCPUs; it is

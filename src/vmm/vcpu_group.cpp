@@ -13,7 +13,7 @@ VcpuGroup::~VcpuGroup() {
 }
 
 void VcpuGroup::start() {
-    want(Wanted::run);
+    if (pauses_ == 0) want(Wanted::run);
     for (unsigned i = 0; i < size(); ++i) {
         slots_[i].thread = start_thread(fmt::format("vcpu{}", i), [this, i] { live(i); });
     }
@@ -24,13 +24,19 @@ void VcpuGroup::hold() {
 }
 
 void VcpuGroup::pause() {
+    ++pauses_;
     hold();
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return running_ == 0; });
 }
 
 void VcpuGroup::resume() {
-    want(Wanted::run);
+    if (--pauses_ == 0) want(Wanted::run);
+}
+
+void VcpuGroup::keep_back(unsigned index, bool kept) {
+    const std::lock_guard lock(mutex_);
+    slots_[index].kept_back = kept;
 }
 
 void VcpuGroup::stop() {
@@ -55,9 +61,11 @@ void VcpuGroup::want(Wanted wanted) {
 }
 
 // False when the thread is to end.
-bool VcpuGroup::enter() {
+bool VcpuGroup::enter(const Slot& slot) {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return wanted_ != Wanted::pause; });
+    changed_.wait(lock, [&] {
+        return wanted_ == Wanted::stop || (wanted_ == Wanted::run && !slot.kept_back);
+    });
     if (wanted_ == Wanted::stop) return false;
     ++running_;
     return true;
@@ -70,7 +78,7 @@ void VcpuGroup::leave() {
 }
 
 void VcpuGroup::live(unsigned index) {
-    while (enter()) {
+    while (enter(slots_[index])) {
         run_while_wanted(index);
         leave();
     }
@@ -85,6 +93,7 @@ void VcpuGroup::run_while_wanted(unsigned index) {
             case ExitReason::halted: sleep_halted(slot); break;
             case ExitReason::shutdown:
             case ExitReason::internal_error:
+            case ExitReason::debug:
                 sink_.on_vcpu_exit(index, *slot.vcpu, exit);
                 while (wanted_to_run())
                     slot.sleeper.sleep();

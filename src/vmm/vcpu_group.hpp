@@ -13,8 +13,8 @@
 
 namespace banyan {
 
-// Told, on the vCPU's thread, when a vCPU cannot go on: ExitReason::shutdown or internal_error. The
-// vCPU then waits for stop() or for pause() and resume().
+// Told, on the vCPU's thread, when a vCPU cannot go on: ExitReason::shutdown, internal_error or
+// debug. The vCPU then waits for stop() or for pause() and resume().
 class VcpuExitSink {
 public:
     virtual void on_vcpu_exit(unsigned index, const Vcpu& vcpu, const Exit& exit) = 0;
@@ -42,9 +42,12 @@ public:
     void start();
     // Makes all vCPUs leave the guest soon, and not enter it before resume(). Does not wait.
     void hold();
-    // hold(), and waits until no vCPU runs.
+    // hold(), and waits until no vCPU runs. Whoever pauses resumes: all goes on after the last.
     void pause();
     void resume();
+    unsigned pauses() const { return pauses_; }
+    // While paused: whether this vCPU is to stand still when the others go on.
+    void keep_back(unsigned index, bool kept);
     void stop();
 
 private:
@@ -53,11 +56,12 @@ private:
         VcpuSleeper sleeper;
         std::unique_ptr<Vcpu> vcpu;
         std::thread thread;
+        bool kept_back = false;  // guarded by mutex_
     };
 
     void want(Wanted wanted);
     bool wanted_to_run() const { return wanted_.load(std::memory_order_acquire) == Wanted::run; }
-    bool enter();
+    bool enter(const Slot& slot);
     void leave();
     void live(unsigned index);
     void run_while_wanted(unsigned index);
@@ -69,6 +73,7 @@ private:
     std::condition_variable changed_;
     std::atomic<Wanted> wanted_{Wanted::pause};  // changed with mutex_ held
     unsigned running_ = 0;
+    unsigned pauses_ = 0;  // of the thread that pauses
 };
 
 }  // namespace banyan

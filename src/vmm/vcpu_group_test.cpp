@@ -22,6 +22,8 @@ public:
     void get_state(x86::RegisterState&) const override {}
     Result<void> set_state(const x86::RegisterState&) override { return {}; }
     void reset() override {}
+    Result<void> set_debug(const DebugRequest&) override { return {}; }
+    std::optional<Gpa> translate(uint64_t) const override { return std::nullopt; }
     uint64_t instructions() const override { return count; }
 
     std::atomic<uint64_t> count{0};

@@ -60,6 +60,7 @@ Result<std::unique_ptr<Vm>> Vm::create(const VmConfig& config, const EngineChoic
     TRY(vm->create_engine(engine));
     TRY(vm->create_board(loop));
     TRY(vm->create_vcpus());
+    TRY(vm->create_debugger(loop));
     TRY(vm->boot());
     return vm;
 }
@@ -139,7 +140,9 @@ Result<void> Vm::create_engine(const EngineChoice& choice) {
 }
 
 Result<void> Vm::create_board(EventLoop& loop) {
-    LifecycleConfig life{config_.cpus, config_.reboot, [this] { return restart(); }};
+    LifecycleConfig life{
+        config_.cpus, config_.reboot, [this] { return restart(); },
+        [this](unsigned index, const DebugStop& why) { debugger_->on_vcpu_stop(index, why); }};
     TRY_ASSIGN(lifecycle, Lifecycle::create(loop, std::move(life)));
     lifecycle_ = std::move(lifecycle);
     TRY_ASSIGN(board, Board::create(board_config(),
@@ -155,6 +158,12 @@ Result<void> Vm::create_vcpus() {
         board_->attach_vcpu(i, vcpu->signals());
         vcpus.attach(i, std::move(vcpu));
     }
+    return {};
+}
+
+Result<void> Vm::create_debugger(EventLoop& loop) {
+    TRY_ASSIGN(debugger, VmDebugger::create(loop, {*this, *lifecycle_, memory_}));
+    debugger_ = std::move(debugger);
     return {};
 }
 
@@ -181,6 +190,7 @@ Result<void> Vm::boot() {
 
 Result<void> Vm::restart() {
     drain_disks();
+    debugger_->forget_memory();
     board_->reset();
     VcpuGroup& vcpus = lifecycle_->vcpus();
     for (unsigned i = 0; i < vcpus.size(); ++i)
@@ -197,7 +207,7 @@ VmOutcome Vm::run() {
     if (auto connected = console_->connect(board_->serial_client()); !connected) {
         return {.end = VmEnd::failed, .message = std::string(connected.error().text())};
     }
-    resume_clock();
+    if (lifecycle_->vcpus().pauses() == 0) resume_clock();
     VmOutcome outcome = lifecycle_->run();
     clock_.pause();
     console_->disconnect();
@@ -229,8 +239,9 @@ void Vm::resume_clock() {
 }
 
 void Vm::resume() {
-    resume_clock();
-    lifecycle_->vcpus().resume();
+    VcpuGroup& vcpus = lifecycle_->vcpus();
+    if (vcpus.pauses() == 1) resume_clock();
+    vcpus.resume();
 }
 
 }  // namespace banyan

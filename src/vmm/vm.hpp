@@ -18,6 +18,7 @@
 #include "vmm/engine_choice.hpp"
 #include "vmm/lifecycle.hpp"
 #include "vmm/vm_api.hpp"
+#include "vmm/vm_debugger.hpp"
 
 namespace banyan {
 
@@ -36,6 +37,7 @@ public:
     void stop(std::string_view why) override { lifecycle_->stop(why); }
     void pause() override;
     void resume() override;
+    VmDebug& debug() override { return *debugger_; }
 
 private:
     explicit Vm(const VmConfig& config);
@@ -45,6 +47,7 @@ private:
     Result<void> create_engine(const EngineChoice& choice);
     Result<void> create_board(EventLoop& loop);
     Result<void> create_vcpus();
+    Result<void> create_debugger(EventLoop& loop);
     BoardConfig board_config();
     Result<void> boot();
     Result<void> restart();
@@ -67,6 +70,7 @@ private:
     std::unique_ptr<Engine> engine_;
     std::unique_ptr<Lifecycle> lifecycle_;
     std::unique_ptr<Board> board_;
+    std::unique_ptr<VmDebugger> debugger_;
 };
 
 }  // namespace banyan

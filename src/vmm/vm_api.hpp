@@ -9,6 +9,7 @@
 #include "support/result.hpp"
 #include "vm/statistics.hpp"
 #include "vmm/vm_config.hpp"
+#include "vmm/vm_debug.hpp"
 #include "vmm/vm_outcome.hpp"
 
 namespace banyan {
@@ -33,10 +34,13 @@ public:
 
     // Ends run(). From any thread. `why` completes "the VM was ended: ...".
     virtual void stop(std::string_view why) = 0;
-    // The guest and its time stand still between these two. On the event loop's thread, during
-    // run().
+    // The guest and its time stand still between these two; several may pause at once. On the
+    // event loop's thread, during run().
     virtual void pause() = 0;
     virtual void resume() = 0;
+
+    // For a debugger; lives as long as the VM.
+    virtual VmDebug& debug() = 0;
 };
 
 // The loop must outlive the VM.

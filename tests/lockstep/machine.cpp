@@ -111,6 +111,7 @@ Stop Machine::stop_of(const Exit& exit, bool out_of_time) const {
             stop.kind = (stop.state.rflags & x86::kIf) != 0 ? StopKind::checkpoint : StopKind::end;
             break;
         case ExitReason::shutdown: stop.kind = StopKind::shutdown; break;
+        case ExitReason::debug:  // nobody has asked for it
         case ExitReason::internal_error: stop.kind = StopKind::internal_error; break;
         case ExitReason::interrupted: break;
     }

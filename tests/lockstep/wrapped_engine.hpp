@@ -21,6 +21,12 @@ public:
         return inner_->set_state(state);
     }
     void reset() override { inner_->reset(); }
+    Result<void> set_debug(const DebugRequest& request) override {
+        return inner_->set_debug(request);
+    }
+    std::optional<Gpa> translate(uint64_t linear) const override {
+        return inner_->translate(linear);
+    }
     uint64_t instructions() const override { return inner_->instructions(); }
 
 private:

@@ -63,7 +63,9 @@ int run(const RunOptions& options, const std::vector<std::string>& extra) {
     set_log_level(*level);
     const auto config = make_config(options);
     if (!config) return usage_error(std::string(config.error().text()));
-    return run_in_foreground(*config, trace->jit);
+    const auto gdb = gdb_of(options);
+    if (!gdb) return usage_error(std::string(gdb.error().text()));
+    return run_in_foreground(*config, {.trace_engine = trace->jit, .gdb = *gdb});
 }
 
 int stats(const std::string& wanted, bool as_json) {

@@ -102,6 +102,13 @@ private:
     std::unique_ptr<RawTerminal> terminal_;
 };
 
+// Null: it is not wanted.
+Result<std::unique_ptr<GdbService>> start_gdb(Poller& poller, VmApi& vm,
+                                              const std::optional<GdbChoice>& choice) {
+    if (!choice) return std::unique_ptr<GdbService>();
+    return GdbService::start(poller, vm, *choice);
+}
+
 void print_outcome(const VmOutcome& outcome) {
     if (!outcome.message.empty()) print_message(outcome.message);
     // A triple fault is the guest's own doing: its registers are for those who debug the guest.
@@ -117,7 +124,7 @@ void print_outcome(const VmOutcome& outcome) {
 
 }  // namespace
 
-int run_in_foreground(const VmConfig& config, bool trace_engine) {
+int run_in_foreground(const VmConfig& config, const Companions& companions) {
     ignore_write_signals();
     end_at_once();
     auto loop = EventLoop::create();
@@ -129,13 +136,17 @@ int run_in_foreground(const VmConfig& config, bool trace_engine) {
         print_message(
             fmt::format("console: it is {}; open it with screen or a program like it", place));
     }
-    const auto statistics = StatisticsReport::start(**loop, **vm, config.name, trace_engine);
+    const auto statistics =
+        StatisticsReport::start(**loop, **vm, config.name, companions.trace_engine);
     if (!statistics) return report(statistics.error());
+    const auto gdb = start_gdb(**loop, **vm, companions.gdb);
+    if (!gdb) return report(gdb.error());
     const bool at_terminal =
         config.console.kind == ConsoleKind::stdio && ::isatty(STDIN_FILENO) != 0;
     const auto outcome = Foreground(**loop, **vm).run(at_terminal);
     if (!outcome) return report(outcome.error());
     (*statistics)->finish();
+    if (*gdb != nullptr) (*gdb)->finish(exit_status(*outcome));
     print_outcome(*outcome);
     return exit_status(*outcome);
 }

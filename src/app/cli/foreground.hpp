@@ -2,12 +2,20 @@
 // stops it.
 #pragma once
 
+#include <optional>
+
+#include "app/cli/gdb_service.hpp"
 #include "vmm/vm_config.hpp"
 
 namespace banyan {
 
-// Returns the exit status. All messages go to standard error; `trace_engine`: also how the engine
-// does, once a second.
-int run_in_foreground(const VmConfig& config, bool trace_engine);
+// What there is beside the VM itself.
+struct Companions {
+    bool trace_engine = false;  // how the engine does, once a second on standard error
+    std::optional<GdbChoice> gdb = {};
+};
+
+// Returns the exit status. All messages go to standard error.
+int run_in_foreground(const VmConfig& config, const Companions& companions);
 
 }  // namespace banyan

@@ -17,14 +17,16 @@ constexpr std::string_view kExamples = R"(Examples:
   banyan run --kernel vmlinuz --initrd initrd.img --append 'console=ttyS0 root=/dev/vda' \
       --cpus 2 --memory 1G --disk debian.img,serial=root
   banyan run --kernel test.elf --console file:log.txt --debug-exit 0x501 --no-reboot
+  banyan run --kernel vmlinux --append 'console=ttyS0 nokaslr' --gdb 127.0.0.1:1234,wait
+      and in another terminal: gdb vmlinux -ex 'target remote 127.0.0.1:1234'
 With --console stdio, Ctrl-] ends the VM. Exit status: 0 power off, 1 failure, 2 wrong usage, 3 guest crash,
 4 ended by a signal or Ctrl-], 5 engine defect.)";
 
 // In docs/cli.md, but not in this build: known, so that the message can say so.
-constexpr std::array<std::string_view, 17> kUnsupportedOptions{
-    "--firmware", "--boot",  "--cdrom",   "--floppy",      "--net",     "--publish",
-    "--share",    "--vsock", "--balloon", "--watchdog",    "--display", "--control",
-    "--gdb",      "--pool",  "--shares",  "--reservation", "--limit"};
+constexpr std::array<std::string_view, 16> kUnsupportedOptions{
+    "--firmware", "--boot",   "--cdrom",       "--floppy",   "--net",     "--publish",
+    "--share",    "--vsock",  "--balloon",     "--watchdog", "--display", "--control",
+    "--pool",     "--shares", "--reservation", "--limit"};
 constexpr std::array<std::string_view, 3> kUnsupportedFlags{"--detach", "--rm", "--ephemeral"};
 
 void add_machine_options(CLI::App& command, RunOptions& o) {
@@ -66,6 +68,11 @@ void add_device_options(CLI::App& command, RunOptions& o) {
         ->type_name("PORT");
     command.add_option("--debugcon", o.debugcon, "file for what the guest writes to port 0xE9")
         ->type_name("FILE");
+    command
+        .add_option("--gdb", o.gdb,
+                    "where gdb finds the guest: ADDR:PORT, PORT or unix:PATH; with wait, the guest "
+                    "does not begin before gdb lets it")
+        ->type_name("ADDRESS[,wait]");
     command.add_flag("--no-reboot", o.no_reboot, "a guest that reboots ends the run with 0");
     command
         .add_option("--trace", o.traces,
@@ -236,6 +243,12 @@ Result<VmConfig> make_config(const RunOptions& options) {
     TRY(set_trace(options, config));
     TRY(validate(config));
     return config;
+}
+
+Result<std::optional<GdbChoice>> gdb_of(const RunOptions& options) {
+    if (options.gdb.empty()) return std::optional<GdbChoice>();
+    TRY_ASSIGN(choice, parse_gdb(options.gdb));
+    return std::optional(std::move(choice));
 }
 
 Result<LogLevel> log_level_of(const RunOptions& options) {

@@ -1,9 +1,11 @@
 // The options of `banyan run`, and the VmConfig that they make.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "app/cli/gdb_service.hpp"
 #include "support/log.hpp"
 #include "support/result.hpp"
 #include "vmm/vm_config.hpp"
@@ -30,6 +32,7 @@ struct RunOptions {
     std::string console;
     std::string debug_exit;
     std::string debugcon;
+    std::string gdb;
     std::string log_level;
     std::vector<std::string> traces;
     bool no_reboot = false;
@@ -42,6 +45,7 @@ struct RunOptions {
 void add_run_options(CLI::App& command, RunOptions& options);
 
 Result<VmConfig> make_config(const RunOptions& options);
+Result<std::optional<GdbChoice>> gdb_of(const RunOptions& options);
 Result<LogLevel> log_level_of(const RunOptions& options);
 
 }  // namespace banyan

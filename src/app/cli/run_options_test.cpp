@@ -68,6 +68,19 @@ TEST(RunOptions, AllOptionsReachTheConfiguration) {
     EXPECT_FALSE(config->reboot);
 }
 
+TEST(RunOptions, GdbIsAnAddressAndAWish) {
+    RunOptions options;
+    EXPECT_EQ(*gdb_of(options), std::nullopt);
+
+    options.gdb = "127.0.0.1:1234";
+    EXPECT_EQ(**gdb_of(options), (GdbChoice{{"", "127.0.0.1", "1234"}, false}));
+    options.gdb = "unix:/run/gdb,wait";
+    EXPECT_EQ(**gdb_of(options), (GdbChoice{{"/run/gdb", "", ""}, true}));
+    options.gdb = "127.0.0.1:1234,later";
+    EXPECT_NE(gdb_of(options).error().text().find("--gdb '127.0.0.1:1234,later'"),
+              std::string_view::npos);
+}
+
 TEST(RunOptions, WrongValuesAreNamed) {
     EXPECT_NE(error_of({}).find("no --kernel was given"), std::string::npos);
     EXPECT_NE(error_of({"--kernel=k", "--engine=fast"}).find("--engine 'fast'"), std::string::npos);

@@ -1,5 +1,6 @@
 #include "app/cli/stats.hpp"
 
+#include <cstdlib>
 #include <filesystem>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@ public:
     void stop(std::string_view) override {}
     void pause() override {}
     void resume() override {}
+    VmDebug& debug() override { std::abort(); }
 
     std::vector<Statistics> figures{{{"instructions", 3'000'000}, {"tlb_fills", 4}},
                                     {{"instructions", 1'000'000}, {"tlb_fills", 4}}};

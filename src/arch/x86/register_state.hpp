@@ -77,6 +77,8 @@ struct RegisterState {
     uint64_t cr2 = 0;
     uint64_t cr3 = 0;
     uint64_t cr4 = 0;
+    // The local APIC's, which saves it: for debuggers, to be seen and not to be set.
+    uint64_t cr8 = 0;
     std::array<uint64_t, 4>
         pdpte{};  // PAE paging: loaded with CR3 (Intel SDM vol. 3 section 4.4.1)
     uint64_t xcr0 = kXcr0X87;

@@ -24,6 +24,22 @@ void op_stale(Cpu& cpu, const Op* op) {
     cpu.retired -= cpu.unfinished(op);
 }
 
+// Stands for an instruction at which a debugger stops.
+void op_marked(Cpu& cpu, const Op* op) {
+    cpu.rip = cpu.rip_of(op);
+    cpu.retired -= cpu.unfinished(op);
+    const DebugPoint* point = cpu.debugger.execution_point(cpu.base[x86::kCs] + cpu.rip);
+    BANYAN_ASSERT(point != nullptr);  // code is decoded anew when points change
+    cpu.leave_for_debugger({DebugEvent::point, *point});
+}
+
+// Instructions that run one by one are looked at before they run.
+void mark_for_debugger(const Cpu& cpu, uint64_t linear, Mode mode, Op& op) {
+    if (mode.has(Mode::kOneInstruction) || cpu.debugger.execution_point(linear) == nullptr) return;
+    op.handler = op_marked;
+    op.bits |= Op::kMarked | Op::kStartsBlock | Op::kEndsBlock;
+}
+
 uint64_t page_of(uint64_t gpa) {
     return gpa >> kPageShift;
 }
@@ -130,6 +146,7 @@ Block* CodeCache::decode_block(uint64_t gpa, Mode mode, uint64_t linear) {
         const unsigned size = decode(code + length, static_cast<unsigned>(room - length), rip, mode,
                                      cpu_.model, arena_, op);
         if (size == 0 || !cpu_.within_code_limit(rip + size - 1)) break;
+        mark_for_debugger(cpu_, linear + length, mode, op);
         if (op.has(Op::kStartsBlock) && !ops_.empty()) break;
         op.offset = static_cast<uint16_t>(length);
         length += size;
@@ -181,12 +198,13 @@ Block* CodeCache::decode_crossing(uint64_t gpa, Mode mode, uint64_t linear) {
         cpu_.raise(nullptr, x86::Vector::gp, 0);  // longer than 15 bytes, or past the limit
         return nullptr;
     }
+    mark_for_debugger(cpu_, linear, mode, op);
     op.offset = 0;
     return add_block(gpa, needs_second ? second.gpa : Block::kNoPage, mode, linear, size, {op});
 }
 
 // Code in device memory: fetched anew each time, one instruction at a time.
-Block* CodeCache::decode_uncached(uint64_t gpa, Mode mode, uint64_t) {
+Block* CodeCache::decode_uncached(uint64_t gpa, Mode mode, uint64_t linear) {
     uint8_t bytes[kMaxInstruction];
     for (unsigned i = 0; i < kMaxInstruction; ++i) {
         bytes[i] = static_cast<uint8_t>(cpu_.wiring.io->mmio_read(Gpa{gpa + i}, 1));
@@ -199,6 +217,7 @@ Block* CodeCache::decode_uncached(uint64_t gpa, Mode mode, uint64_t) {
         cpu_.raise(nullptr, x86::Vector::gp, 0);
         return nullptr;
     }
+    mark_for_debugger(cpu_, linear, mode, ops[0]);
     ops[1].handler = op_end_block;
     ops[1].offset = static_cast<uint16_t>(size);
     scratch_block_ = {.rip = cpu_.rip,

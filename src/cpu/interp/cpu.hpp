@@ -16,6 +16,7 @@
 #include "arch/x86/register_state.hpp"
 #include "cpu/interp/arithmetic.hpp"
 #include "cpu/interp/code_context.hpp"
+#include "cpu/interp/debugger.hpp"
 #include "cpu/interp/jump_table.hpp"
 #include "cpu/interp/mode_cache.hpp"
 #include "cpu/interp/op.hpp"
@@ -79,8 +80,6 @@ inline bool compare_exchange(Pair128* target, Pair128& expected, Pair128 replace
                      : "memory");
     return equal;
 }
-
-enum class Access : uint8_t { read, write, fetch };
 
 // What debug exceptions need to remember from one instruction to the next; see debug.hpp.
 struct DebugTraps {
@@ -167,6 +166,7 @@ public:
     std::atomic<uint8_t> sipi_vector{0};  // with kEventSipi
     bool shadow_next = false;  // interrupts stay off for one more instruction (STI, MOV SS)
     DebugTraps debug;
+    Debugger debugger;
     Exit stop{};  // with kEventStop
 
     struct Counters {
@@ -451,6 +451,9 @@ public:
     }
     // The engine cannot go on: leaves the loop with internal_error and this text (static storage).
     void give_up(const Op* op, std::string_view text);
+    // Leaves the loop with `debug`.
+    void leave_for_debugger(const DebugStop& why);
+    void set_debug(const DebugRequest& request);
     bool has_work() const;
     void reset(bool init_only);
     void get_state(x86::RegisterState& state) const;
@@ -539,7 +542,13 @@ private:
     void load_state(const x86::RegisterState& state);
     void execute(Block* b);
     void step();
+    void step_once();
+    bool stops_at_point();
     void run_shadowed();
+    bool leaving() const { return (events.load(std::memory_order_relaxed) & kEventStop) != 0; }
+    bool stopped_before_instruction() const {
+        return leaving() && stop.reason == ExitReason::debug && stop.debug.before_instruction();
+    }
     bool handle_events();  // false: leave run() with `stop`
     void take_interrupt();
     void deliver_fault();

@@ -21,6 +21,15 @@ public:
         return {};
     }
     void reset() override { cpu_.reset(false); }
+    Result<void> set_debug(const DebugRequest& request) override {
+        cpu_.set_debug(request);
+        return {};
+    }
+    std::optional<Gpa> translate(uint64_t linear) const override {
+        uint64_t gpa;
+        if (!cpu_.translate_for_debug(linear, gpa)) return std::nullopt;
+        return Gpa{gpa};
+    }
     uint64_t instructions() const override { return cpu_.retired; }
     Statistics statistics() const override;
 

@@ -75,6 +75,7 @@ bool after_instruction_debug(Cpu& cpu) {
 }
 
 void note_data_access(Cpu& cpu, uint64_t linear, unsigned size, Access access) {
+    cpu.debugger.note_access(linear, size, access);
     for (unsigned i = 0; i < 4; ++i) {
         const Kind kind = kind_of(cpu, i);
         const bool matches =
@@ -92,7 +93,7 @@ bool page_is_watched(const Cpu& cpu, uint64_t linear) {
         const bool data = kind == Kind::write || kind == Kind::access;
         if (enabled(cpu, i) && data && overlaps(cpu, i, page, kPageSize)) return true;
     }
-    return false;
+    return cpu.debugger.watches(page, kPageSize);
 }
 
 void note_port_access(Cpu& cpu, uint16_t port, unsigned size) {

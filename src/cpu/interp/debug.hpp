@@ -1,5 +1,5 @@
 // Debug exceptions: single step, breakpoints, data and port watchpoints. Source: Intel SDM vol. 3
-// chapter 18.
+// chapter 18. (What a debugger outside of the guest wants is in debugger.hpp.)
 //
 // While TF is set or DR7 enables anything, blocks hold one instruction (Mode::kOneInstruction), and
 // the run loop calls check_execution_breakpoint() before and after_instruction_debug() after each.
@@ -18,9 +18,9 @@ inline constexpr uint64_t kDr6Hits = 0xF;
 inline constexpr uint64_t kDr7Enables = 0xFF;
 inline constexpr uint64_t kDr7Gd = uint64_t{1} << 13;
 
-// Whether instructions must run one by one for the debugger's sake.
+// Whether instructions must run one by one for the sake of a debugger in the guest or outside.
 inline bool debug_active(const Cpu& cpu) {
-    return cpu.flag(x86::kTf) || (cpu.dr7 & kDr7Enables) != 0;
+    return cpu.flag(x86::kTf) || (cpu.dr7 & kDr7Enables) != 0 || cpu.debugger.one_by_one();
 }
 
 // Before an instruction: notes TF. True: an execution breakpoint is set on it, and #DB is pending

@@ -50,7 +50,7 @@ uint32_t debug_bits(const Cpu& cpu) {
         breakpoints |=
             ((cpu.dr7 >> (i * 2)) & 3) != 0;  // data breakpoints report after their instruction
     }
-    if (stepping || breakpoints) bits |= Mode::kOneInstruction;
+    if (stepping || breakpoints || cpu.debugger.one_by_one()) bits |= Mode::kOneInstruction;
     if (cpu.cpl == 3 && (cpu.cr0 & x86::kCr0Am) != 0 && cpu.flag(x86::kAc))
         bits |= Mode::kAlignmentCheck;
     return bits;

@@ -31,7 +31,7 @@ void ModeCache::rename(Cpu& cpu) {
 }
 
 void ModeCache::note(const Cpu& cpu) {
-    const Inputs now{cpu.cr0, cpu.cr4, cpu.msr.efer, cpu.xcr0, cpu.dr7};
+    const Inputs now{cpu.cr0, cpu.cr4, cpu.msr.efer, cpu.xcr0, cpu.dr7, cpu.debugger.one_by_one()};
     if (!(now == inputs_)) {
         inputs_ = now;
         entries = {};

@@ -46,6 +46,7 @@ private:
     // What mode_changed() looks at besides what CachedMode says; IF makes the event mask alone.
     struct Inputs {
         uint64_t cr0 = 0, cr4 = 0, efer = 0, xcr0 = 0, dr7 = 0;
+        bool debugged = false;  // instruction by instruction
         friend bool operator==(const Inputs&, const Inputs&) = default;
     };
 

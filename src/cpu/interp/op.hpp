@@ -51,6 +51,7 @@ struct Op {
         kNativeX87 = 1 << 12,  // the same on the x87's registers; with kNative: MMX
         kShadow = 1 << 13,     // no interrupt comes between it and the next instruction (STI)
         kFollowed = 1 << 14,   // with kShadow: that one ends its block, so that none can
+        kMarked = 1 << 15,     // a debugger stops here: its handler is not the instruction's
     };
 
     Handler handler = nullptr;

@@ -3,6 +3,7 @@
 #include "cpu/interp/code_cache.hpp"
 #include "cpu/interp/cpu.hpp"
 #include "cpu/interp/cpu_model.hpp"
+#include "cpu/interp/system.hpp"
 #include "support/bits.hpp"
 
 namespace banyan::interp {
@@ -260,6 +261,7 @@ bool Cpu::translate_for_debug(uint64_t linear, uint64_t& gpa) const {
         gpa = linear;
         return true;
     }
+    if (long_mode() && !is_canonical(linear)) return false;
     PageWalk walk(*this, linear, Access::read, View::supervisor);
     if (walk.run(false) != PageWalk::Outcome::mapped) return false;
     gpa = walk.result().gpa;

@@ -42,9 +42,10 @@ uint64_t Cpu::unfinished(const Op* op) const {
 Exit Cpu::run() {
     if (activity == Activity::shutdown) return {ExitReason::shutdown, {}};
     coherence.enter(*this);
+    if (debugger.take_new_marks()) code->clear();
     post(kEventInterrupt);  // have a look: state may have been set from outside
     for (;;) {
-        if (shadow_next) [[unlikely]] {
+        if (shadow_next && !leaving()) [[unlikely]] {
             run_shadowed();
             continue;
         }
@@ -88,11 +89,12 @@ void Cpu::execute(Block* b) {
 
 // One more instruction before events are looked at, after STI and MOV SS. If it casts a shadow
 // itself, that one does not count: "only the first instruction in the sequence is guaranteed to
-// delay the interrupt" (Intel SDM vol. 3 section 6.8.3).
+// delay the interrupt" (Intel SDM vol. 3 section 6.8.3). Before an instruction that a debugger
+// stops at, the shadow stays.
 void Cpu::run_shadowed() {
     if (mode.has(Mode::kOneInstruction)) {
         step();
-    } else {
+    } else if (!stops_at_point()) {
         Mode one = mode;
         one.bits |= Mode::kOneInstruction;
         if (Block* next = code->lookup_one(one)) {
@@ -101,7 +103,7 @@ void Cpu::run_shadowed() {
             deliver_fault();
         }
     }
-    shadow_next = false;
+    shadow_next = stopped_before_instruction();
 }
 
 // Faults return to their instruction. Traps are behind it; those without an instruction came up in
@@ -110,8 +112,24 @@ void Cpu::settle_fault() {
     if (fault_op != nullptr && !fault.trap) rip = rip_of(fault_op);
 }
 
-// One instruction, with what debug exceptions want to know before and after it.
+// Before the instruction at CS:RIP.
+bool Cpu::stops_at_point() {
+    const DebugPoint* point = debugger.execution_point(base[x86::kCs] + rip);
+    if (point != nullptr) leave_for_debugger({DebugEvent::point, *point});
+    return point != nullptr;
+}
+
+// One instruction, with what a debugger wants to know before and after it.
 void Cpu::step() {
+    if (stops_at_point()) return;
+    debugger.begin_instruction();
+    step_once();
+    if (leaving()) return;
+    if (const auto why = debugger.end_instruction()) leave_for_debugger(*why);
+}
+
+// One instruction, with what debug exceptions want to know before and after it.
+void Cpu::step_once() {
     if (check_execution_breakpoint(*this)) {
         deliver_fault();
         return;
@@ -194,6 +212,8 @@ bool Cpu::handle_events() {
         stop = {ExitReason::halted, {}};
         return false;
     }
+    const bool was_halted = activity == Activity::halted;
+    if (debugger.steps() && !was_halted) return true;
     if ((seen & kEventNmi) != 0 && !pending.nmi_blocked) {
         events.fetch_and(~uint32_t{kEventNmi});
         activity = Activity::running;
@@ -203,6 +223,10 @@ bool Cpu::handle_events() {
     take_interrupt();
     if (activity == Activity::halted) {
         stop = {ExitReason::halted, {}};
+        return false;
+    }
+    if (was_halted && debugger.steps()) {
+        stop = {ExitReason::debug, {}, {DebugEvent::step}};
         return false;
     }
     return true;
@@ -248,6 +272,22 @@ bool Cpu::has_work() const {
     if (activity == Activity::running) return true;
     return activity == Activity::halted && (system_flags & x86::kIf) != 0 &&
            wiring.interrupts != nullptr && wiring.interrupts->interrupt_pending();
+}
+
+void Cpu::leave_for_debugger(const DebugStop& why) {
+    stop = {ExitReason::debug, {}, why};
+    post(kEventStop);
+}
+
+// Watched pages have no TLB tags, so that a change of what is watched flushes.
+void Cpu::set_debug(const DebugRequest& request) {
+    const bool same_points = request.points == debugger.points();
+    debugger.set(request);
+    if (!same_points) {
+        for (Tlb& table : tlbs)
+            table.flush();
+    }
+    mode_changed();
 }
 
 void Cpu::give_up(const Op* op, std::string_view text) {

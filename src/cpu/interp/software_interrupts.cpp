@@ -22,7 +22,18 @@ void op_int(Cpu& cpu, const Op* op) {
     interrupt(cpu, op, {.vector = static_cast<uint8_t>(op->immediate), .external = false});
 }
 
+// An INT3 that a debugger has put there is none of the guest's instructions: it has not begun.
+bool is_debuggers(Cpu& cpu, const Op* op) {
+    const uint64_t rip = cpu.rip_of(op);
+    if (!cpu.debugger.owns_breakpoint(cpu.base[x86::kCs] + rip)) return false;
+    cpu.rip = rip;
+    cpu.retired -= cpu.unfinished(op);
+    cpu.leave_for_debugger({DebugEvent::breakpoint});
+    return true;
+}
+
 void op_int3(Cpu& cpu, const Op* op) {
+    if (is_debuggers(cpu, op)) return;
     interrupt(
         cpu, op,
         {.vector = static_cast<uint8_t>(x86::Vector::bp), .external = false, .int3_or_into = true});

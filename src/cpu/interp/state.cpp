@@ -19,6 +19,7 @@ void Cpu::get_state(x86::RegisterState& state) const {
     state.cr2 = cr2;
     state.cr3 = cr3;
     state.cr4 = cr4;
+    state.cr8 = wiring.interrupts != nullptr ? wiring.interrupts->read_cr8() : 0;
     state.pdpte = pdpte;
     state.xcr0 = xcr0;
     state.dr = dr;
@@ -43,7 +44,9 @@ void Cpu::set_state(const x86::RegisterState& state) {
     if (state.events.nmi_pending) waiting |= kEventNmi;
     if (state.events.init_pending) waiting |= kEventInit;
     if (state.events.sipi_pending) waiting |= kEventSipi;
-    events = waiting;
+    // Devices may be writing code meanwhile.
+    events.fetch_and(kEventCode);
+    events.fetch_or(waiting);
 }
 
 // Everything but the events that wait: other threads may be posting some.

@@ -20,6 +20,8 @@ namespace banyan::interp {
 enum class View : uint8_t { user, supervisor, supervisor_smap };
 inline constexpr unsigned kViewCount = 3;
 
+enum class Access : uint8_t { read, write, fetch };
+
 class Tlb {
 public:
     static constexpr unsigned kEntries = 16384;

@@ -247,7 +247,7 @@ Kind find_kind(Instruction& i) {
     const Op& op = *i.op;
     const ZydisDecodedInstruction& in = i.zydis;
     const Kind other = op.has(Op::kEndsBlock) ? Kind::interpret_end : Kind::interpret;
-    if (op.handler == interp::op_undefined) return other;
+    if (op.handler == interp::op_undefined || op.has(Op::kMarked)) return other;
     if (const auto kind = system_kind(i)) return *kind;
     if (op.has(Op::kStartsBlock)) return other;
     if (is_native_string(i)) return Kind::string;

@@ -85,6 +85,7 @@ void get_special(const kvm_sregs& from, RegisterState& to) {
     to.cr2 = from.cr2;
     to.cr3 = from.cr3;
     to.cr4 = from.cr4;
+    to.cr8 = from.cr8;
     to.msr.efer = from.efer;
 }
 

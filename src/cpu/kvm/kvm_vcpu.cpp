@@ -18,7 +18,8 @@ KvmVcpu::KvmVcpu(std::unique_ptr<KvmVcpuHandle> handle, const VcpuWiring& wiring
       machine_(machine),
       kick_(run_),
       exits_({run_, *wiring.io, eoi}),
-      finisher_(*handle_, wiring, machine.interpreter) {}
+      finisher_(*handle_, wiring, machine.interpreter),
+      debug_(*handle_) {}
 
 // An access that the guest has left KVM_RUN for is completed by the next one, even if that returns
 // at once (KVM API 5, note on KVM_EXIT_IO): so the only way out of here leads through KVM_RUN.
@@ -44,6 +45,7 @@ Exit KvmVcpu::run() {
 }
 
 std::optional<Exit> KvmVcpu::handle_exit() {
+    if (run_.exit_reason == KVM_EXIT_DEBUG) return debug_.handle(run_.debug.arch);
     const bool unknown_instruction = run_.exit_reason == KVM_EXIT_INTERNAL_ERROR &&
                                      run_.internal.suberror == KVM_INTERNAL_ERROR_EMULATION;
     return unknown_instruction ? finish_instruction() : exits_.handle();
@@ -56,6 +58,7 @@ std::optional<Exit> KvmVcpu::finish_instruction() {
     if (const auto exit = finisher_.finish(state)) return exit;
     if (!set_state(state)) return exits_.handle();
     follow_clock();
+    if (debug_.steps()) return Exit{ExitReason::debug, {}, {DebugEvent::step}};
     return std::nullopt;
 }
 
@@ -153,7 +156,7 @@ Result<void> KvmVcpu::set_state(const x86::RegisterState& state) {
     kvm_mp_state activity{};
     TRY(handle_->demand_with(KVM_GET_SREGS, special, kWhat));
     set_special(state, special);
-    set_debug(state, debug);
+    kvm::set_debug(state, debug);
     set_xcr0(state, xcrs);
     machine_.xsave.set(state.xsave, xsave);
     set_events(state, events);
@@ -181,6 +184,19 @@ void KvmVcpu::reset() {
     const auto state = x86::power_on_state(wiring_.index == 0, machine_.signature);
     // What KVM has taken at the start it takes again.
     BANYAN_ASSERT(set_state(state).has_value());
+}
+
+Result<void> KvmVcpu::set_debug(const DebugRequest& request) {
+    return debug_.set(request);
+}
+
+// KVM API, KVM_TRANSLATE.
+std::optional<Gpa> KvmVcpu::translate(uint64_t linear) const {
+    kvm_translation translation{};
+    translation.linear_address = linear;
+    if (handle_->call_with(KVM_TRANSLATE, translation) < 0 || translation.valid == 0)
+        return std::nullopt;
+    return Gpa{translation.physical_address};
 }
 
 Statistics KvmVcpu::statistics() const {

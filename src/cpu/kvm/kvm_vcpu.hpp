@@ -7,6 +7,7 @@
 #include <atomic>
 #include <memory>
 
+#include "cpu/kvm/kvm_debug.hpp"
 #include "cpu/kvm/kvm_exits.hpp"
 #include "cpu/kvm/kvm_finisher.hpp"
 #include "cpu/kvm/kvm_handle.hpp"
@@ -40,6 +41,8 @@ public:
     void get_state(x86::RegisterState& state) const override;
     Result<void> set_state(const x86::RegisterState& state) override;
     void reset() override;
+    Result<void> set_debug(const DebugRequest& request) override;
+    std::optional<Gpa> translate(uint64_t linear) const override;
     // KVM does not count them.
     uint64_t instructions() const override { return 0; }
     Statistics statistics() const override;
@@ -71,6 +74,7 @@ private:
     KvmKick kick_;
     KvmExits exits_;
     KvmFinisher finisher_;
+    KvmDebug debug_;
     std::atomic<bool> nmi_{false};
     uint32_t clock_changes_ = 0;  // as of the last follow_clock()
     uint64_t tsc_offset_ = 0;     // guest TSC - Clock::tsc()

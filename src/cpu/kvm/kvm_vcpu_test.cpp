@@ -143,5 +143,31 @@ TEST_F(KvmVcpuTest, OneThatWentAwayIsNotInjected) {
     EXPECT_EQ(handle->count(KVM_INTERRUPT), 0U);
 }
 
+TEST_F(KvmVcpuTest, ADebuggersBreakpointEndsTheRun) {
+    handle->accept({KVM_SET_GUEST_DEBUG});
+    ASSERT_TRUE(vcpu->set_debug({.breakpoints = {0x1000}}));
+    script.push_back([](kvm_run& run) {
+        run.exit_reason = KVM_EXIT_DEBUG;
+        run.debug.arch = {.exception = 3, .pad = 0, .pc = 0x1000, .dr6 = 0, .dr7 = 0};
+        return 0;
+    });
+
+    const Exit exit = vcpu->run();
+
+    EXPECT_EQ(exit.reason, ExitReason::debug);
+    EXPECT_EQ(exit.debug.event, DebugEvent::breakpoint);
+}
+
+TEST_F(KvmVcpuTest, AddressesAreTranslatedByKvm) {
+    handle->on<kvm_translation>(KVM_TRANSLATE, [](kvm_translation& translation) {
+        translation.valid = translation.linear_address < 0x1000 ? 1 : 0;
+        translation.physical_address = translation.linear_address + 0x8000;
+        return 0;
+    });
+
+    EXPECT_EQ(vcpu->translate(0x123), Gpa{0x8123});
+    EXPECT_EQ(vcpu->translate(0x1000), std::nullopt);
+}
+
 }  // namespace
 }  // namespace banyan::kvm

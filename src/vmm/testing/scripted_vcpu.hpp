@@ -44,7 +44,19 @@ public:
         halted_ = false;
         state_ = {};
     }
+    Result<void> set_debug(const DebugRequest& request) override {
+        debug_ = request;
+        return {};
+    }
+    // One to one; from kUnmapped on there is nothing.
+    static constexpr uint64_t kUnmapped = uint64_t{1} << 40;
+    std::optional<Gpa> translate(uint64_t linear) const override {
+        if (linear >= kUnmapped) return std::nullopt;
+        return Gpa{linear};
+    }
     uint64_t instructions() const override { return next_; }
+
+    const DebugRequest& debug() const { return debug_; }
 
     // What an interrupt does.
     void give_work() {
@@ -70,6 +82,7 @@ private:
     VcpuWaker& waker_;
     IgnoredSignals signals_;
     x86::RegisterState state_;
+    DebugRequest debug_;
     const std::vector<Step> steps_;
     bool halted_ = false;  // of the thread that runs it
     std::atomic<size_t> next_{0};
