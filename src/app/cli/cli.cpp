@@ -17,6 +17,7 @@
 #include "host/linux/stderr_log.hpp"
 #include "host/linux/terminal.hpp"
 #include "host/posix/host_error.hpp"
+#include "host/posix/threads.hpp"
 
 namespace banyan {
 
@@ -145,6 +146,7 @@ int parse_and_dispatch(int argc, const char* const* argv) {
 
 int run_cli(int argc, const char* const* argv) {
     fill_standard_streams();
+    use_small_stacks();
     install_stderr_log();
     try {
         return parse_and_dispatch(argc, argv);

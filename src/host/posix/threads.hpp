@@ -29,6 +29,17 @@ private:
     sigset_t before_{};
 };
 
+// For threads that are started from now on. Hosts give a stack of the usual 8 MiB a large page as
+// soon as its first byte is touched: as much memory as the rest of a small VM's monitor.
+inline void use_small_stacks() {
+    constexpr size_t kStack = size_t{1} << 20;
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, kStack);
+    pthread_setattr_default_np(&attributes);
+    pthread_attr_destroy(&attributes);
+}
+
 // `name` is what ps and top show; the kernel keeps 15 characters of it.
 template <class Body>
 std::thread start_thread(const std::string& name, Body body) {
