@@ -32,8 +32,10 @@ Result<std::unique_ptr<Engine>> create_wide_engine(const EngineConfig& config,
 
 // A new engine is one more line, and its library in CMakeLists.txt.
 constexpr EngineEntry kEngines[] = {
-    {"interp", interp::create_engine}, {"interp-stepped", create_stepped_engine},
-    {"soft", create_soft_engine},      {"soft-at-once", create_eager_engine},
+    {"interp", interp::create_engine},
+    {"interp-stepped", create_stepped_engine},
+    {"soft", create_soft_engine},
+    {"soft-at-once", create_eager_engine},
     {"soft-wide", create_wide_engine},
 };
 

@@ -31,8 +31,7 @@ struct Options {
 int usage() {
     std::fputs(
         "lockstep_boot --kernel FILE --initrd FILE [--append TEXT] [--console FILE] [--cpu MODEL]\n"
-        "    [--disk FILE] [--memory MIB] [--on-signal yes] [--one-in N] [--at-least N] "
-        "[--spoil-at N]\n"
+        "    [--disk FILE] [--memory MIB] [--on-signal yes] [--one-in N] [--at-least N] [--spoil-at N]\n"
         "Until the guest powers off. 0: no difference, 1: a difference, 2: something else failed.\n"
         "--disk FILE: read-only, and not read while stretches are compared.\n"
         "--on-signal yes: compares from SIGUSR1 on, once the guest shows what is wrong.\n"

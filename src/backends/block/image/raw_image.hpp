@@ -10,17 +10,19 @@ namespace banyan {
 
 class RawImage final : public DiskImage {
 public:
+    // Whether a guest may make the file look like one of another format. Not if the next one to
+    // open it would guess.
+    enum class Guard : uint8_t { none, formats };
+
     // `name` is for messages.
-    RawImage(std::unique_ptr<ImageFile> file, std::string name)
-        : file_(std::move(file)), name_(std::move(name)) {}
+    RawImage(std::unique_ptr<ImageFile> file, std::string name, Guard guard = Guard::none)
+        : file_(std::move(file)), name_(std::move(name)), guard_(guard) {}
 
     uint64_t size() const override { return file_->size(); }
     Result<void> read(uint64_t offset, const Scatter& to) override {
         return file_->read(offset, to);
     }
-    Result<void> write(uint64_t offset, const Scatter& from) override {
-        return file_->write(offset, from);
-    }
+    Result<void> write(uint64_t offset, const Scatter& from) override;
     Result<void> write_zeroes(uint64_t offset, uint64_t length) override {
         return file_->write_zeroes(offset, length);
     }
@@ -37,6 +39,7 @@ public:
 private:
     const std::unique_ptr<ImageFile> file_;
     const std::string name_;
+    const Guard guard_;
 };
 
 }  // namespace banyan
