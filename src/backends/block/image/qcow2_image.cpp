@@ -57,7 +57,7 @@ Result<void> Qcow2Image::prepare_to_write() {
     if (header_.corrupt()) {
         return malformed(name_, "it is marked as corrupt, and can only be read (readonly=on)");
     }
-    if (header_.dirty()) TRY(repair());
+    if (header_.dirty()) TRY(mend());
     if (header_.autoclear == 0) return {};
     // "Header", autoclear_features: what we do not keep up to date, we must not claim.
     header_.autoclear = 0;
@@ -65,10 +65,10 @@ Result<void> Qcow2Image::prepare_to_write() {
 }
 
 // "Header", incompatible_features, bit 0: the tables are right, the counts may be not.
-Result<void> Qcow2Image::repair() {
+Result<void> Qcow2Image::mend() {
     TRY_ASSIGN(report, check_qcow2(*file_, header_, snapshots_, name_));
     if (!report.mendable) {
-        return malformed(name_, "it was not closed, and more than its reference counts is wrong");
+        return malformed(name_, "more than its reference counts is wrong");
     }
     TRY(refcounts_.rebuild(report.counts, report.end));
     TRY(refcounts_.write_new_blocks());

@@ -62,6 +62,9 @@ public:
     Result<void> close() override;
     Result<Stretch> stretch(uint64_t offset, uint64_t length) override;
 
+    // Makes the reference counts anew, if nothing else is wrong. Before the first request.
+    Result<void> mend();
+
     // A whole cluster that was never written, in an image that is being made.
     Result<void> write_compressed(uint64_t offset, std::span<std::byte> cluster);
 
@@ -79,7 +82,6 @@ private:
     Result<void> open_tables();
     Result<void> claim_fixed_tables();
     Result<void> prepare_to_write();
-    Result<void> repair();
     Result<void> write_features();
 
     Result<void> read_mapped(uint64_t offset, const Scatter& to);
