@@ -153,6 +153,7 @@ Result<ResizeImage> parse_resize(const Options& o) {
 
 // What is half made is removed when one of them comes.
 void hold_ending_signals() {
+    ignore_write_signals();
     hold_signals({SIGINT, SIGTERM, SIGQUIT});
     if (!is_ignored(SIGHUP)) hold_signals({SIGHUP});
 }

@@ -10,7 +10,8 @@ using namespace qcow2;
 
 namespace {
 
-// What is where in an image without a disk: one cluster each. The L1 table comes when it grows.
+// What is where in an image without a disk: one cluster each, in a file of zeroes. The L1 table
+// comes when it grows.
 constexpr uint64_t kTableCluster = 1;
 constexpr uint64_t kBlockCluster = 2;
 constexpr uint64_t kClusters = 3;
@@ -46,7 +47,8 @@ private:
         append_extension(kExtensionEnd, "");
         if (!wanted_.backing_file.empty()) append_backing_file();
         std::memcpy(cluster_.data(), &header_, has_features() ? sizeof(header_) : kHeaderSizeV2);
-        return file_.write_bytes(0, cluster_);
+        // The rest of the cluster stays a hole, as far as nothing else is written there.
+        return file_.write_bytes(0, std::span(cluster_).first(at_));
     }
 
     void append_text(std::string_view text) {
@@ -70,10 +72,9 @@ private:
     }
 
     Result<void> write_refcounts() {
-        std::vector<std::byte> table(cluster_size());
-        const be64 block = kBlockCluster * cluster_size();
-        std::memcpy(table.data(), &block, sizeof(block));
-        TRY(file_.write_bytes(kTableCluster * cluster_size(), table));
+        be64 block = kBlockCluster * cluster_size();
+        TRY(file_.write_bytes(kTableCluster * cluster_size(),
+                              std::as_writable_bytes(std::span(&block, 1))));
         std::vector<std::byte> counts(cluster_size());
         for (uint64_t i = 0; i < kClusters; ++i)
             set_refcount_at(counts, wanted_.refcount_order, i, 1);
