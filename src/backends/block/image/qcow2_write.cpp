@@ -299,17 +299,24 @@ Result<void> Qcow2Image::write_compressed(uint64_t offset, std::span<std::byte> 
     return mapping_.set_entry(table, offset, compressed.encode(header_.cluster_bits));
 }
 
-// Behind the last one in its cluster, if there is room.
+// Right behind the last compressed data, also across the end of their cluster, if the cluster's
+// count can take one more; else in a new cluster.
 Result<uint64_t> Qcow2Image::place_for_compressed(uint64_t length) {
+    const uint64_t last = header_.cluster_of(compressed_end_);
     const uint64_t used = header_.in_cluster(compressed_end_);
+    const uint64_t room = used == 0 ? 0 : header_.cluster_size() - used;
     bool shared = false;
-    if (used != 0 && used + length <= header_.cluster_size()) {
-        TRY_ASSIGN(added, refcounts_.add_reference(header_.cluster_of(compressed_end_)));
+    if (length <= room) {
+        TRY_ASSIGN(added, refcounts_.add_reference(last));
         shared = added;
     }
     if (!shared) {
         TRY_ASSIGN(run, refcounts_.allocate(1));
-        compressed_end_ = run.first << header_.cluster_bits;
+        if (length > room && room != 0 && run.first == last + 1) {
+            TRY_ASSIGN(added, refcounts_.add_reference(last));
+            shared = added;
+        }
+        if (!shared) compressed_end_ = run.first << header_.cluster_bits;
     }
     const uint64_t place = compressed_end_;
     compressed_end_ += length;
