@@ -28,8 +28,9 @@ Qcow2Image::Qcow2Image(std::unique_ptr<ImageFile> file, const Qcow2Options& opti
       writable_(options.writable),
       header_(std::move(header)),
       snapshots_(std::move(snapshots)),
-      refcounts_({*file_, header_, metadata_, name_}, in_flight_),
-      mapping_({*file_, header_, metadata_, name_}, refcounts_) {}
+      shared_{*file_, header_, metadata_, failed_, name_},
+      refcounts_(shared_, in_flight_),
+      mapping_(shared_, refcounts_) {}
 
 Result<void> Qcow2Image::open_tables() {
     TRY(claim_fixed_tables());
@@ -73,7 +74,7 @@ Result<void> Qcow2Image::mend() {
     TRY(refcounts_.rebuild(report.counts, report.end));
     TRY(refcounts_.write_new_blocks());
     TRY(refcounts_.write_back());
-    TRY(file_->flush());
+    TRY(shared_.barrier());
     header_.incompatible &= ~kIncompatibleDirty;
     return write_features();
 }
@@ -84,7 +85,14 @@ Result<void> Qcow2Image::write_features() {
     std::array<be64, 3> fields{header_.incompatible, header_.compatible, header_.autoclear};
     TRY(file_->write_bytes(offsetof(Header, incompatible_features),
                            std::as_writable_bytes(std::span(fields))));
-    return file_->flush();
+    return shared_.barrier();
+}
+
+Result<void> Qcow2Image::mark_dirty() {
+    header_.incompatible |= kIncompatibleDirty;
+    auto marked = write_features();
+    if (!marked) header_.incompatible &= ~kIncompatibleDirty;
+    return marked;
 }
 
 Result<void> Qcow2Image::read(uint64_t offset, const Scatter& to) {

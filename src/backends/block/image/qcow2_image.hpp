@@ -83,6 +83,7 @@ private:
     Result<void> claim_fixed_tables();
     Result<void> prepare_to_write();
     Result<void> write_features();
+    Result<void> mark_dirty();
 
     Result<void> read_mapped(uint64_t offset, const Scatter& to);
     Result<void> read_extent(const Qcow2Extent& extent, uint64_t offset, const Scatter& to);
@@ -108,7 +109,6 @@ private:
     Result<void> release_clusters() REQUIRES(change_);
     Result<void> write_metadata() REQUIRES(change_);
     Result<void> commit() REQUIRES(change_);
-    Result<void> barrier();
     Result<void> grow_l1(uint64_t size);
     Result<void> hide_what_grows_into_view(uint64_t old_size);
     Result<void> write_size();
@@ -123,11 +123,12 @@ private:
     Qcow2Header header_;
     Qcow2Snapshots snapshots_;
     std::unique_ptr<DiskImage> backing_;
+    std::atomic<bool> failed_{false};  // Qcow2Shared::failed
     ClusterSet metadata_;
+    const Qcow2Shared shared_;
     InFlight in_flight_;
     Qcow2Refcounts refcounts_;
     Qcow2Mapping mapping_;
-    std::atomic<bool> failed_{false};  // what is on disk is not known any more: no more changes
 
     Mutex change_;  // refcounts_, and changes of mapping_; before the locks of the caches
     uint64_t compressed_end_ GUARDED_BY(change_) = 0;  // where the next compressed data may go

@@ -190,7 +190,7 @@ Result<void> Qcow2Mapping::grow(uint64_t entries) {
     TRY(refcounts_.write_new_blocks());
     TRY(refcounts_.write_back());
     TRY(table->write_back(shared_.file));
-    TRY(shared_.file.flush());
+    TRY(shared_.barrier());
     TRY(point_header_to(table->offset(), entries));
     l1_ = std::move(table);
     shared_.metadata.add(first, clusters);
@@ -210,7 +210,7 @@ Result<void> Qcow2Mapping::point_header_to(uint64_t offset, uint64_t entries) {
                   offsetof(Header, l1_table_offset) == offsetof(Header, l1_size) + sizeof(be32));
     TRY(shared_.file.write_bytes(offsetof(Header, l1_size),
                                  std::as_writable_bytes(std::span(&fields, 1))));
-    TRY(shared_.file.flush());
+    TRY(shared_.barrier());
     shared_.header.l1_entries = fields.entries;
     shared_.header.l1_offset = fields.offset;
     return {};

@@ -272,7 +272,7 @@ Result<void> Qcow2Refcounts::drop_reference(uint64_t cluster, std::vector<uint64
 Result<void> Qcow2Refcounts::write_new_blocks() {
     if (new_blocks_.empty()) return {};
     TRY(dirty_.write_back(shared_.file, [](const Qcow2Table& t) { return !t.linked(); }));
-    TRY(shared_.file.flush());
+    TRY(shared_.barrier());
     for (const uint64_t index : new_blocks_) {
         be64 entry = table_[index];
         TRY(shared_.file.write_bytes(shared_.header.refcount_table_offset + index * sizeof(entry),
@@ -314,7 +314,10 @@ Result<void> Qcow2Refcounts::grow_table(uint64_t least_entries) {
     }
     // On disk, the old table must say all that the new one says.
     TRY(write_new_blocks());
-    return write_grown(table, blocks);
+    auto grown = write_grown(table, blocks);
+    // What was made for the new table would go behind the end of the old one.
+    if (!grown) shared_.failed = true;
+    return grown;
 }
 
 Result<void> Qcow2Refcounts::write_grown(const ClusterRun& table, uint64_t blocks) {
@@ -333,7 +336,7 @@ Result<void> Qcow2Refcounts::write_grown(const ClusterRun& table, uint64_t block
     std::vector<be64> raw(table_.begin(), table_.end());
     TRY(shared_.file.write_bytes(table.first << bits, std::as_writable_bytes(std::span(raw))));
     TRY(dirty_.write_back(shared_.file, [](const Qcow2Table& t) { return !t.linked(); }));
-    TRY(shared_.file.flush());
+    TRY(shared_.barrier());
     TRY(point_header_to(table));
     new_blocks_.clear();
     shared_.metadata.remove(old.first, old.count);
@@ -352,7 +355,7 @@ Result<void> Qcow2Refcounts::point_header_to(const ClusterRun& table) {
     static_assert(sizeof(fields) == 12);
     TRY(shared_.file.write_bytes(offsetof(Header, refcount_table_offset),
                                  std::as_writable_bytes(std::span(&fields, 1))));
-    TRY(shared_.file.flush());
+    TRY(shared_.barrier());
     header.refcount_table_offset = fields.offset;
     header.refcount_table_clusters = fields.clusters;
     return {};

@@ -1,6 +1,7 @@
 // Qcow2Refcounts: which clusters of an image are in use, and how often ("Host cluster management").
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <string>
 #include <vector>
@@ -27,7 +28,16 @@ struct Qcow2Shared {
     ImageFile& file;
     Qcow2Header& header;  // as on disk, once it has been written
     ClusterSet& metadata;
+    // What is on disk is not known any more: nothing must be written. A barrier that failed means
+    // that, for the host may have dropped writes.
+    std::atomic<bool>& failed;
     const std::string& name;
+
+    Result<void> barrier() const {
+        auto result = file.flush();
+        if (!result) failed = true;
+        return result;
+    }
 };
 
 // Reads and writes counts of all widths. Used by one thread at a time.

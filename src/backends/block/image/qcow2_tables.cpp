@@ -51,14 +51,14 @@ Result<Qcow2TableCache::Table> Qcow2TableCache::get(uint64_t offset) {
         order_.splice(order_.begin(), order_, place->second);
         return *place->second;
     }
-    const auto table = std::make_shared<Qcow2Table>(offset, cluster_size_);
+    auto table = std::make_shared<Qcow2Table>(offset, cluster_size_);
     TRY(file_.read_bytes(offset, table->bytes()));
     insert(table);
     return table;
 }
 
 Qcow2TableCache::Table Qcow2TableCache::create(uint64_t offset) {
-    const auto table = std::make_shared<Qcow2Table>(offset, cluster_size_);
+    auto table = std::make_shared<Qcow2Table>(offset, cluster_size_);
     table->mark_dirty(0, cluster_size_);
     table->set_linked(false);
     const MutexLock lock(mutex_);

@@ -19,17 +19,10 @@ constexpr size_t kZeroPiece = 64 * 1024;
 
 }  // namespace
 
-// What is on disk is known no more after a barrier failed: the host may have dropped writes. The
-// same is true of an image whose tables contradict each other.
+// An image whose tables contradict each other must not be written to, either.
 template <class T>
 Result<T> Qcow2Image::noting_failure(Result<T> result) {
     if (!result && result.error().code() == ErrorCode::invalid_data) failed_ = true;
-    return result;
-}
-
-Result<void> Qcow2Image::barrier() {
-    auto result = file_->flush();
-    if (!result) failed_ = true;
     return result;
 }
 
@@ -39,10 +32,7 @@ Result<void> Qcow2Image::begin_change() {
                                                "state; restart the VM and check the image",
                                                name_));
     }
-    if (header_.lazy_refcounts() && !header_.dirty()) {
-        header_.incompatible |= kIncompatibleDirty;
-        TRY(write_features());
-    }
+    if (header_.lazy_refcounts() && !header_.dirty()) TRY(mark_dirty());
     if (refcounts_.given_up() > kMostGivenUp) TRY(commit());
     if (refcounts_.crowded() || mapping_.crowded()) TRY(write_metadata());
     return release_clusters();
@@ -76,13 +66,13 @@ Result<void> Qcow2Image::write_metadata() {
     }
     if (!mapping_.dirty()) return {};
     TRY(mapping_.write_new_tables());
-    TRY(barrier());
+    TRY(shared_.barrier());
     return mapping_.write_back();
 }
 
 Result<void> Qcow2Image::commit() {
     TRY(write_metadata());
-    TRY(barrier());
+    TRY(shared_.barrier());
     refcounts_.unlinked();
     return {};
 }
@@ -96,7 +86,7 @@ Result<void> Qcow2Image::flush() {
             return noting_failure(release_clusters());
         }
     }
-    return barrier();
+    return shared_.barrier();
 }
 
 Result<void> Qcow2Image::close() {
@@ -107,7 +97,7 @@ Result<void> Qcow2Image::close() {
     TRY(release_clusters());
     TRY(refcounts_.write_new_blocks());
     TRY(refcounts_.write_back());
-    TRY(barrier());
+    TRY(shared_.barrier());
     if (!header_.dirty()) return {};
     header_.incompatible &= ~kIncompatibleDirty;
     return write_features();
@@ -369,7 +359,7 @@ Result<void> Qcow2Image::write_size() {
     TRY(flush());
     be64 field = header_.size;
     TRY(file_->write_bytes(offsetof(Header, size), std::as_writable_bytes(std::span(&field, 1))));
-    return barrier();
+    return shared_.barrier();
 }
 
 }  // namespace banyan
