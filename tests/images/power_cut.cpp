@@ -1,4 +1,4 @@
-// Random requests to qcow2 images whose file loses power.
+// Random requests to qcow2 images whose file loses power, and now and then has no room.
 //
 //     power_cut [--seed N] [--operations N] [--every K] [--samples DIRECTORY]
 //
@@ -164,6 +164,7 @@ public:
         must(create_qcow2(file_, wanted, "create"), "create");
         image_ = open(file_);
         file_.on_write = [this] { after_write(); };
+        file_.has_room = [this] { return full_for_ == 0 || pick(4) != 0; };
     }
 
     void operate(uint64_t operations) {
@@ -191,7 +192,28 @@ private:
         return image;
     }
 
+    // Whether it was done. It may fail only while there is no room.
+    bool done(const Result<void>& result, const char* what) {
+        if (result) return true;
+        if (full_for_ == 0 && !failed_) give_up(fmt::format("{}: {}", what, result.error().text()));
+        failed_ = true;
+        return false;
+    }
+
+    // A request that failed may have been done in part: any sector is as it was, or as it was to
+    // be.
+    void adopt(uint64_t first, uint64_t count) {
+        Bytes data(count * kSector);
+        must(image_->read(first * kSector, OneBuffer(data)), "read");
+        for (uint64_t i = 0; i < count; ++i) {
+            const uint64_t tag = tag_of(std::span(data).subspan(i * kSector, kSector));
+            if (!model_.may_hold(first + i, tag)) give_up("a request that failed made up data");
+            model_.is(first + i, tag);
+        }
+    }
+
     void one() {
+        if (full_for_ > 0 && --full_for_ == 0 && failed_) reopen();
         const uint64_t first = pick(model_.sectors());
         // Some are long, so that clusters of all sizes are covered.
         const uint64_t most = pick(4) == 0 ? 300 : 20;
@@ -202,6 +224,10 @@ private:
         if (choice < 780) return discard(first, count);
         if (choice < 980) return flush();
         if (choice < 990) return grow();
+        if (choice < 994) {
+            full_for_ = 1 + pick(8);
+            return;
+        }
         reopen();
     }
 
@@ -210,40 +236,41 @@ private:
         Bytes data(count * kSector);
         fill(data, tag);
         model_.will_write(first, count, tag);
-        must(image_->write(first * kSector, OneBuffer(data)), "write");
+        if (!done(image_->write(first * kSector, OneBuffer(data)), "write")) adopt(first, count);
     }
     void write_zeroes(uint64_t first, uint64_t count) {
         model_.will_write(first, count, 0);
-        must(image_->write_zeroes(first * kSector, count * kSector), "write zeroes");
+        if (!done(image_->write_zeroes(first * kSector, count * kSector), "write zeroes")) {
+            adopt(first, count);
+        }
     }
     void discard(uint64_t first, uint64_t count) {
         model_.may_be_zero(first, count);
-        must(image_->discard(first * kSector, count * kSector), "discard");
-        Bytes data(count * kSector);
-        must(image_->read(first * kSector, OneBuffer(data)), "read");
-        for (uint64_t i = 0; i < count; ++i) {
-            const uint64_t tag = tag_of(std::span(data).subspan(i * kSector, kSector));
-            if (tag != 0 && !model_.holds(first + i, tag)) give_up("a discard made up data");
-            model_.is(first + i, tag);
-        }
+        (void)done(image_->discard(first * kSector, count * kSector), "discard");
+        adopt(first, count);
     }
     void flush() {
-        must(image_->flush(), "flush");
-        model_.flushed();
+        if (done(image_->flush(), "flush")) model_.flushed();
     }
     void grow() {
         const uint64_t sectors = std::min(shape_.most_sectors, model_.sectors() + 1 + pick(200));
         if (sectors == model_.sectors()) return;
-        must(image_->resize(sectors * kSector), "resize");
-        model_.grow(sectors);
+        if (done(image_->resize(sectors * kSector), "resize")) model_.grow(sectors);
     }
+    // An image that had to fail for good is opened again as it is.
     void reopen() {
-        must(image_->close(), "close");
-        model_.flushed();
+        full_for_ = 0;
+        const auto closed = image_->close();
+        if (!closed && !failed_) give_up(fmt::format("close: {}", closed.error().text()));
+        if (closed) model_.flushed();
         image_.reset();
         const auto report = check(file_);
-        if (report.errors + report.leaks != 0) give_up("a closed image is not clean");
+        if (report.errors != 0 && closed) give_up("closed, but: " + report.findings.front());
+        leaky_ = leaky_ || failed_;
+        if (report.leaks != 0 && !leaky_) give_up("a closed image wastes clusters");
         image_ = open(file_);
+        if (!closed) adopt(0, model_.sectors());
+        failed_ = false;
     }
 
     Qcow2Report check(ImageFile& file) {
@@ -312,6 +339,9 @@ private:
     uint64_t last_tag_ = 0;
     uint64_t writes_ = 0;
     uint64_t cuts_ = 0;
+    uint64_t full_for_ = 0;  // operations
+    bool failed_ = false;    // since it was opened
+    bool leaky_ = false;     // what failed may have left something
     static inline unsigned samples_ = 0;
 };
 

@@ -18,8 +18,11 @@ public:
 
     // Called after each write, when the power may fail.
     std::function<void()> on_write;
+    // Asked before each write: whether it succeeds. None: all do.
+    std::function<bool()> has_room;
 
     Result<void> write(uint64_t offset, const Scatter& from) override {
+        if (has_room && !has_room()) return fail(ErrorCode::io, "the file: it is full; a test");
         TRY(MemoryFile::write(offset, from));
         if (from.size() == 0) return {};
         for (uint64_t s = offset / kSector; s <= (offset + from.size() - 1) / kSector; ++s)
