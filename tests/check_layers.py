@@ -21,6 +21,8 @@ ALLOWED = {
     "snapshot": ["support"],
     "arch/x86": ["support", "vm", "snapshot"],
     "backends": ["support", "vm", "host/posix"],
+    "backends/block": ["support", "vm", "host/posix", "backends/block/image"],
+    "backends/block/image": ["support"],
     "devices": BELOW_ENGINES,
     "devices/virtio": BELOW_ENGINES + ["devices/pci"],
     "devices/storage": BELOW_ENGINES + ["devices/pci"],

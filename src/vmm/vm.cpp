@@ -96,8 +96,8 @@ Result<void> Vm::create_memory() {
 
 Result<void> Vm::create_back_ends(EventLoop& loop) {
     for (const DiskFile& disk : config_.disks) {
-        TRY_ASSIGN(file, RawFile::open(disk.path, {.read_only = disk.read_only}));
-        disks_.push_back(std::move(file));
+        TRY_ASSIGN(image, ImageDisk::open({disk.path, disk.format, disk.read_only}));
+        disks_.push_back(std::move(image));
     }
     if (!config_.debugcon.empty()) {
         TRY_ASSIGN(file, CharFile::create(config_.debugcon, "write the debug console to"));

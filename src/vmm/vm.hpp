@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "backends/block/raw_file.hpp"
+#include "backends/block/image_disk.hpp"
 #include "backends/char/char_file.hpp"
 #include "host/linux/entropy.hpp"
 #include "host/linux/guest_ram.hpp"
@@ -65,7 +65,7 @@ private:
     GuestMemory memory_;
     std::unique_ptr<Console> console_;
     std::unique_ptr<CharFile> debugcon_;
-    std::vector<std::unique_ptr<RawFile>> disks_;
+    std::vector<std::unique_ptr<ImageDisk>> disks_;
     std::unique_ptr<PerfMap> perf_map_;  // null: not wanted
     std::unique_ptr<Engine> engine_;
     std::unique_ptr<Lifecycle> lifecycle_;

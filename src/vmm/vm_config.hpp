@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "backends/block/image_format.hpp"
 #include "support/result.hpp"
 
 namespace banyan {
@@ -23,6 +24,7 @@ struct DiskFile {
     std::string path;
     bool read_only = false;
     std::string serial;
+    std::optional<ImageFormat> format = {};  // none: by what the file holds
 };
 
 struct ConsoleChoice {

@@ -3,13 +3,14 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
-#include <cstdio>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <string_view>
 
 #include "app/cli/doctor.hpp"
 #include "app/cli/foreground.hpp"
+#include "app/cli/image_command.hpp"
+#include "app/cli/print.hpp"
 #include "app/cli/run_options.hpp"
 #include "app/cli/stats.hpp"
 #include "app/cli/trace_choice.hpp"
@@ -23,24 +24,19 @@ namespace banyan {
 
 namespace {
 
+constexpr std::array<std::string_view, 4> kUnsupportedImageCommands{"list", "build", "import",
+                                                                    "remove"};
+
 // In docs/cli.md, but not in this build.
-constexpr std::array<std::string_view, 24> kUnsupportedCommands{
-    "create", "start", "stop", "kill",    "reset",    "pause", "resume",  "remove",
-    "rename", "list",  "show", "console", "logs",     "top",   "events",  "exec",
-    "cp",     "image", "pool", "network", "snapshot", "fork",  "migrate", "serve"};
+constexpr std::array<std::string_view, 23> kUnsupportedCommands{
+    "create", "start", "stop",    "kill",     "reset", "pause",   "resume", "remove",
+    "rename", "list",  "show",    "console",  "logs",  "top",     "events", "exec",
+    "cp",     "pool",  "network", "snapshot", "fork",  "migrate", "serve"};
 
 int usage_error(std::string text) {
     std::replace(text.begin(), text.end(), '\n', ' ');
     print_message(text);
     return kStatusUsage;
-}
-
-int print(const std::string& text) {
-    const bool written =
-        std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
-    if (written) return 0;
-    print_message("write to standard output: it is closed or full; free it and try again");
-    return kStatusFailed;
 }
 
 std::string version_text(bool as_json) {
@@ -58,7 +54,7 @@ int run(const RunOptions& options, const std::vector<std::string>& extra) {
     }
     const auto trace = parse_traces(options.traces);
     if (!trace) return usage_error(std::string(trace.error().text()));
-    if (trace->help) return print(trace_help());
+    if (trace->help) return print_output(trace_help());
     const auto level = log_level_of(options);
     if (!level) return usage_error(std::string(level.error().text()));
     set_log_level(*level);
@@ -76,7 +72,7 @@ int stats(const std::string& wanted, bool as_json) {
         return kStatusFailed;
     }
     const auto text = as_json ? stats_json(*directory, wanted) : stats_text(*directory, wanted);
-    if (text) return print(*text);
+    if (text) return print_output(*text);
     print_message(text.error().text());
     return kStatusFailed;
 }
@@ -86,9 +82,11 @@ struct Commands {
     CLI::App* run = app.add_subcommand("run", "run one VM in the foreground");
     CLI::App* doctor =
         app.add_subcommand("doctor", "what this host can do, and which engine a guest gets");
+    CLI::App* image = app.add_subcommand("image", "make, copy and examine disk images");
     CLI::App* stats = app.add_subcommand("stats", "figures of the VMs that run");
     CLI::App* version = app.add_subcommand("version", "the version of this program");
     RunOptions run_options;
+    ImageCommandOptions image_options;
     std::string wanted;  // a VM
     bool json = false;
 
@@ -98,6 +96,7 @@ struct Commands {
             "Examples:\n  banyan run --kernel vmlinuz --initrd initrd.img --append console=ttyS0\n"
             "  banyan doctor\n  banyan run --help");
         add_run_options(*run, run_options);
+        add_image_commands(*image, image_options);
         doctor->add_flag("--json", json, "as JSON");
         doctor->footer("Examples:\n  banyan doctor\n  banyan doctor --json");
         stats->add_option("vm", wanted, "its name or process number; default: all")
@@ -113,28 +112,41 @@ std::string_view command_with_help(const Commands& commands) {
     if (commands.run->parsed()) return "banyan run --help";
     if (commands.doctor->parsed()) return "banyan doctor --help";
     if (commands.stats->parsed()) return "banyan stats --help";
+    if (commands.image->parsed()) return "banyan image --help";
     return commands.version->parsed() ? "banyan version --help" : "banyan --help";
 }
 
 int dispatch(Commands& commands) {
     if (commands.run->parsed()) return run(commands.run_options, commands.run->remaining());
-    if (commands.doctor->parsed()) return print(commands.json ? doctor_json() : doctor_text());
+    if (commands.doctor->parsed())
+        return print_output(commands.json ? doctor_json() : doctor_text());
+    if (commands.image->parsed()) return run_image_command(*commands.image, commands.image_options);
     if (commands.stats->parsed()) return stats(commands.wanted, commands.json);
-    if (commands.version->parsed()) return print(version_text(commands.json));
+    if (commands.version->parsed()) return print_output(version_text(commands.json));
     return usage_error("wrong usage: no command was given; see banyan --help");
 }
 
+template <size_t N>
+bool is_one_of(const std::array<std::string_view, N>& names, std::string_view name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+int not_supported_yet(std::string_view command) {
+    return usage_error(
+        fmt::format("{}: this command is not supported yet; see banyan --help", command));
+}
+
 int parse_and_dispatch(int argc, const char* const* argv) {
-    if (argc > 1 && std::find(kUnsupportedCommands.begin(), kUnsupportedCommands.end(),
-                              std::string_view(argv[1])) != kUnsupportedCommands.end()) {
-        return usage_error(
-            fmt::format("{}: this command is not supported yet; see banyan --help", argv[1]));
+    if (argc > 1 && is_one_of(kUnsupportedCommands, argv[1])) return not_supported_yet(argv[1]);
+    if (argc > 2 && std::string_view(argv[1]) == "image" &&
+        is_one_of(kUnsupportedImageCommands, argv[2])) {
+        return not_supported_yet(fmt::format("image {}", argv[2]));
     }
     Commands commands;
     try {
         commands.app.parse(argc, argv);
     } catch (const CLI::Success&) {  // --help
-        return print(commands.app.help());
+        return print_output(commands.app.help());
     } catch (const CLI::ParseError& error) {
         return usage_error(
             fmt::format("wrong usage: {}; see {}", error.what(), command_with_help(commands)));

@@ -40,6 +40,13 @@ TEST(Cli, WrongUsageIsOneLineAndStatus2) {
         {"run", "--kernel=k", "--log-level=loud"},
         {"doctor", "--fly"},
         {"stats", "a", "b"},
+        {"image"},
+        {"image", "list"},
+        {"image", "create"},
+        {"image", "create", "/nowhere/a.qcow2", "much"},
+        {"image", "create", "/nowhere/a.qcow2", "1G", "--format=vmdk"},
+        {"image", "convert", "/nowhere/a.qcow2"},
+        {"image", "resize", "/nowhere/a.qcow2", "-1G"},
         {"run", "--kernel=k", "--trace=loud"},
         {"run", "--kernel=k", "--engine=interp", "--trace=jit-map"},
     };
@@ -54,11 +61,18 @@ TEST(Cli, WrongUsageIsOneLineAndStatus2) {
 }
 
 TEST(Cli, EveryCommandHasHelpWithExamples) {
-    for (const auto& arguments : std::vector<std::vector<const char*>>{{"--help"},
-                                                                       {"run", "--help"},
-                                                                       {"doctor", "--help"},
-                                                                       {"stats", "--help"},
-                                                                       {"version", "--help"}}) {
+    for (const auto& arguments :
+         std::vector<std::vector<const char*>>{{"--help"},
+                                               {"run", "--help"},
+                                               {"doctor", "--help"},
+                                               {"stats", "--help"},
+                                               {"image", "--help"},
+                                               {"image", "create", "--help"},
+                                               {"image", "convert", "--help"},
+                                               {"image", "info", "--help"},
+                                               {"image", "resize", "--help"},
+                                               {"image", "check", "--help"},
+                                               {"version", "--help"}}) {
         const Ran ran = run(arguments);
 
         EXPECT_EQ(ran.status, 0);

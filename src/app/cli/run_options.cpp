@@ -16,6 +16,7 @@ constexpr std::string_view kExamples = R"(Examples:
   banyan run --kernel vmlinuz --initrd initrd.img --append console=ttyS0
   banyan run --kernel vmlinuz --initrd initrd.img --append 'console=ttyS0 root=/dev/vda' \
       --cpus 2 --memory 1G --disk debian.img,serial=root
+  banyan run --kernel vmlinuz --append 'console=ttyS0 root=/dev/vda' --disk overlay.qcow2,format=qcow2
   banyan run --kernel test.elf --console file:log.txt --debug-exit 0x501 --no-reboot
   banyan run --kernel vmlinux --append 'console=ttyS0 nokaslr' --gdb 127.0.0.1:1234,wait
       and in another terminal: gdb vmlinux -ex 'target remote 127.0.0.1:1234'
@@ -54,8 +55,14 @@ void add_machine_options(CLI::App& command, RunOptions& o) {
 }
 
 void add_device_options(CLI::App& command, RunOptions& o) {
-    command.add_option("--disk", o.disks, "a raw disk image or block device; repeatable")
-        ->type_name("FILE[,format=raw][,readonly=on][,bus=virtio][,serial=TEXT]")
+    command
+        .add_option(
+            "--disk", o.disks,
+            "a disk image, raw or qcow2, or block device; repeatable. Without a format, "
+            "what the file holds decides; a raw disk then cannot be made to look like "
+            "qcow2 by its guest, and a qcow2 image that stands on other files must be named "
+            "*.qcow2")
+        ->type_name("FILE[,format=raw|qcow2][,readonly=on][,bus=virtio][,serial=TEXT]")
         ->expected(1)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     command.add_option("--rng", o.rng, "a source of random numbers: on or off; default on")
@@ -132,8 +139,13 @@ Result<DiskFile> parse_disk(const std::string& text) {
     disk.path = parts.file;
     for (const auto& [key, value] : parts.settings) {
         const std::string option = "--disk " + key;
-        if (key == "format" || key == "bus") {
-            if (value == (key == "format" ? "raw" : "virtio")) continue;
+        if (key == "format") {
+            TRY_ASSIGN(format, parse_format(option, value));
+            disk.format = format;
+            continue;
+        }
+        if (key == "bus") {
+            if (value == "virtio") continue;
             return not_yet(fmt::format("{}={}", option, value));
         }
         if (key == "readonly") {

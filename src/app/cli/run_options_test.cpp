@@ -36,12 +36,26 @@ TEST(RunOptions, OnlyAKernelIsNeeded) {
 }
 
 TEST(RunOptions, AllOptionsReachTheConfiguration) {
-    const auto config = configure(
-        {"--name=web", "--engine=interp", "--machine=pc", "--cpus=2", "--memory=1G",
-         "--cpu=x86-64-v2", "--kernel=k", "--initrd=a,b one two", "--initrd", "c",
-         "--append=-x console=ttyS0", "--disk=d.img,readonly=on,serial=s1,format=raw,bus=virtio",
-         "--disk", "e.img", "--rng=off", "--console=file:log", "--debug-exit=0x501",
-         "--debugcon=dbg", "--no-reboot"});
+    const auto config = configure({"--name=web",
+                                   "--engine=interp",
+                                   "--machine=pc",
+                                   "--cpus=2",
+                                   "--memory=1G",
+                                   "--cpu=x86-64-v2",
+                                   "--kernel=k",
+                                   "--initrd=a,b one two",
+                                   "--initrd",
+                                   "c",
+                                   "--append=-x console=ttyS0",
+                                   "--disk=d.img,readonly=on,serial=s1,format=raw,bus=virtio",
+                                   "--disk",
+                                   "e.img",
+                                   "--disk=f,format=qcow2",
+                                   "--rng=off",
+                                   "--console=file:log",
+                                   "--debug-exit=0x501",
+                                   "--debugcon=dbg",
+                                   "--no-reboot"});
 
     ASSERT_TRUE(config) << config.error().text();
     EXPECT_EQ(config->name, "web");
@@ -55,11 +69,14 @@ TEST(RunOptions, AllOptionsReachTheConfiguration) {
     EXPECT_EQ(config->initrds[1].arguments, "one two");
     EXPECT_EQ(config->initrds[2].path, "c");
     EXPECT_EQ(config->command_line, "-x console=ttyS0");
-    ASSERT_EQ(config->disks.size(), 2U);
+    ASSERT_EQ(config->disks.size(), 3U);
     EXPECT_EQ(config->disks[0].path, "d.img");
     EXPECT_TRUE(config->disks[0].read_only);
     EXPECT_EQ(config->disks[0].serial, "s1");
+    EXPECT_EQ(config->disks[0].format, ImageFormat::raw);
     EXPECT_FALSE(config->disks[1].read_only);
+    EXPECT_FALSE(config->disks[1].format);
+    EXPECT_EQ(config->disks[2].format, ImageFormat::qcow2);
     EXPECT_FALSE(config->rng);
     EXPECT_EQ(config->console.kind, ConsoleKind::file);
     EXPECT_EQ(config->console.path, "log");
@@ -94,6 +111,8 @@ TEST(RunOptions, WrongValuesAreNamed) {
               std::string::npos);
     EXPECT_NE(error_of({"--kernel=k", "--disk=d,size=1G"}).find("'size': not known"),
               std::string::npos);
+    EXPECT_NE(error_of({"--kernel=k", "--disk=d,format=vmdk"}).find("one of raw, qcow2"),
+              std::string::npos);
     EXPECT_NE(error_of({"--kernel=k", "--disk=d,readonly=maybe"}).find("--disk readonly"),
               std::string::npos);
     EXPECT_NE(error_of({"--kernel=k", "--console=file:"}).find("--console 'file:'"),
@@ -105,15 +124,8 @@ TEST(RunOptions, WrongValuesAreNamed) {
 
 TEST(RunOptions, WhatDoesNotWorkYetIsRefusedByName) {
     const std::vector<std::vector<std::string>> cases{
-        {"--net", "nat"},
-        {"--firmware=bios"},
-        {"--vsock", "3"},
-        {"--detach"},
-        {"--rm"},
-        {"--disk=d,format=qcow2"},
-        {"--disk=d,bus=nvme"},
-        {"--disk=d,cache=none"},
-        {"--console=unix:/tmp"},
+        {"--net", "nat"}, {"--firmware=bios"},   {"--vsock", "3"},        {"--detach"},
+        {"--rm"},         {"--disk=d,bus=nvme"}, {"--disk=d,cache=none"}, {"--console=unix:/tmp"},
     };
     for (auto arguments : cases) {
         const std::string name = arguments.front();

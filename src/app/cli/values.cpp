@@ -73,6 +73,11 @@ Result<bool> parse_switch(std::string_view option, std::string_view text) {
     return parse_choice<bool>(option, text, {{"on", true}, {"off", false}});
 }
 
+Result<ImageFormat> parse_format(std::string_view option, std::string_view text) {
+    return parse_choice<ImageFormat>(option, text,
+                                     {{"raw", ImageFormat::raw}, {"qcow2", ImageFormat::qcow2}});
+}
+
 Result<FileWithSettings> parse_settings(std::string_view option, std::string_view text) {
     FileWithSettings result;
     size_t comma = std::min(text.find(','), text.size());

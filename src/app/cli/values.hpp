@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "backends/block/image_format.hpp"
 #include "support/result.hpp"
 
 namespace banyan {
@@ -19,6 +20,7 @@ Result<uint64_t> parse_size(std::string_view option, std::string_view text);
 Result<uint64_t> parse_number(std::string_view option, std::string_view text, uint64_t most);
 
 Result<bool> parse_switch(std::string_view option, std::string_view text);  // on, off
+Result<ImageFormat> parse_format(std::string_view option, std::string_view text);
 
 // "FILE,key=value,...": the part before the first comma, and the settings in their order.
 struct FileWithSettings {

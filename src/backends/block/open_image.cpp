@@ -7,7 +7,6 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
-#include "backends/block/raw_file.hpp"
 #include "host/posix/host_error.hpp"
 
 namespace banyan {
@@ -74,31 +73,19 @@ Result<uint64_t> find_size(int fd, const struct stat& info, const std::string& w
     if (S_ISBLK(info.st_mode) && ::ioctl(fd, BLKGETSIZE64, &size) != 0) {
         return host_fail(errno, what, "check the device");
     }
-    if (size < RawFile::kSectorSize) {
-        return fail(ErrorCode::invalid_data,
-                    fmt::format("{}: {} bytes are less than a sector of 512; give a complete image",
-                                what, size));
-    }
-    if (size % RawFile::kSectorSize != 0) {
-        return fail(ErrorCode::invalid_data,
-                    fmt::format("{}: {} bytes are not a multiple of 512; give a complete raw "
-                                "image, or lengthen it with truncate -s %512",
-                                what, size));
-    }
     return size;
 }
 
 }  // namespace
 
-Result<OpenImage> open_image(const std::string& path, bool read_only) {
-    const std::string what = "open the disk " + quote_name(path);
+Result<OpenImage> open_image(const std::string& what, const std::string& path, bool read_only) {
     TRY_ASSIGN(fd, open_file(path, what, read_only));
     struct stat info {};
     if (::fstat(fd.get(), &info) != 0) return host_fail(errno, what, "check the file");
     TRY(check_kind(info, what, read_only));
     TRY_ASSIGN(size, find_size(fd.get(), info, what));
     TRY(lock(fd.get(), what, read_only));
-    return OpenImage{std::move(fd), size};
+    return OpenImage{std::move(fd), size, {info.st_dev, info.st_ino}};
 }
 
 }  // namespace banyan

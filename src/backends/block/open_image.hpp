@@ -3,18 +3,28 @@
 
 #include <cstdint>
 #include <string>
+#include <sys/types.h>
 
 #include "host/posix/unique_fd.hpp"
 #include "support/result.hpp"
 
 namespace banyan {
 
-struct OpenImage {
-    UniqueFd fd;
-    uint64_t size = 0;  // bytes, whole sectors
+// Which file it is, whatever its name.
+struct FileIdentity {
+    dev_t device = 0;
+    ino_t inode = 0;
+    bool operator==(const FileIdentity&) const = default;
 };
 
-// A regular file or block device, locked against other writers as long as it is open.
-Result<OpenImage> open_image(const std::string& path, bool read_only);
+struct OpenImage {
+    UniqueFd fd;
+    uint64_t size = 0;  // bytes
+    FileIdentity identity;
+};
+
+// A regular file or block device, locked against other writers as long as it is open. `what` is how
+// messages begin.
+Result<OpenImage> open_image(const std::string& what, const std::string& path, bool read_only);
 
 }  // namespace banyan

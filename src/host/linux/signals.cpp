@@ -39,6 +39,17 @@ void hold_signals(std::initializer_list<int> numbers) {
     pthread_sigmask(SIG_BLOCK, &set, nullptr);
 }
 
+int held_signal() {
+    sigset_t pending;
+    sigset_t held;
+    sigpending(&pending);
+    pthread_sigmask(SIG_BLOCK, nullptr, &held);
+    for (const int number : {SIGINT, SIGTERM, SIGQUIT, SIGHUP}) {
+        if (sigismember(&pending, number) == 1 && sigismember(&held, number) == 1) return number;
+    }
+    return 0;
+}
+
 void end_at_signals(std::initializer_list<int> numbers, const SignalEnd& end) {
     g_end = &end;
     struct sigaction action {};

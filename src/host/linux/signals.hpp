@@ -14,6 +14,9 @@ namespace banyan {
 // SignalWatch takes them. Call before other threads exist.
 void hold_signals(std::initializer_list<int> numbers);
 
+// One of the held signals that has come and was not taken, or 0: for long work without a loop.
+int held_signal();
+
 // Writes to streams without a reader and beyond a file size limit fail with EPIPE and EFBIG instead
 // of ending the process.
 void ignore_write_signals();

@@ -1,4 +1,4 @@
-// RawFile: a disk that is a file or block device of the host, byte for byte.
+// ImageDisk: a disk that is an image of some format, served by threads.
 #pragma once
 
 #include <condition_variable>
@@ -9,31 +9,32 @@
 #include <thread>
 #include <vector>
 
-#include "host/posix/unique_fd.hpp"
+#include "backends/block/image_chain.hpp"
 #include "vm/backend.hpp"
 
 namespace banyan {
 
-struct RawFileOptions {
+struct ImageDiskOptions {
+    std::string path = {};
+    std::optional<ImageFormat> format = {};  // none: by what the file holds
     bool read_only = false;
     unsigned threads = 2;
 };
 
 // Requests are carried out by threads of its own, several at once and in any order: as a disk with
 // a queue, it leaves the order to whoever waits for completions. While it is open no other VM can
-// open the file for writing.
-class RawFile final : public BlockBackend {
+// open its file for writing.
+class ImageDisk final : public BlockBackend {
 public:
-    static constexpr uint64_t kSectorSize = 512;
+    static Result<std::unique_ptr<ImageDisk>> open(const ImageDiskOptions& options);
+    ~ImageDisk() override;  // completes what is in flight
+    ImageDisk(const ImageDisk&) = delete;
+    ImageDisk& operator=(const ImageDisk&) = delete;
 
-    static Result<std::unique_ptr<RawFile>> open(const std::string& path,
-                                                 const RawFileOptions& options);
-    ~RawFile() override;  // completes what is in flight
-    RawFile(const RawFile&) = delete;
-    RawFile& operator=(const RawFile&) = delete;
-
-    uint64_t size_bytes() const override { return size_; }
+    ImageFormat format() const { return format_; }
+    uint64_t size_bytes() const override { return image_->size(); }
     bool read_only() const override { return read_only_; }
+    bool supports(BlockRequest::Kind kind) const override;
     void submit(const BlockRequest& request, BlockClient& client) override;
     void drain() override;
 
@@ -43,19 +44,14 @@ private:
         BlockClient* client = nullptr;
     };
 
-    RawFile(UniqueFd fd, uint64_t size, const std::string& path, const RawFileOptions& options);
+    ImageDisk(OpenedImage opened, const ImageDiskOptions& options);
     void serve();
     BlockStatus carry_out(const BlockRequest& request) const;
-    BlockStatus transfer(const BlockRequest& request) const;
-    BlockStatus flush() const;
-    BlockStatus discard(const BlockRequest& request) const;
-    BlockStatus write_zeroes(const BlockRequest& request) const;
-    BlockStatus host_failed(const char* operation, int error_number) const;
+    Result<void> call_image(const BlockRequest& request) const;
 
-    const UniqueFd fd_;
-    const uint64_t size_;
+    const std::unique_ptr<DiskImage> image_;
+    const ImageFormat format_;
     const bool read_only_;
-    const std::string name_;  // for messages
 
     std::mutex mutex_;  // a leaf: no client is called under it
     std::condition_variable work_arrived_;

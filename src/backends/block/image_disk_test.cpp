@@ -1,4 +1,4 @@
-#include "backends/block/raw_file.hpp"
+#include "backends/block/image_disk.hpp"
 
 #include <csignal>
 #include <filesystem>
@@ -34,7 +34,7 @@ public:
     std::map<uint64_t, BlockStatus> statuses;
 };
 
-class RawFileTest : public testing::Test {
+class RawDisk : public testing::Test {
 protected:
     void SetUp() override {
         directory = testing::TempDir() + "banyan-disk-XXXXXX";
@@ -50,12 +50,13 @@ protected:
         return made;
     }
 
-    static std::string why_not(const std::string& what, const RawFileOptions& options = {}) {
-        const auto disk = RawFile::open(what, options);
+    static std::string why_not(const std::string& what, ImageDiskOptions options = {}) {
+        options.path = what;
+        const auto disk = ImageDisk::open(options);
         return disk ? "nothing" : std::string(disk.error().text());
     }
 
-    static BlockStatus carry_out(RawFile& disk, BlockRequest request) {
+    static BlockStatus carry_out(ImageDisk& disk, BlockRequest request) {
         Completions client;
         request.cookie = 1;
         disk.submit(request, client);
@@ -64,7 +65,7 @@ protected:
         return client.statuses[1];
     }
 
-    static BlockStatus move(RawFile& disk, Kind kind, uint64_t offset, Bytes& bytes) {
+    static BlockStatus move(ImageDisk& disk, Kind kind, uint64_t offset, Bytes& bytes) {
         const std::array<std::span<std::byte>, 1> buffers{std::span(bytes)};
         return carry_out(disk, {kind, offset, bytes.size(), buffers, 0});
     }
@@ -73,8 +74,8 @@ protected:
     std::string path;
 };
 
-TEST_F(RawFileTest, ReadsBackWhatWasWritten) {
-    auto disk = RawFile::open(path, {});
+TEST_F(RawDisk, ReadsBackWhatWasWritten) {
+    auto disk = ImageDisk::open({.path = path});
     ASSERT_TRUE(disk) << disk.error().text();
     Bytes out = pattern(4096, 1);
     Bytes in(4096);
@@ -87,8 +88,8 @@ TEST_F(RawFileTest, ReadsBackWhatWasWritten) {
     EXPECT_EQ(in, out);
 }
 
-TEST_F(RawFileTest, ScattersOverManyBuffers) {
-    auto disk = RawFile::open(path, {});
+TEST_F(RawDisk, ScattersOverManyBuffers) {
+    auto disk = ImageDisk::open({.path = path});
     ASSERT_TRUE(disk);
     Bytes out = pattern(512 * 100, 3);
     ASSERT_EQ(move(**disk, Kind::write, 0, out), BlockStatus::ok);
@@ -104,8 +105,8 @@ TEST_F(RawFileTest, ScattersOverManyBuffers) {
     EXPECT_EQ(in, out);
 }
 
-TEST_F(RawFileTest, CompletesManyRequestsBeforeDrainReturns) {
-    auto disk = RawFile::open(path, {});
+TEST_F(RawDisk, CompletesManyRequestsBeforeDrainReturns) {
+    auto disk = ImageDisk::open({.path = path});
     ASSERT_TRUE(disk);
     Completions client;
     std::vector<Bytes> data(100, Bytes(512));
@@ -119,8 +120,8 @@ TEST_F(RawFileTest, CompletesManyRequestsBeforeDrainReturns) {
     EXPECT_EQ(client.statuses.size(), data.size());
 }
 
-TEST_F(RawFileTest, DiscardedAndZeroedPartsReadAsZero) {
-    auto disk = RawFile::open(path, {});
+TEST_F(RawDisk, DiscardedAndZeroedPartsReadAsZero) {
+    auto disk = ImageDisk::open({.path = path});
     ASSERT_TRUE(disk);
     Bytes ones(16384, std::byte{1});
     ASSERT_EQ(move(**disk, Kind::write, 0, ones), BlockStatus::ok);
@@ -139,8 +140,8 @@ TEST_F(RawFileTest, DiscardedAndZeroedPartsReadAsZero) {
     EXPECT_EQ(std::filesystem::file_size(path), kDiskSize);
 }
 
-TEST_F(RawFileTest, AReadOnlyDiskRefusesChanges) {
-    auto disk = RawFile::open(path, {.read_only = true});
+TEST_F(RawDisk, AReadOnlyDiskRefusesChanges) {
+    auto disk = ImageDisk::open({.path = path, .read_only = true});
     ASSERT_TRUE(disk);
     Bytes bytes(512);
 
@@ -153,8 +154,8 @@ TEST_F(RawFileTest, AReadOnlyDiskRefusesChanges) {
     EXPECT_EQ(carry_out(**disk, {.kind = Kind::flush}), BlockStatus::ok);
 }
 
-TEST_F(RawFileTest, AFileThatBecameShorterIsAnIoError) {
-    auto disk = RawFile::open(path, {});
+TEST_F(RawDisk, AFileThatBecameShorterIsAnIoError) {
+    auto disk = ImageDisk::open({.path = path});
     ASSERT_TRUE(disk);
     std::filesystem::resize_file(path, 512);
     Bytes bytes(1024);
@@ -164,9 +165,9 @@ TEST_F(RawFileTest, AFileThatBecameShorterIsAnIoError) {
 
 // The file size limit stands for a host that runs out of space: both fail a write with an error
 // number.
-TEST_F(RawFileTest, AHostThatCannotWriteIsAnIoError) {
+TEST_F(RawDisk, AHostThatCannotWriteIsAnIoError) {
     std::signal(SIGXFSZ, SIG_IGN);
-    auto disk = RawFile::open(path, {});
+    auto disk = ImageDisk::open({.path = path});
     ASSERT_TRUE(disk);
     rlimit before{};
     ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
@@ -183,8 +184,8 @@ TEST_F(RawFileTest, AHostThatCannotWriteIsAnIoError) {
     EXPECT_EQ(within, BlockStatus::ok);
 }
 
-TEST_F(RawFileTest, OnlyOneCanWrite) {
-    auto first = RawFile::open(path, {});
+TEST_F(RawDisk, OnlyOneCanWrite) {
+    auto first = ImageDisk::open({.path = path});
     ASSERT_TRUE(first);
 
     EXPECT_NE(why_not(path).find("another VM or program uses it"), std::string::npos);
@@ -194,15 +195,15 @@ TEST_F(RawFileTest, OnlyOneCanWrite) {
     EXPECT_EQ(why_not(path), "nothing");
 }
 
-TEST_F(RawFileTest, ManyCanReadButNoneWriteThen) {
-    auto first = RawFile::open(path, {.read_only = true});
+TEST_F(RawDisk, ManyCanReadButNoneWriteThen) {
+    auto first = ImageDisk::open({.path = path, .read_only = true});
     ASSERT_TRUE(first);
 
     EXPECT_EQ(why_not(path, {.read_only = true}), "nothing");
     EXPECT_NE(why_not(path).find("another VM or program uses it"), std::string::npos);
 }
 
-TEST_F(RawFileTest, SaysWhatIsWrongWithAnImage) {
+TEST_F(RawDisk, SaysWhatIsWrongWithAnImage) {
     const auto fifo = directory + "/fifo";
     ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
 
@@ -216,7 +217,7 @@ TEST_F(RawFileTest, SaysWhatIsWrongWithAnImage) {
     EXPECT_NE(why_not(make("odd", 1000)).find("not a multiple of 512"), std::string::npos);
 }
 
-TEST_F(RawFileTest, AReadOnlyFileNeedsTheOption) {
+TEST_F(RawDisk, AReadOnlyFileNeedsTheOption) {
     ASSERT_EQ(::chmod(path.c_str(), 0444), 0);
 
     EXPECT_NE(why_not(path).find("readonly=on"), std::string::npos);
