@@ -29,8 +29,11 @@ def main():
             disk = "/dev/vda"
         shell.boot("--cpus", "2", "--disk", f"{disk},readonly=on", memory="768M",
                    append=APPEND + " banyan.modules=virtio_pci,virtio_blk,ext4", seconds=120)
-        shell.run("mount -t ext4 -o ro,noload /dev/vda /mnt; mount -t tmpfs tmpfs /mnt/tmp; "
-                  "for i in dev proc sys; do mount --bind /$i /mnt/$i; done; mkdir -p /mnt/dev/shm; mount -t tmpfs tmpfs /mnt/dev/shm")
+        said, status = shell.run("mkdir -p /mnt /dev/shm && mount -t ext4 -o ro,noload /dev/vda /mnt && "
+                                 "for i in dev proc sys; do mount --bind /$i /mnt/$i; done && mount -t tmpfs tmpfs /mnt/tmp && "
+                                 "mount -t tmpfs tmpfs /mnt/dev/shm")
+        if status != 0:
+            raise SystemExit(f"banyan: stress: the guest cannot mount its disk: {said}")
         good = True
         for name in options.classes.split(","):
             said, status = shell.run(f"chroot /mnt sh -c 'cd /tmp; stress-ng --class {name} --sequential 2 --timeout "
