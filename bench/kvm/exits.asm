@@ -8,14 +8,6 @@ LINE_STATUS equ 0x3FD                  ; of the serial port
 HOLE equ 0xD0000000                    ; neither memory nor a device
 
 section .text
-%macro SAY 1
-    mov esi, %%text
-    call print
-    jmp %%over
-%%text: db %1, 0
-%%over:
-%endmacro
-
 ; name, instruction: EDX and EBX are free for it
 %macro MEASURE 2+
     SAY %1

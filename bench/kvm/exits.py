@@ -35,7 +35,7 @@ WITHOUT_BAR = ("chip_read",)
 
 def build(directory):
     loop = directory / "kvm_loop"
-    subprocess.run(["g++", "-std=c++20", "-O2", "-Wall", "-Wextra", str(HERE / "kvm_loop.cpp"), "-o", str(loop)], check=True)
+    subprocess.run(["g++", "-std=c++20", "-O2", "-static", "-Wall", "-Wextra", str(HERE / "kvm_loop.cpp"), "-o", str(loop)], check=True)
     guest = directory / "exits"
     rigs.guests.build(HERE / "exits.asm", 1, guest)
     return {"kvm_loop": loop, "exits": guest}

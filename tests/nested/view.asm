@@ -3,14 +3,6 @@
 %include "common.inc"
 
 section .text
-%macro SAY 1
-    mov esi, %%text
-    call print
-    jmp %%over
-%%text: db %1, 0
-%%over:
-%endmacro
-
 %macro SAY_HEX 1
     mov eax, %1
     call print_hex
