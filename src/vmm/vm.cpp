@@ -120,7 +120,8 @@ BoardConfig Vm::board_config() {
     board.ram_size = config_.memory;
     board.serial = console_->port();
     for (size_t i = 0; i < disks_.size(); ++i) {
-        board.disks.push_back({disks_[i].get(), config_.disks[i].serial});
+        const DiskFile& disk = config_.disks[i];
+        board.disks.push_back({disks_[i].get(), disk.serial, disk.bus, disk.medium});
     }
     if (config_.rng) board.rng = &entropy_;
     board.debug_exit_port = config_.debug_exit_port;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "backends/block/image_format.hpp"
+#include "machine/boards/disk_bus.hpp"
 #include "support/result.hpp"
 
 namespace banyan {
@@ -25,6 +26,8 @@ struct DiskFile {
     bool read_only = false;
     std::string serial;
     std::optional<ImageFormat> format = {};  // none: by what the file holds
+    DiskBus bus = DiskBus::virtio;
+    DiskMedium medium = DiskMedium::disk;
 };
 
 struct ConsoleChoice {

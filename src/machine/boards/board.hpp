@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "machine/boards/disk_bus.hpp"
 #include "machine/memory_map.hpp"
 #include "support/result.hpp"
 #include "vm/backend.hpp"
@@ -32,6 +33,8 @@ enum class BoardKind : uint8_t { pc, micro };
 struct DiskConfig {
     BlockBackend* backend = nullptr;
     std::string serial;
+    DiskBus bus = DiskBus::virtio;
+    DiskMedium medium = DiskMedium::disk;
 };
 
 struct CharPortConfig {
@@ -44,7 +47,7 @@ struct BoardConfig {
     unsigned cpu_count = 1;
     uint64_t ram_size = 0;
     CharPortConfig serial;          // COM1
-    std::vector<DiskConfig> disks;  // virtio-blk
+    std::vector<DiskConfig> disks;
     EntropySource* rng = nullptr;   // virtio-rng, if given
     std::optional<CharPortConfig> virtio_console;
     std::optional<uint16_t> debug_exit_port;

@@ -226,8 +226,12 @@ Result<void> Board::Parts::make_test_aids() {
 }
 
 Result<void> Board::Parts::make_pci_functions() {
-    for (const DiskConfig& disk : config.disks)
+    for (const DiskConfig& disk : config.disks) {
+        if (disk.bus != DiskBus::virtio || disk.medium != DiskMedium::disk)
+            return fail(ErrorCode::invalid_argument,
+                        "add a disk: this board has virtio disks only; use bus=virtio");
         TRY(add_disk(disk));
+    }
     if (config.rng != nullptr) TRY(add_rng());
     if (config.virtio_console) TRY(add_console());
     return {};
