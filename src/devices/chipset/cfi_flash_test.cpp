@@ -115,7 +115,7 @@ TEST_F(CfiFlashTest, StaysInsideItsBytes) {
 
 TEST_F(CfiFlashTest, ReadOnlyFlashReportsThatItIsLocked) {
     CfiFlash locked({memory, bytes, true});
-    for (const uint64_t byte : {0x40, 0x00})
+    for (const unsigned byte : {0x40U, 0x00U})
         EXPECT_EQ(locked.mmio_write(0, 1, byte), IoStatus::ok);
     uint64_t status = 0;
     EXPECT_EQ(locked.mmio_read(0, 1, status), IoStatus::ok);
