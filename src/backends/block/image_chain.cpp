@@ -51,6 +51,8 @@ Result<void> check_raw_size(uint64_t size, const std::string& path) {
 // Opens files from the top to the base, and sees to it that there is a base.
 class ChainOpener {
 public:
+    explicit ChainOpener(DiskCache cache) : cache_(cache) {}
+
     Result<OpenedImage> open_top(const ImageOptions& options) {
         TRY_ASSIGN(file, open_file("open the disk", options.path, options.read_only));
         TRY_ASSIGN(found, format_in(*file));
@@ -78,7 +80,8 @@ public:
 private:
     Result<std::unique_ptr<PosixFile>> open_file(std::string_view verb, const std::string& path,
                                                  bool read_only) {
-        TRY_ASSIGN(file, open_image(fmt::format("{} {}", verb, quote_name(path)), path, read_only));
+        TRY_ASSIGN(file, open_image(fmt::format("{} {}", verb, quote_name(path)), path, read_only,
+                                    cache_));
         if (std::find(files_.begin(), files_.end(), file.identity) != files_.end()) {
             return malformed(message_name(path), "it stands on itself");
         }
@@ -134,6 +137,7 @@ private:
             "record the format with qemu-img rebase -u -b BASE -F qcow2, or -F raw");
     }
 
+    const DiskCache cache_;
     std::vector<FileIdentity> files_;
 };
 
@@ -156,7 +160,7 @@ Result<std::string> find_backing_path(const std::string& path, const std::string
 }
 
 Result<OpenedImage> open_image_chain(const ImageOptions& options) {
-    return ChainOpener().open_top(options);
+    return ChainOpener(options.cache).open_top(options);
 }
 
 Result<std::unique_ptr<Qcow2Image>> open_qcow2_alone(const std::string& path, bool read_only) {

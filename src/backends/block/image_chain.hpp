@@ -18,6 +18,7 @@ struct ImageOptions {
     std::string path = {};
     std::optional<ImageFormat> format = {};  // none: by what the file holds, as far as that is safe
     bool read_only = false;
+    DiskCache cache = DiskCache::writeback;
 };
 
 struct OpenedImage {
