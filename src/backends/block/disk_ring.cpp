@@ -4,6 +4,7 @@
 #include <future>
 #include <linux/falloc.h>
 #include <sys/eventfd.h>
+#include <system_error>
 
 #include "backends/block/image/image_file.hpp"
 #include "host/posix/host_error.hpp"
@@ -86,11 +87,16 @@ Result<std::unique_ptr<DiskRing>> DiskRing::create(DiskRingClient& client) {
     // The thread that opens it is the one that may use it.
     std::promise<int> opened;
     auto result = opened.get_future();
-    ring->thread_ = start_thread("disk-ring", [raw = ring.get(), &opened] {
-        const int error_number = raw->open();
-        opened.set_value(error_number);
-        if (error_number == 0) raw->serve();
-    });
+    try {
+        ring->thread_ =
+            start_thread("disk-ring", [raw = ring.get(), opened = std::move(opened)]() mutable {
+                const int error_number = raw->open();
+                opened.set_value(error_number);
+                if (error_number == 0) raw->serve();
+            });
+    } catch (const std::system_error& error) {
+        return host_fail(error.code().value(), "start a thread", "raise ulimit -u");
+    }
     const int error_number = result.get();
     if (error_number == 0) return ring;
     return host_fail(error_number, "open an io_uring", reason_for(error_number));
@@ -109,7 +115,7 @@ DiskRing::~DiskRing() {
         stopping_ = true;
     }
     ::eventfd_write(wake_.get(), 1);
-    thread_.join();
+    if (thread_.joinable()) thread_.join();
 }
 
 void DiskRing::submit(DiskWork& work) {
