@@ -119,8 +119,15 @@ PcMemory Vm::pc_memory() const {
 }
 
 Result<void> Vm::create_back_ends(EventLoop& loop) {
+    TRY_ASSIGN(room, DiskRoom::create(loop, {[this] { pause(); }, [this] { resume(); }}));
+    disk_room_ = std::move(room);
     for (const DiskFile& disk : config_.disks) {
-        TRY_ASSIGN(image, ImageDisk::open({disk.path, disk.format, disk.read_only}));
+        TRY_ASSIGN(image, ImageDisk::open({.path = disk.path,
+                                           .format = disk.format,
+                                           .read_only = disk.read_only,
+                                           .cache = disk.cache,
+                                           .limits = disk.limits,
+                                           .room_listener = disk_room_.get()}));
         disks_.push_back(std::move(image));
     }
     if (!config_.debugcon.empty()) {

@@ -15,6 +15,7 @@
 #include "machine/boards/board.hpp"
 #include "vm/guest_memory.hpp"
 #include "vmm/console.hpp"
+#include "vmm/disk_room.hpp"
 #include "vmm/engine_choice.hpp"
 #include "vmm/firmware_image.hpp"
 #include "vmm/lifecycle.hpp"
@@ -73,6 +74,7 @@ private:
     GuestMemory memory_;
     std::unique_ptr<Console> console_;
     std::unique_ptr<CharFile> debugcon_;
+    std::unique_ptr<DiskRoom> disk_room_;
     std::vector<std::unique_ptr<ImageDisk>> disks_;
     std::unique_ptr<PerfMap> perf_map_;  // null: not wanted
     std::unique_ptr<Engine> engine_;

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "backends/block/disk_cache.hpp"
+#include "backends/block/disk_throttle.hpp"
 #include "backends/block/image_format.hpp"
 #include "machine/boards/board.hpp"
 #include "support/result.hpp"
@@ -29,6 +31,8 @@ struct DiskFile {
     std::optional<ImageFormat> format = {};  // none: by what the file holds
     DiskBus bus = DiskBus::virtio;
     DiskMedium medium = DiskMedium::disk;
+    DiskCache cache = DiskCache::writeback;
+    DiskLimits limits = {};
 };
 
 struct FirmwareChoice {

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "app/cli/disk_tuning.hpp"
 #include "app/cli/trace_choice.hpp"
 #include "app/cli/values.hpp"
 
@@ -74,8 +75,11 @@ void add_device_options(CLI::App& command, RunOptions& o) {
             "a disk image, raw or qcow2, or block device; repeatable. Without a format, "
             "what the file holds decides; a raw disk then cannot be made to look like "
             "qcow2 by its guest, and a qcow2 image that stands on other files must be named "
-            "*.qcow2")
-        ->type_name("FILE[,format=raw|qcow2][,readonly=on][,bus=virtio][,serial=TEXT]")
+            "*.qcow2. Images named *.vmdk, *.vdi, *.vhd and *.vhdx, and nbd://HOST/EXPORT, are "
+            "only read (readonly=on)")
+        ->type_name(
+            "FILE[,format=raw|qcow2|vmdk|vdi|vhd|vhdx][,readonly=on][,bus=virtio][,serial=TEXT]"
+            "[,cache=writeback|none|unsafe][,iops=N[:BURST]][,bps=SIZE[:BURST]]")
         ->expected(1)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     command.add_option("--rng", o.rng, "a source of random numbers: on or off; default on")
@@ -166,10 +170,11 @@ Result<DiskFile> parse_disk(const std::string& text) {
             disk.read_only = read_only;
         } else if (key == "serial") {
             disk.serial = value;
-        } else if (key == "cache" || key == "iops" || key == "bps") {
-            return not_yet(option);
         } else {
-            return not_one_of("--disk", key, {"format", "readonly", "bus", "serial"});
+            TRY_ASSIGN(known, parse_disk_tuning(key, value, disk));
+            if (known) continue;
+            return not_one_of("--disk", key,
+                              {"format", "readonly", "bus", "serial", "cache", "iops", "bps"});
         }
     }
     return disk;
