@@ -29,7 +29,12 @@ struct BoardDescription {
     uint32_t ioapic = 0;
     uint32_t local_apic = 0;
     uint32_t hpet_base = 0;
+    bool floppy = false;
+    uint32_t generation_id = 0;  // where the VM generation identifier lies; 0: there is none
 };
+
+// The general-purpose event by which a guest learns that its generation identifier has changed.
+inline constexpr unsigned kGenerationEvent = 5;
 
 // PCI interrupt wires. INTx of device d, pin p (0 is INTA#) is wire (d + p) mod 8, and so spreads
 // the devices.

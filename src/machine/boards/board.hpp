@@ -9,6 +9,7 @@
 // Everything else only while no vCPU runs.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -42,16 +43,22 @@ struct CharPortConfig {
     CharSource* source = nullptr;  // null: no input
 };
 
+// Differs whenever the guest's execution was repeated or copied from a saved state.
+using GenerationId = std::array<uint8_t, 16>;
+
 struct BoardConfig {
     BoardKind kind = BoardKind::micro;
     unsigned cpu_count = 1;
     uint64_t ram_size = 0;
-    CharPortConfig serial;          // COM1
+    CharPortConfig serial;  // COM1
     std::vector<DiskConfig> disks;
-    EntropySource* rng = nullptr;   // virtio-rng, if given
+    EntropySource* rng = nullptr;  // virtio-rng, if given
     std::optional<CharPortConfig> virtio_console;
     std::optional<uint16_t> debug_exit_port;
-    CharBackend* debugcon = nullptr;  // port 0xE9, if given
+    CharBackend* debugcon = nullptr;       // port 0xE9, if given
+    std::vector<BlockBackend*> floppies;   // pc only: drives A and B
+    std::optional<MachineEvent> watchdog;  // what its time-out asks for; none: no watchdog
+    std::optional<GenerationId> generation_id;
 };
 
 struct BoardServices {
@@ -89,6 +96,8 @@ public:
     Result<Gpa> prepare_direct_boot();
 
     void press_power_button();
+    // Of a board that has one: the guest is told. From any thread.
+    void set_generation_id(const GenerationId& id);
 
     void reset();
     void save(StateWriter& writer) const;

@@ -1,6 +1,5 @@
 #include "machine/boards/board_parts.hpp"
 
-#include "devices/chipset/cmos_rtc.hpp"
 #include "devices/chipset/debug_ports.hpp"
 #include "devices/chipset/fw_cfg.hpp"
 #include "devices/chipset/i8042.hpp"
@@ -41,6 +40,7 @@ Board::Parts::~Parts() {
             if (function == chip->device.get()) function->drain();
         }
     }
+    drain_storage();
 }
 
 // The order is that in which chips are reset and restored: the HPET after the timers whose wires
@@ -55,6 +55,7 @@ Result<void> Board::Parts::build() {
     make_power_management();
     if (is_pc()) make_keyboard();
     make_paravirtual_ports();
+    TRY(make_floppy());
     TRY(make_test_aids());
     return make_pci_functions();
 }
@@ -155,7 +156,8 @@ void Board::Parts::make_serial() {
 void Board::Parts::make_timers() {
     if (!is_pc()) {
         Chip& rtc = add_chip();
-        rtc.make<CmosRtc>("cmos_rtc", CmosRtc::Wiring{services.clock, rtc.timers, irq(kRtcIrq)});
+        cmos = &rtc.make<CmosRtc>("cmos_rtc",
+                                  CmosRtc::Wiring{services.clock, rtc.timers, irq(kRtcIrq)});
         ports.add_device(rtc.slot);
         return;
     }
@@ -173,8 +175,8 @@ void Board::Parts::make_timers() {
                                                       .msi = msi()});
     pit_chip.make<Pit8254>("pit8254",
                            Pit8254::Wiring{services.clock, pit_chip.timers, hpet->pit_input()});
-    rtc_chip.make<CmosRtc>("cmos_rtc",
-                           CmosRtc::Wiring{services.clock, rtc_chip.timers, hpet->rtc_input()});
+    cmos = &rtc_chip.make<CmosRtc>(
+        "cmos_rtc", CmosRtc::Wiring{services.clock, rtc_chip.timers, hpet->rtc_input()});
     ports.add_device(pit_chip.slot);
     ports.add_device(rtc_chip.slot);
     mmio.add(hpet_chip.slot, *hpet->mmio(), Hpet::kMmioSize).map(MemoryMap::kHpet.start);
@@ -227,14 +229,18 @@ Result<void> Board::Parts::make_test_aids() {
 
 Result<void> Board::Parts::make_pci_functions() {
     for (const DiskConfig& disk : config.disks) {
+        if (disk.bus == DiskBus::nvme && disk.medium == DiskMedium::disk) {
+            TRY(add_nvme(disk));
+            continue;
+        }
         if (disk.bus != DiskBus::virtio || disk.medium != DiskMedium::disk)
             return fail(ErrorCode::invalid_argument,
-                        "add a disk: this board has virtio disks only; use bus=virtio");
+                        "add a disk: this board has no such bus; use bus=virtio or bus=nvme");
         TRY(add_disk(disk));
     }
     if (config.rng != nullptr) TRY(add_rng());
     if (config.virtio_console) TRY(add_console());
-    return {};
+    return make_watchdog();
 }
 
 Result<void> Board::Parts::add_virtio(Chip& chip, const char* kind,
