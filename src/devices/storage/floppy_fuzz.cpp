@@ -33,8 +33,15 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     RecordingIrq irq;
     FuzzDma dma;
     FuzzBytes bytes(data, size);
-    MemoryBlock small(360 * 1024);
-    MemoryBlock large(2880 * 1024, (bytes.u8() & 1) != 0);
+    // For all inputs: to make one takes longer than to run an input.
+    static MemoryBlock small(360 * 1024);
+    static MemoryBlock writable(2880 * 1024);
+    static MemoryBlock read_only(2880 * 1024, true);
+    MemoryBlock& large = (bytes.u8() & 1) != 0 ? read_only : writable;
+    for (MemoryBlock* disk : {&small, &large}) {
+        disk->hold(false);
+        disk->fail_with(BlockStatus::ok);
+    }
     FloppyController floppy({clock, timers, irq.line(), {dma, 2}});
     floppy.insert(0, large);
     floppy.insert(1, small);

@@ -22,8 +22,6 @@ constexpr PciIdentity kIdentity{.vendor = 0x1B36,
                                 .interrupt_pin = 1};
 constexpr unsigned kRegistersBar = 0;
 constexpr unsigned kMsixBar = 4;
-constexpr uint8_t kSubmissionPower = 6;  // entries of 64 bytes
-constexpr uint8_t kCompletionPower = 4;
 constexpr uint64_t kRunLaterNs = 20'000;
 constexpr size_t kSerialLength = 20;
 

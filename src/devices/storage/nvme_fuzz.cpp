@@ -28,7 +28,7 @@ nvme::Command wild_command(FuzzBytes& bytes) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     FuzzBytes bytes(data, size);
-    NvmeBench bench(256 * 1024, (bytes.u8() & 7) == 0);
+    NvmeBench bench(64 * 1024, (bytes.u8() & 7) == 0, 512 * 1024);
     NvmeController controller("fuzz", bench.wiring());
     NvmeGuest guest(bench, controller);
     BANYAN_ASSERT(guest.enable());

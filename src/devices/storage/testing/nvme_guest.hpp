@@ -15,12 +15,11 @@ namespace banyan {
 
 // What a board gives to the controller.
 struct NvmeBench {
-    explicit NvmeBench(uint64_t disk_size = 1 << 20, bool read_only = false)
-        : disk(disk_size, read_only) {}
+    explicit NvmeBench(uint64_t disk_size = 1 << 20, bool read_only = false,
+                       uint64_t ram_size = 2 << 20)
+        : ram(ram_size), disk(disk_size, read_only) {}
 
-    static constexpr uint64_t kRamSize = 2 << 20;
-
-    FakeRam ram{kRamSize};
+    FakeRam ram;
     FakeClock clock;
     FakeTimerService timers{clock};
     FakeBarMapper mapper;
