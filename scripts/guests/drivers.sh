@@ -23,7 +23,8 @@ make_drivers() {
     mv "boot/vmlinuz-$version" vmlinuz
     mv "lib/modules/$version" kernel/root/lib/modules/
     depmod -b kernel/root "$version"
-    # These make the small guest's from the kernel of the cache and the modules that they are given.
+    # make_shell takes the kernel and the list of modules from these.
+    # shellcheck disable=SC2034
     local shell_modules=("${drivers_modules[@]}") BANYAN_GUESTS=$PWD
     printf '%s\n' "$version" >kernel/version
     make_shell

@@ -65,7 +65,6 @@ rtc_handler:
     OUTB 0x70, 0x0C
     in al, 0x71
     or [rtc_flags], al
-    inc dword [rtc_count]
     OUTB 0xA0, 0x20
     OUTB 0x20, 0x20
     pop eax
@@ -201,14 +200,14 @@ rtc_alarm:
     OUTB 0xA1, 0xFF
     ret
 
+; Until an interrupt has come for a flag that is enabled. One that a 8259 has latched before is none.
 await_rtc:
     mov byte [rtc_flags], 0
-    mov dword [rtc_count], 0
     sti
 .wait:
     hlt
-    cmp dword [rtc_count], 0
-    je .wait
+    test byte [rtc_flags], 0x80
+    jz .wait
     cli
     ret
 
@@ -333,7 +332,6 @@ read_command: db 0x46, 0x04, 0, 1, SECTOR - 18 + 1, 2, 18, 27, 255
 section .bss
 timer_count: resd 1
 floppy_count: resd 1
-rtc_count: resd 1
 rtc_flags: resb 1
 alignb 4
 result: resb 8

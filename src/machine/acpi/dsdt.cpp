@@ -127,6 +127,14 @@ Bytes fw_cfg() {
                                                              FwCfg::kSelectorPort, kPorts)}))}));
 }
 
+Bytes dma_controllers() {
+    return aml::device(
+        "DMAC", concat({aml::name("_HID", aml::eisa_id("PNP0200")),
+                        aml::name("_CRS", aml::resource_template(
+                                              {aml::io_ports(0x00, 16), aml::io_ports(0x80, 16),
+                                               aml::io_ports(0xC0, 32), aml::dma(4)}))}));
+}
+
 Bytes floppy() {
     return aml::device(
         "FDC0", concat({aml::name("_HID", aml::eisa_id("PNP0700")),
@@ -165,6 +173,7 @@ Bytes dsdt_body(const BoardDescription& board) {
     if (board.keyboard) devices = concat({devices, keyboard()});
     if (board.hpet) devices = concat({devices, hpet(board)});
     if (board.fw_cfg) devices = concat({devices, fw_cfg()});
+    if (board.dma) devices = concat({devices, dma_controllers()});
     if (board.floppy) devices = concat({devices, floppy()});
     Bytes events;
     if (board.generation_id != 0) {

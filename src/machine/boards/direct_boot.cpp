@@ -98,6 +98,7 @@ acpi::BoardDescription Board::Parts::describe() const {
     board.hpet = hpet != nullptr;
     board.keyboard = is_pc();
     board.fw_cfg = is_pc();
+    board.dma = dma != nullptr;
     board.floppy = floppy != nullptr;
     board.pci_devices = pci.next_device();
     for (const GpaRange& window : MemoryMap::pci_windows()) {

@@ -37,7 +37,7 @@ Result<void> check_floppies(const BoardConfig& config) {
 
 }  // namespace
 
-// The controllers are there without a drive too: the ports are, on every PC.
+// Every pc has the DMA controllers; the floppy controller comes with its drives.
 Result<void> Board::Parts::make_floppy() {
     if (!is_pc()) {
         if (config.floppies.empty()) return {};
