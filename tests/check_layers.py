@@ -28,6 +28,7 @@ ALLOWED = {
     "devices/chipset": BELOW_ENGINES + ["devices/pci"],
     "devices/virtio": BELOW_ENGINES + ["devices/pci"],
     "devices/storage": BELOW_ENGINES + ["devices/pci"],
+    "devices/watchdog": BELOW_ENGINES + ["devices/pci"],
     "devices/net": BELOW_ENGINES + ["devices/pci", "devices/virtio"],
     "devices/display": BELOW_ENGINES + ["devices/pci", "devices/virtio"],
     "cpu/interp": BELOW_ENGINES + ["arch/x86"],

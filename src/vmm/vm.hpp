@@ -76,6 +76,8 @@ private:
     std::unique_ptr<CharFile> debugcon_;
     std::unique_ptr<DiskRoom> disk_room_;
     std::vector<std::unique_ptr<ImageDisk>> disks_;
+    std::vector<std::unique_ptr<ImageDisk>> floppies_;
+    GenerationId generation_id_{};       // a reboot keeps it
     std::unique_ptr<PerfMap> perf_map_;  // null: not wanted
     std::unique_ptr<Engine> engine_;
     std::unique_ptr<Lifecycle> lifecycle_;

@@ -17,6 +17,7 @@ namespace banyan {
 enum class EngineKind : uint8_t { automatic, kvm, soft, interp };
 enum class MachineKind : uint8_t { micro, pc };
 enum class FirmwareKind : uint8_t { bios, uefi, file };
+enum class WatchdogAction : uint8_t { none, reset, power_off };
 enum class ConsoleKind : uint8_t { none, stdio, pty, file };
 
 struct InitrdFile {
@@ -60,7 +61,9 @@ struct VmConfig {
     std::vector<InitrdFile> initrds;
     std::string command_line;
     std::vector<DiskFile> disks;
+    std::vector<DiskFile> floppies;  // drives A and B of a pc
     bool rng = true;
+    WatchdogAction watchdog = WatchdogAction::none;
     ConsoleChoice console;
     std::optional<uint16_t> debug_exit_port;
     std::string debugcon;   // a file; empty: none

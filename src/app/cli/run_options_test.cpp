@@ -104,6 +104,27 @@ TEST(RunOptions, DisksHaveACacheAndLimits) {
     EXPECT_NE(error_of({"--kernel=k", "--disk=d,bps=1M:x"}).find("--disk bps"), std::string::npos);
 }
 
+TEST(RunOptions, DisksOfOtherMakes) {
+    const auto config =
+        configure({"--kernel=k", "--machine=pc", "--disk=n.img,bus=nvme", "--floppy=a.img",
+                   "--floppy=b.img,readonly=on,format=raw", "--watchdog=poweroff"});
+    ASSERT_TRUE(config) << config.error().text();
+    EXPECT_EQ(config->disks.at(0).bus, DiskBus::nvme);
+    ASSERT_EQ(config->floppies.size(), 2U);
+    EXPECT_EQ(config->floppies[0].path, "a.img");
+    EXPECT_TRUE(config->floppies[1].read_only);
+    EXPECT_EQ(config->watchdog, WatchdogAction::power_off);
+
+    EXPECT_NE(error_of({"--kernel=k", "--floppy=a"}).find("add --machine pc"), std::string::npos);
+    EXPECT_NE(error_of({"--kernel=k", "--machine=pc", "--floppy=a", "--floppy=b", "--floppy=c"})
+                  .find("at most two"),
+              std::string::npos);
+    EXPECT_NE(error_of({"--kernel=k", "--disk=d,bus=esdi"}).find("one of virtio, nvme"),
+              std::string::npos);
+    EXPECT_NE(error_of({"--kernel=k", "--watchdog=bark"}).find("reset, poweroff, none"),
+              std::string::npos);
+}
+
 TEST(RunOptions, GdbIsAnAddressAndAWish) {
     RunOptions options;
     EXPECT_EQ(*gdb_of(options), std::nullopt);
@@ -143,8 +164,8 @@ TEST(RunOptions, WrongValuesAreNamed) {
 
 TEST(RunOptions, WhatDoesNotWorkYetIsRefusedByName) {
     const std::vector<std::vector<std::string>> cases{
-        {"--net", "nat"}, {"--share=d:t"},       {"--vsock", "3"},        {"--detach"},
-        {"--rm"},         {"--disk=d,bus=nvme"}, {"--console=unix:/tmp"},
+        {"--net", "nat"}, {"--share=d:t"}, {"--vsock", "3"},
+        {"--detach"},     {"--rm"},        {"--console=unix:/tmp"},
     };
     for (auto arguments : cases) {
         const std::string name = arguments.front();
