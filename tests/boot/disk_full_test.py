@@ -42,7 +42,8 @@ class DiskFullTest(unittest.TestCase):
     def start(self, name, image_format):
         image = self.room / name
         subprocess.run([vmm_path(), "image", "create", "-f", image_format, image, "16M"], check=True)
-        machine = Machine(disks=(f"{image},format={image_format}",), no_reboot=True)
+        machine = Machine(append="console=ttyS0 banyan.modules=virtio_pci,virtio_blk",
+                          disks=(f"{image},format={image_format}",), no_reboot=True)
         console = Console(banyan_command(machine))
         return image, console
 

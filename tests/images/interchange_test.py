@@ -363,7 +363,11 @@ class Locks(ImageTest):
     def while_qemu_has(self, image, image_format, read_only, check):
         with self.qemu(image, image_format, read_only) as process:
             try:
-                self.assertIn("QEMU", process.stdout.readline(), "it did not start")
+                # Its monitor talks before its disks are there, and answers after that.
+                process.stdin.write("info status\n")
+                process.stdin.flush()
+                while "VM status" not in (line := process.stdout.readline()):
+                    self.assertTrue(line, "it did not start")
                 check()
             finally:
                 process.communicate("quit\n", timeout=60)
