@@ -58,7 +58,7 @@ END
 fat_image() {
     local file=$1 size=$2 directory=$3
     truncate -s "${size}K" "$file"
-    mformat -i "$file" -N 42414e59 -v BANYAN -T "$((size * 2))" -h 16 -s 63 ::
+    mformat -i "$file" -N 42414e59 -v EFI -T "$((size * 2))" -h 16 -s 63 ::
     mcopy -s -Q -m -i "$file" "$directory"/* ::
 }
 
@@ -70,25 +70,26 @@ efi_image() {
     rm -rf esp
 }
 
-# grub_iso FILE DIRECTORY: a CD that GRUB boots, by BIOS or by UEFI, as the directory's boot/grub/grub.cfg says.
+# grub_iso FILE DIRECTORY: a medium that GRUB boots, by BIOS or by UEFI, as the directory's boot/grub/grub.cfg says: a CD that
+# may be used as a disk as well, as for a USB stick.
 grub_iso() {
     local file=$1 directory=$2
     grub_image i386-pc-eltorito "$directory/boot/grub/cd.img"
-    grub_image x86_64-efi grub.efi
+    # As a disk, the medium shows UEFI the partition with this GRUB, and the rest beside it.
+    # shellcheck disable=SC2016  # the dollar is GRUB's
+    printf 'search --no-floppy --label BANYAN --set root\nset prefix=($root)/boot/grub\n' >early.cfg
+    grub_image x86_64-efi grub.efi -c early.cfg
     efi_image "$directory/boot/grub/efi.img" grub.efi
-    rm -f grub.efi
-    iso "$file" "$directory" boot/grub/cd.img boot/grub/efi.img --grub2-boot-info
+    rm -f grub.efi early.cfg
+    iso "$file" "$directory" --grub2-mbr "$BANYAN_GUESTS/grub/i386-pc/boot_hybrid.img" --protective-msdos-label \
+        -b boot/grub/cd.img -no-emul-boot -boot-load-size 4 -boot-info-table --grub2-boot-info \
+        --efi-boot boot/grub/efi.img -efi-boot-part --efi-boot-image
 }
 
-# iso FILE DIRECTORY BIOS_IMAGE EFI_IMAGE [OPTION...]: an ISO 9660 file system with one boot image for each firmware; the
-# names of the images are relative to the directory, and "" leaves one out.
+# iso FILE DIRECTORY OPTION...: an ISO 9660 file system, with what the options say of booting.
 iso() {
-    local file=$1 directory=$2 bios=$3 efi=$4
-    local words=(-quiet -r -J -V BANYAN)
-    shift 4
-    [[ -z $bios ]] || words+=(-b "$bios" -no-emul-boot -boot-load-size 4 -boot-info-table "$@")
-    [[ -z $efi || -z $bios ]] || words+=(-eltorito-alt-boot)
-    [[ -z $efi ]] || words+=(-e "$efi" -no-emul-boot)
+    local file=$1 directory=$2
     find "$directory" -exec touch -h -d @0 {} +
-    xorriso -report_about WARNING -volume_date all_file_dates "=1" -as mkisofs "${words[@]}" -o "$file" "$directory" >&2
+    xorriso -report_about WARNING -volume_date all_file_dates "=1" -as mkisofs -quiet -r -J -V BANYAN \
+        "${@:3}" -o "$file" "$directory" 2> >(sed '/^xorriso [0-9.]* :/d; /^$/d' >&2)
 }

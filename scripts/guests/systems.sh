@@ -90,7 +90,7 @@ serial 0 115200
 prompt 1
 timeout 0
 END
-    iso syslinux.iso cd isolinux/isolinux.bin ''
+    iso syslinux.iso cd -b isolinux/isolinux.bin -no-emul-boot -boot-load-size 4 -boot-info-table
     rm -rf cd isolinux syslinux-common
 }
 

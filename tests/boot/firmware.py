@@ -71,14 +71,15 @@ def qemu_disk(number, file, bus):
 
 
 def qemu_firmware_command(machine, directory):
-    command = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-M", "q35", "-display", "none", "-net", "none"]
+    command = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-M", "q35", "-display", "none", "-nodefaults", "-vga", "std"]
     command += ["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console", "-no-reboot"]
     command += ["-monitor", f"unix:{directory}/monitor,server=on,wait=off"]
     command += ["-m", machine.memory, "-smp", str(machine.cpus)] + qemu_firmware(machine, directory)
     for number, (file, bus) in enumerate(machine.disks):
         command += qemu_disk(number, file, bus)
-    for file in machine.cdroms:
-        command += ["-drive", f"file={file},format=raw,media=cdrom,readonly=on"]
+    for number, file in enumerate(machine.cdroms, start=len(machine.disks)):
+        command += ["-drive", f"file={file},format=raw,if=none,readonly=on,id=disk{number}"]
+        command += ["-device", f"ide-cd,bus=ide.{number},drive=disk{number},bootindex={number}"]
     for file in machine.floppies:
         command += ["-drive", f"file={file},format=raw,if=floppy,readonly=on"]
     if machine.kernel:

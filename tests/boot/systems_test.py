@@ -101,6 +101,11 @@ class SystemsTest(unittest.TestCase):
         console = self.boot(firmware="uefi", disks=((self.copy("ipxe/ipxe-efi.img"), "virtio"),))
         console.expect("iPXE initialising devices", 180)
         console.expect("Open Source Network Boot Firmware", 60)
+        console.expect("Press Ctrl-B", 60)
+        console.send("\x02")
+        console.expect("iPXE> ", 30)
+        console.send("cpuid --ext 29\recho up\r")
+        console.expect(r"^up\r*$", 30)
         self.up(console)
 
     def test_isolinux(self):
