@@ -75,7 +75,7 @@ make_invaders() {
     rm -rf cd grub-invaders
 }
 
-# ISOLINUX on a CD, at its prompt on the serial port; "hdt" is its hardware detection tool.
+# ISOLINUX on a CD, at its prompt; "hdt" is its hardware detection tool.
 make_syslinux() {
     local module
     unpack isolinux
@@ -86,7 +86,6 @@ make_syslinux() {
         mv "syslinux-common/usr/lib/syslinux/modules/bios/$module.c32" cd/isolinux/
     done
     cat >cd/isolinux/isolinux.cfg <<'END'
-serial 0 115200
 prompt 1
 timeout 0
 END

@@ -54,7 +54,10 @@ def banyan_firmware_command(machine, directory):
 
 def qemu_firmware(machine, directory):
     if machine.firmware == "bios":
-        return []
+        # SeaBIOS's console on the first serial port as well, as Banyan asks for it.
+        port = Path(directory) / "sercon-port"
+        port.write_bytes((0x3F8).to_bytes(2, "little"))
+        return ["-fw_cfg", f"name=etc/sercon-port,file={port}"]
     if machine.firmware != "uefi":
         return ["-bios", str(machine.firmware)]
     ovmf = Path(os.environ.get("BANYAN_OVMF", "/usr/share/OVMF"))
@@ -147,9 +150,6 @@ class BanyanControl:
         pass
 
 
-KEYS = {" ": "spc", "\n": "ret", ".": "dot", "-": "minus", "/": "slash", ",": "comma", "=": "equal"}
-
-
 class FirmwareConsole(Console):
     """The console of such a machine, with its screen and its keyboard."""
 
@@ -200,7 +200,3 @@ class FirmwareConsole(Console):
 
     def keys(self, *names):
         self.control().keys(names)
-
-    def type(self, text):
-        """On the keyboard; lower-case letters, digits and what KEYS names."""
-        self.keys(*(KEYS.get(character, character) for character in text))

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """An unattended installation of Debian by its own installer, by UEFI, onto an empty disk, and a boot from that disk.
 
-It takes long (some 170 packages are unpacked and configured inside), so `make install-test` runs it, not `make test`. The
+It takes long (some 190 packages are unpacked and configured inside), so `make install-test` runs it, not `make test`. The
 installer's steps show on the serial port; scripts/guests/install.sh says where they come from.
 """
 

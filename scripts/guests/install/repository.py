@@ -40,6 +40,9 @@ def write_index(suite, name, text):
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(text, encoding="utf-8")
     Path(f"{place}.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
+    # The installer looks here whether the mirror has its architecture.
+    (place.parent / "Release").write_text("Archive: stable\nOrigin: Debian\nLabel: Debian\nAcquire-By-Hash: no\n"
+                                          "Component: main\nArchitecture: amd64\n")
 
 
 def write_release(suite):
