@@ -22,7 +22,7 @@ run: all  ## Boot a guest to its shell here; ENGINE=auto CPUS=1 MEMORY=512M GUES
 
 test: all  ## Run every test
 	@scripts/install-packages.sh test guest
-	@scripts/guests/prepare.sh shell debian
+	@scripts/guests/prepare.sh shell debian mach uefi-shell u-boot
 	@ctest --test-dir build/release --no-tests=error --output-on-failure --timeout 120 -j 2
 
 bench: micro suite  ## Compare boot, instructions and a suite of programs with QEMU's TCG; RUNS=3

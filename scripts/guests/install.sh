@@ -6,8 +6,8 @@
 
 installer_images=usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64
 
-# What is installed beside Debian's required and important packages.
-install_packages=(linux-image-cloud-amd64 initramfs-tools zstd busybox grub-efi-amd64 grub-efi-amd64-signed shim-signed
+# What is installed beside Debian's required and important packages; the first is debootstrap's own wish.
+install_packages=(usr-is-merged linux-image-cloud-amd64 initramfs-tools zstd busybox grub-efi-amd64 grub-efi-amd64-signed shim-signed
     efibootmgr mokutil)
 # The installer's components that are not in its initrd: those that install the base system and its kernel. Not every mirror
 # has the other ones, so in the place of partman, apt-setup, user-setup, grub-installer and finish-install are two small

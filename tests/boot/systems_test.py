@@ -31,6 +31,11 @@ class SystemsTest(unittest.TestCase):
         subprocess.run(["cp", "--sparse=always", guest_file(name), copy], check=True)
         return copy
 
+    @staticmethod
+    def stick(name):
+        """A guest's medium as a disk that cannot be written, as a USB stick would be."""
+        return ((f"{guest_file(name)},format=raw,readonly=on", "virtio"),)
+
     def up(self, console):
         report(f"{self.id().rsplit('.', 1)[-1]}: {console.elapsed():.1f} s")
 
@@ -126,7 +131,7 @@ class SystemsTest(unittest.TestCase):
 
     def check_memtest(self, firmware, seconds):
         console = self.boot(firmware=firmware, memory="64M" if firmware == "bios" else "128M",
-                            cdroms=(guest_file("memtest/memtest.iso"),))
+                            disks=self.stick("memtest/memtest.iso"))
         console.expect("Memtest86\\+ v6", seconds)
         console.expect(r"#4 +\[", 300)
         console.expect(r"Errors: (\d+)", 60)
@@ -140,14 +145,14 @@ class SystemsTest(unittest.TestCase):
         self.check_memtest("uefi", 180)
 
     def test_gnu_mach(self):
-        console = self.boot(cdroms=(guest_file("mach/mach.iso"),))
+        console = self.boot(disks=self.stick("mach/mach.iso"))
         console.expect("GNU Mach 1.8", 60)
         console.expect("No bootstrap code loaded with the kernel", 60)
         self.up(console)
 
     def test_invaders(self):
         """A game on the bare machine, as a multiboot kernel: its invaders move on the screen."""
-        console = self.boot(cdroms=(guest_file("invaders/invaders.iso"),))
+        console = self.boot(disks=self.stick("invaders/invaders.iso"))
         first = console.expect_screen(r"-\*-.*-\*-", 60)
         for _ in range(50):
             if console.expect_screen(r"-\*-", 10) != first:
@@ -157,7 +162,7 @@ class SystemsTest(unittest.TestCase):
         self.up(console)
 
     def test_xen(self):
-        console = self.boot(memory="768M", cdroms=(guest_file("xen/xen.iso"),))
+        console = self.boot(memory="768M", disks=self.stick("xen/xen.iso"))
         console.expect(r"Xen version 4\.17", 60)
         console.expect("Booting paravirtualized kernel on Xen", 180)
         console.expect(r"Domain-0 +0 +\d+ +\d+ +r-----", 180)
