@@ -1,4 +1,4 @@
-"""Drives a machine that firmware boots: its serial port, its screen in text mode, and its keyboard.
+"""Drives a machine that firmware boots: its serial port, and its screen in text mode.
 
 What harness.py says of the environment holds here as well; and, for those who make a guest and want to know that it is right:
   BANYAN_PEER     "qemu" runs the same machine under QEMU's TCG instead of Banyan
@@ -32,8 +32,6 @@ class FirmwareMachine:
     floppies: tuple = ()
     memory: str = "256M"
     cpus: int = 1
-    kernel: tuple = ()  # the kernel, its initrd and its command line, where the firmware does not find them itself
-    extra: tuple = ()
 
 
 def banyan_firmware_command(machine, directory):
@@ -45,11 +43,9 @@ def banyan_firmware_command(machine, directory):
         command += ["--cdrom", str(file)]
     for file in machine.floppies:
         command += ["--floppy", str(file)]
-    if machine.kernel:
-        command += ["--kernel", machine.kernel[0], "--initrd", machine.kernel[1], "--append", machine.kernel[2]]
     if "BANYAN_ENGINE" in os.environ:
         command += ["--engine", os.environ["BANYAN_ENGINE"]]
-    return command + list(machine.extra)
+    return command
 
 
 def qemu_firmware(machine, directory):
@@ -85,13 +81,11 @@ def qemu_firmware_command(machine, directory):
         command += ["-device", f"ide-cd,bus=ide.{number},drive=disk{number},bootindex={number}"]
     for file in machine.floppies:
         command += ["-drive", f"file={file},format=raw,if=floppy,readonly=on"]
-    if machine.kernel:
-        command += ["-kernel", machine.kernel[0], "-initrd", machine.kernel[1], "-append", machine.kernel[2]]
-    return command + list(machine.extra)
+    return command
 
 
 class QemuMonitor:
-    """QEMU's human monitor: the screen out of the memory of the text mode, and keys."""
+    """QEMU's human monitor: the screen, out of the memory of the text mode."""
 
     def __init__(self, path):
         self.socket = socket.socket(socket.AF_UNIX)
@@ -107,7 +101,10 @@ class QemuMonitor:
         while not answer.endswith(b"(qemu) "):
             if not select.select([self.socket], [], [], 30)[0]:
                 raise TimeoutError("QEMU's monitor does not answer")
-            answer += self.socket.recv(1 << 16)
+            more = self.socket.recv(1 << 16)
+            if not more:
+                raise ConnectionError("QEMU has ended")
+            answer += more
         return answer.decode(errors="replace")
 
     def _command(self, text):
@@ -120,38 +117,29 @@ class QemuMonitor:
         text = "".join(chr(code) if 32 <= code < 127 else " " for code in characters)
         return "\n".join(text[at:at + 80].rstrip() for at in range(0, len(text), 80))
 
-    def keys(self, names):
-        for name in names:
-            self._command(f"sendkey {name}")
-
     def close(self):
         self.socket.close()
 
 
 class BanyanControl:
-    """The same by banyan's own commands."""
+    """The same by banyan's own command."""
 
     def __init__(self, name):
         self.name = name
 
-    def _command(self, *words):
-        result = subprocess.run([str(vmm_path()), *words], capture_output=True, text=True, timeout=30 * SLOW)
-        if result.returncode != 0:
-            raise RuntimeError(f"banyan {' '.join(words)}: {result.returncode}: {result.stderr}")
-        return result.stdout
-
     def screen(self):
-        return self._command("screenshot", self.name, "--text")
-
-    def keys(self, names):
-        self._command("send-key", self.name, *names)
+        command = [str(vmm_path()), "screenshot", self.name, "--text"]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=30 * SLOW)
+        if result.returncode != 0:
+            raise RuntimeError(f"banyan screenshot: {result.returncode}: {result.stderr}")
+        return result.stdout
 
     def close(self):
         pass
 
 
 class FirmwareConsole(Console):
-    """The console of such a machine, with its screen and its keyboard."""
+    """The console of such a machine, with its screen."""
 
     def __init__(self, machine):
         self.directory = tempfile.TemporaryDirectory(prefix="banyan-firmware-")
@@ -197,6 +185,3 @@ class FirmwareConsole(Console):
             except (OSError, RuntimeError):
                 self._control = None
                 self._read_some(0.2)
-
-    def keys(self, *names):
-        self.control().keys(names)
