@@ -8,9 +8,10 @@ MAKEFLAGS += --no-builtin-rules
 JOBS ?= $(shell nproc)
 SECONDS ?= 600
 FUZZ_SECONDS ?= 20
+PEER ?= banyan
 export ENGINE CPUS MEMORY GUEST APPEND FUZZ_SECONDS
 
-.PHONY: all run test bench micro smp modes startup exits block power-cut suite fuzz conformance stress guests format lint clean help
+.PHONY: all run test bench micro smp modes startup exits block power-cut suite fuzz conformance stress systems install-test guests format lint clean help
 
 all: build/release/build.ninja  ## Build build/release/banyan (installs what is missing)
 	@cmake --build build/release -j $(JOBS)
@@ -21,7 +22,7 @@ run: all  ## Boot a guest to its shell here; ENGINE=auto CPUS=1 MEMORY=512M GUES
 
 test: all  ## Run every test
 	@scripts/install-packages.sh test guest
-	@scripts/guests/prepare.sh shell debian
+	@scripts/guests/prepare.sh shell debian mach uefi-shell u-boot
 	@ctest --test-dir build/release --no-tests=error --output-on-failure --timeout 120 -j 2
 
 bench: micro suite  ## Compare boot, instructions and a suite of programs with QEMU's TCG; RUNS=3
@@ -79,9 +80,19 @@ stress: all  ## Run stress-ng --verify on two CPUs of a guest; SECONDS=600 CPUS=
 	@scripts/guests/prepare.sh tools
 	@SECONDS_IN_ALL=$(SECONDS) scripts/stress.sh build/release/banyan
 
-guests:  ## Prepare every guest: kernel, shell, debian, tools, suite
+systems: all  ## Boot every system of the table in README.md by firmware (takes long); PEER=qemu for the same under QEMU
+	@scripts/install-packages.sh test guest
+	@BANYAN_PEER=$(PEER) ctest --test-dir build/release -C systems -L systems --no-tests=error --output-on-failure -j 2
+
+install-test: all  ## Install Debian without a question, by UEFI, and boot it (takes very long); PEER=qemu
+	@scripts/install-packages.sh test guest
+	@scripts/guests/prepare.sh install
+	@BANYAN_PEER=$(PEER) python3 tests/boot/install_test.py
+
+guests:  ## Prepare every guest
 	@scripts/install-packages.sh guest tools
-	@scripts/guests/prepare.sh shell debian tools suite
+	@scripts/guests/prepare.sh shell debian tools suite bootable rescue memtest ipxe mach invaders syslinux refind \
+		uefi-shell u-boot xen installer install
 
 format:  ## Format the C++ sources
 	@scripts/install-packages.sh lint

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Prepares guests from Debian's packages: prepare.sh kernel|shell|debian|tools|suite|drivers...
+# Prepares guests from Debian's packages: prepare.sh GUEST...
 #
 # The results go to build/guests, or where BANYAN_GUESTS says; what is there and up to date is left alone.
 # docs/guests.md says what each of them is.
@@ -10,13 +10,15 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 # shellcheck source=scripts/lib.sh
 source "$root/scripts/lib.sh"
-for part in lib kernel shell debian tools suite drivers; do
+guests=(kernel shell debian tools suite drivers bootable rescue memtest ipxe mach invaders syslinux refind uefi-shell u-boot xen
+    installer install)
+for part in lib media kernel shell debian tools suite drivers bootable systems xen install; do
     # shellcheck source=/dev/null
     source "$here/$part.sh"
 done
 
 usage() {
-    say "no guest '$1': usage is scripts/guests/prepare.sh GUEST...; name kernel, shell, debian, tools, suite or drivers"
+    say "no guest '$1': usage is scripts/guests/prepare.sh GUEST...; name some of ${guests[*]}"
     exit 2
 }
 
@@ -24,10 +26,7 @@ main() {
     local guest
     [[ $# -gt 0 ]] || usage ""
     for guest in "$@"; do
-        case $guest in
-            kernel | shell | debian | tools | suite | drivers) ;;
-            *) usage "$guest" ;;
-        esac
+        [[ " ${guests[*]} " == *" $guest "* ]] || usage "$guest"
     done
     open_cache
     for guest in "$@"; do
