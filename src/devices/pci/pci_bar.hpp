@@ -12,6 +12,14 @@ class PciFunction;
 
 enum class PciBarKind : uint8_t { none, memory32, memory64, io };
 
+// Registers of a memory BAR, side by side, that only say "look" (vm/doorbells.hpp): a write means
+// the same whatever it writes, has no answer, and may be done later, once for several.
+struct PciDoorbells {
+    uint32_t offset = 0;  // of the first
+    uint32_t stride = 0;  // bytes
+    unsigned count = 0;
+};
+
 // One BAR as the function was made. A memory64 BAR takes the next index too, which then has kind
 // none.
 struct PciBar {
@@ -19,6 +27,7 @@ struct PciBar {
     uint64_t size = 0;         // a power of two; memory at least 16, ports 4..256
     MmioIo* memory = nullptr;  // the handler of a memory BAR
     PortIo* ports = nullptr;   // the handler of an I/O BAR
+    PciDoorbells doorbells = {};
 };
 
 // The board's side: puts BARs on the memory and port buses.

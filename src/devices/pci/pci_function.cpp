@@ -83,17 +83,24 @@ void PciFunction::declare_memory_bar(unsigned bar, PciBarKind kind, uint64_t siz
     BANYAN_ASSERT(wide || kind == PciBarKind::memory32);
     BANYAN_ASSERT(bar + (wide ? 1 : 0) < bars_.size() && std::has_single_bit(size) && size >= 16);
     BANYAN_ASSERT(wide || size <= bit(31));
-    bars_[bar] = {kind, size, &handler, nullptr};
+    bars_[bar] = {.kind = kind, .size = size, .memory = &handler};
     const uint64_t writable = ~(size - 1);
     set_initial(bar_offset(bar), wide ? kBarMemory64 : 0, 4, static_cast<uint32_t>(writable));
     if (wide) set_initial(bar_offset(bar + 1), 0, 4, static_cast<uint32_t>(writable >> 32));
     writable_[offset_of(Reg16::command)] |= bit<uint8_t>(Command::MemorySpace::kLow);
 }
 
+void PciFunction::declare_doorbells(unsigned bar, const PciDoorbells& doorbells) {
+    BANYAN_ASSERT(bars_[bar].memory != nullptr && doorbells.stride != 0);
+    BANYAN_ASSERT(doorbells.offset + uint64_t{doorbells.stride} * doorbells.count <=
+                  bars_[bar].size);
+    bars_[bar].doorbells = doorbells;
+}
+
 void PciFunction::declare_io_bar(unsigned bar, uint32_t size, PortIo& handler) {
     // 6.2.5.1: an I/O BAR is at most 256 bytes.
     BANYAN_ASSERT(bar < bars_.size() && std::has_single_bit(size) && size >= 4 && size <= 256);
-    bars_[bar] = {PciBarKind::io, size, nullptr, &handler};
+    bars_[bar] = {.kind = PciBarKind::io, .size = size, .ports = &handler};
     set_initial(bar_offset(bar), kBarIo, 4, ~(size - 1));
     writable_[offset_of(Reg16::command)] |= bit<uint8_t>(Command::IoSpace::kLow);
 }

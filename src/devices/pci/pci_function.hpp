@@ -64,6 +64,8 @@ protected:
 
     // For constructors.
     void declare_memory_bar(unsigned bar, PciBarKind kind, uint64_t size, MmioIo& handler);
+    // Of a memory BAR that was declared.
+    void declare_doorbells(unsigned bar, const PciDoorbells& doorbells);
     void declare_io_bar(unsigned bar, uint32_t size, PortIo& handler);
     // `body` follows the id and next-pointer bytes; bits of `writable` (of the same length, or
     // empty) the guest may change. Returns the capability's offset.

@@ -84,7 +84,7 @@ struct Board::Parts {
     ApicBus apics;  // of the board's own local APICs
     IrqRouter router;
     HpetInputs hpet_inputs;
-    PciSlots pci{mmio};
+    PciSlots pci{mmio, services.doorbells};
     std::vector<std::unique_ptr<LockedBlockBackend>> disks;
 
     // chips: `chips` has those that drive wires, in the order of reset

@@ -51,7 +51,8 @@ public:
 
     Result<void> build() {
         add_ram();
-        TRY_ASSIGN(made, Board::create(config, {memory, clock, timers, control, engine_apics}));
+        TRY_ASSIGN(
+            made, Board::create(config, {memory, clock, timers, control, engine_apics, doorbells}));
         board = std::move(made);
         for (unsigned i = 0; i < config.cpu_count; ++i)
             board->attach_vcpu(i, signals[i]);
@@ -102,7 +103,8 @@ public:
     std::vector<std::vector<Page>> ram;
     GuestMemory memory;
     BoardConfig config;
-    EngineApics* engine_apics = nullptr;  // set before build()
+    EngineApics* engine_apics = nullptr;   // set before build()
+    EngineDoorbells* doorbells = nullptr;  // the same
     std::vector<RecordingSignals> signals;
     std::unique_ptr<Board> board;
 

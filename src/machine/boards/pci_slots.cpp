@@ -12,10 +12,22 @@ Result<void> PciSlots::add(PciHost& host, PciFunction& function, DeviceSlot& slo
     functions_.push_back(&function);
     MutexLock lock(mutex_);
     for (unsigned index = 0; index < function.bars().size(); ++index) {
-        const PciBar& bar = function.bars()[index];
-        if (bar.memory == nullptr) continue;
-        bars_.push_back({&function, index, &bus_.add(slot, *bar.memory, bar.size), {}, 0});
+        if (function.bars()[index].memory != nullptr) TRY(add_bar(function, index, slot));
     }
+    return {};
+}
+
+Result<void> PciSlots::add_bar(PciFunction& function, unsigned index, DeviceSlot& slot) {
+    const PciBar& bar = function.bars()[index];
+    std::unique_ptr<DoorbellBar> doorbells;
+    MmioIo* handler = bar.memory;
+    if (doorbells_ != nullptr && bar.doorbells.count != 0) {
+        TRY_ASSIGN(made, DoorbellBar::create(slot, bar, *doorbells_));
+        doorbells = std::move(made);
+        handler = doorbells.get();
+    }
+    MmioWindow& window = bus_.add(slot, *handler, bar.size);
+    bars_.push_back({&function, index, &window, std::move(doorbells), {}, 0});
     return {};
 }
 
@@ -44,6 +56,7 @@ bool PciSlots::map_memory(PciFunction& function, unsigned bar, Gpa start, uint64
     found->start = start;
     found->size = size;
     found->window->map(start);
+    if (found->doorbells != nullptr) found->doorbells->map(start);
     return true;
 }
 
@@ -57,6 +70,7 @@ void PciSlots::unmap(PciFunction& function, unsigned bar) {
     if (Bar* found = find(function, bar)) {
         found->size = 0;
         found->window->unmap();
+        if (found->doorbells != nullptr) found->doorbells->unmap();
     }
 }
 

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "devices/pci/pci_bus.hpp"
 #include "machine/boards/chip.hpp"
+#include "machine/boards/doorbell_bar.hpp"
 #include "machine/io_bus.hpp"
 #include "support/mutex.hpp"
 
@@ -17,7 +19,8 @@ public:
     // Device number 0 is the host bridge.
     static constexpr unsigned kMaxDevices = 32;
 
-    explicit PciSlots(MmioBus& bus) : bus_(bus) {}
+    // `doorbells` may be null.
+    PciSlots(MmioBus& bus, EngineDoorbells* doorbells) : bus_(bus), doorbells_(doorbells) {}
 
     // The device number of the next function to be added.
     unsigned next_device() const { return static_cast<unsigned>(functions_.size()) + 1; }
@@ -40,13 +43,16 @@ private:
         const PciFunction* function = nullptr;
         unsigned index = 0;
         MmioWindow* window = nullptr;
+        std::unique_ptr<DoorbellBar> doorbells = nullptr;  // null: it has none
         Gpa start;
         uint64_t size = 0;
     };
+    Result<void> add_bar(PciFunction& function, unsigned index, DeviceSlot& slot) REQUIRES(mutex_);
     Bar* find(const PciFunction& function, unsigned bar) REQUIRES(mutex_);
     bool taken(Gpa start, uint64_t size) const REQUIRES(mutex_);
 
     MmioBus& bus_;
+    EngineDoorbells* const doorbells_;
     std::vector<PciFunction*> functions_;
     Mutex mutex_;  // leaf
     std::vector<Bar> bars_ GUARDED_BY(mutex_);
