@@ -14,8 +14,10 @@
 #include "vm/address.hpp"
 #include "vm/clock.hpp"
 #include "vm/debug.hpp"
+#include "vm/doorbells.hpp"
 #include "vm/engine_apics.hpp"
 #include "vm/guest_memory.hpp"
+#include "vm/poller.hpp"
 #include "vm/statistics.hpp"
 
 namespace banyan {
@@ -165,6 +167,7 @@ struct EngineConfig {
     const Clock* clock = nullptr;
     unsigned cpu_count = 1;
     HostCodeListener* host_code = nullptr;  // may be null
+    Poller* poller = nullptr;               // whose thread gets doorbells; null: there are none
 };
 
 class Engine {
@@ -182,6 +185,8 @@ public:
 
     // For the board, instead of local APICs of its own; null: the engine has none.
     virtual EngineApics* apics() { return nullptr; }
+    // Takes doorbells off the vCPUs; null: the engine calls devices directly.
+    virtual EngineDoorbells* doorbells() { return nullptr; }
     // The guest's time goes on after a pause, from what the clock shows. While no vCPU runs.
     virtual void clock_changed() {}
 };

@@ -67,7 +67,7 @@ Result<std::unique_ptr<Vm>> Vm::create(const VmConfig& config, const EngineChoic
     vm->engine_reason_ = engine.reason;
     TRY(vm->create_memory());
     TRY(vm->create_back_ends(loop));
-    TRY(vm->create_engine(engine));
+    TRY(vm->create_engine(engine, loop));
     TRY(vm->create_board(loop));
     TRY(vm->create_vcpus());
     TRY(vm->create_debugger(loop));
@@ -181,12 +181,12 @@ BoardConfig Vm::board_config() {
     return board;
 }
 
-Result<void> Vm::create_engine(const EngineChoice& choice) {
+Result<void> Vm::create_engine(const EngineChoice& choice, EventLoop& loop) {
     if (config_.perf_map) {
         TRY_ASSIGN(map, PerfMap::create());
         perf_map_ = std::move(map);
     }
-    TRY_ASSIGN(engine, choice.create({&memory_, &clock_, config_.cpus, perf_map_.get()},
+    TRY_ASSIGN(engine, choice.create({&memory_, &clock_, config_.cpus, perf_map_.get(), &loop},
                                      config_.cpu_model));
     engine_ = std::move(engine);
     return {};
@@ -198,8 +198,9 @@ Result<void> Vm::create_board(EventLoop& loop) {
         [this](unsigned index, const DebugStop& why) { debugger_->on_vcpu_stop(index, why); }};
     TRY_ASSIGN(lifecycle, Lifecycle::create(loop, std::move(life)));
     lifecycle_ = std::move(lifecycle);
-    TRY_ASSIGN(board, Board::create(board_config(), {memory_, clock_, timers_, *lifecycle_,
-                                                     engine_->apics(), pc_memory()}));
+    TRY_ASSIGN(board, Board::create(board_config(),
+                                    {memory_, clock_, timers_, *lifecycle_, engine_->apics(),
+                                     pc_memory(), engine_->doorbells()}));
     board_ = std::move(board);
     return {};
 }
@@ -295,6 +296,7 @@ std::vector<Statistics> Vm::statistics() const {
 
 void Vm::pause() {
     lifecycle_->vcpus().pause();
+    if (EngineDoorbells* doorbells = engine_->doorbells()) doorbells->deliver();
     clock_.pause();
     timers_.clock_changed();
 }

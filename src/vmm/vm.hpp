@@ -49,7 +49,7 @@ private:
     BoardKind board_kind() const;
     PcMemory pc_memory() const;
     Result<void> create_back_ends(EventLoop& loop);
-    Result<void> create_engine(const EngineChoice& choice);
+    Result<void> create_engine(const EngineChoice& choice, EventLoop& loop);
     Result<void> create_board(EventLoop& loop);
     Result<void> create_vcpus();
     Result<void> create_debugger(EventLoop& loop);

@@ -202,7 +202,7 @@ class Console:
 def kernel_complaints(log):
     """The lines of a kernel's log that say that the machine is not right."""
     return [line for line in log.splitlines()
-            if re.search(r"WARNING:|BUG:|Oops|unknown NMI|Uhhuh|soft lockup|rcu.*stall|[Ff]irmware [Bb]ug", line)]
+            if re.search(r"WARNING:|BUG:|Oops|unknown NMI|Uhhuh|soft lockup|rcu: .*stall|[Ff]irmware [Bb]ug", line)]
 
 
 def report(text):

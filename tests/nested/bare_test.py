@@ -16,14 +16,13 @@ CPUS = "2"  # for those that can have several
 class BareGuestTest(ShellTest):
     @classmethod
     def extra_files(cls):
-        directory = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(directory.cleanup)
-        images = {}
-        for guest in sorted(guests.SOURCE.glob("*.asm")):
-            image = Path(directory.name) / guest.stem
-            guests.build(guest, CPUS if guests.notes(guest, "cpus") else 1, image)
-            images[f"bare/{guest.stem}"] = image
-        return images
+        files = {}
+        with tempfile.TemporaryDirectory() as directory:
+            image = Path(directory) / "image"
+            for guest in sorted(guests.SOURCE.glob("*.asm")):
+                guests.build(guest, CPUS if guests.notes(guest, "cpus") else 1, image)
+                files[f"bare/{guest.stem}"] = image.read_bytes()
+        return files
 
     def line(self, guest):
         options = " ".join(guests.notes(guest, "run")).split()

@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
-"""Debian's kernel by --engine kvm: to its shell with 1, 2 and 4 vCPUs, on both boards, from its initramfs and a disk."""
+"""Debian's kernel by --engine kvm: to its shell with 1, 2 and 4 vCPUs, on both boards, from its initramfs and a disk, and how
+its runs end. A boot costs seconds in the rig: each of these guests shows all that can be seen in one."""
 
 import hashlib
 import re
 
-from rig import APPEND, ShellTest, kernel_complaints, main, report
+from rig import APPEND, PLAIN_APPEND, PROMPT, ShellTest, kernel_complaints, main, report
 
 
 # A shell with the prompt that the tests wait for.
 INIT = r"""printf '#!/bin/sh\nPS1="banyan:\\w# " exec sh -i\n' >start; chmod 755 start"""
+LEAVE = "\x1d"  # Ctrl-]
+STOPPED, CRASHED = 4, 3  # exit statuses
 
 
 class BootTest(ShellTest):
@@ -31,41 +34,57 @@ class BootTest(ShellTest):
         return [int(word) for word in re.findall(r"(?<=\s)\d+(?=\s)", line)]
 
     def test_one_cpu(self):
-        """With the kernel as distributions ship it, which unpacks itself."""
-        self.check_boot(1, kernel="vmlinuz")
+        """With the kernel as distributions ship it, which unpacks itself, and all that it does by itself."""
+        self.check_boot(1, kernel="vmlinuz", append=PLAIN_APPEND)
         numbers = "".join(f"{n}\n" for n in range(1, 20001)).encode()
         self.assertEqual(self.rig.run("seq 1 20000 | gzip | gunzip | md5sum")[0][:32], hashlib.md5(numbers).hexdigest())
         self.power_off()
 
-    def test_two_cpus_interrupt_each_other(self):
-        self.check_boot(2)
-        self.rig.run("for i in 1 2 3 4; do (seq 1 2000 | tac | sort -n | md5sum >/tmp/$i) & done; wait", 120)
-        self.assertEqual(len(self.rig.run("sort -u /tmp/1 /tmp/2 /tmp/3 /tmp/4")[0].splitlines()), 1)
+    def test_two_cpus(self):
+        """They interrupt each other; both in the midst of work, they are stopped by Ctrl-]."""
+        rig = self.rig
+        self.check_boot(2, "--name", "busy")
+        rig.run("for i in 1 2 3 4; do (seq 1 2000 | tac | sort -n | md5sum >/tmp/$i) & done; wait", 120)
+        self.assertEqual(len(rig.run("sort -u /tmp/1 /tmp/2 /tmp/3 /tmp/4")[0].splitlines()), 1)
         self.assertTrue(all(self.interrupts("LOC:")), "each has a timer of its own")
         self.assertGreater(sum(self.interrupts("RES:") + self.interrupts("CAL:")), 0)
-        self.power_off()
+        rig.run("for i in 1 2; do (while :; do :; done) & done")
+        rig.send("sleep 1000\n")
+        rig.send(LEAVE)
+        self.assertEqual(rig.status(), STOPPED)
 
     def test_four_cpus(self):
-        self.check_boot(4)
-        self.assertEqual(self.rig.run("cat /sys/devices/system/cpu/online")[0], "0-3\n")
-        self.power_off()
+        """And a panic is a crash."""
+        rig = self.rig
+        self.check_boot(4, "--no-reboot", append=APPEND + " panic=5 banyan.modules=pvpanic-mmio")
+        self.assertEqual(rig.run("cat /sys/devices/system/cpu/online")[0], "0-3\n")
+        rig.send("echo c > /proc/sysrq-trigger\n")
+        self.assertEqual(rig.status(90), CRASHED)
 
     def test_the_pc_board(self):
+        """And a reboot boots again."""
+        rig = self.rig
         self.check_boot(1, "--machine", "pc")
         self.assertGreater(self.interrupts("timer")[0], 0, "the PIT, by the IO-APIC")
+        rig.send("reboot\n")
+        rig.expect("Restarting system", 60)
+        rig.expect(PROMPT, 90)
+        self.assertEqual(rig.run("dmesg | grep -c 'Linux version'")[0], "1\n")
         self.power_off()
 
     def test_the_8259s_alone(self):
-        """Without APICs all interrupts come by INTR."""
+        """Without APICs all interrupts come by INTR. Idle, the guest is left by Ctrl-]."""
+        rig = self.rig
         self.check_boot(1, "--machine", "pc", append=APPEND + " noapic nolapic")
-        self.assertRegex(self.rig.run("cat /proc/interrupts")[0], r"0: +[1-9]\d* +XT-PIC +timer")
-        self.power_off()
+        self.assertRegex(rig.run("cat /proc/interrupts")[0], r"0: +[1-9]\d* +XT-PIC +timer")
+        rig.send(LEAVE)
+        self.assertEqual(rig.status(), STOPPED)
 
     def test_a_disk(self):
         """A guest puts itself on a disk; another starts from it."""
         rig = self.rig
         disk = rig.shell("truncate -s 16M /tmp/banyan-disk && echo /tmp/banyan-disk").strip()
-        self.addCleanup(lambda: rig.run(f"rm -f {disk}"))
+        self.addCleanup(lambda: rig.prompt == PROMPT or rig.run(f"rm -f {disk}"))
         rig.boot("--disk", disk, append=APPEND + " banyan.modules=virtio_pci,virtio_blk")
         self.assertEqual(rig.run("mke2fs /dev/vda >/dev/null 2>&1; mkdir /mnt; mount -t ext2 /dev/vda /mnt")[1], 0)
         self.assertEqual(rig.run(f"cp -a /bin /mnt; cd /mnt; mkdir proc sys dev; echo here >mark; {INIT}; cd /; umount /mnt")[1], 0)

@@ -4,51 +4,49 @@
 import sys
 import tempfile
 import time
-import unittest
 from pathlib import Path
 
-from rig import APPEND, PROMPT, RIG_PROMPT, Direct, Rig, has_hardware, main, report
+from rig import APPEND, LINE, PROMPT, RIG_PROMPT, ShellTest, main, report
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "boot"))
+sys.path.append(str(Path(__file__).resolve().parents[1] / "boot"))
 from gdb_console import Gdb, kernel_symbols, write_symbols  # noqa: E402
 
 FUNCTIONS = ("vfs_read", "ksys_read")
 VARIABLE = "panic_timeout"
 PORT = 1234
-LINE = "/dev/ttyS1"  # of the rig: its other end is a socket of this machine
 
 
-class GdbTest(unittest.TestCase):
+class GdbTest(ShellTest):
     def setUp(self):
+        super().setUp()
         directory = tempfile.TemporaryDirectory()
         self.addCleanup(directory.cleanup)
         self.directory = Path(directory.name)
 
-    def open_rig(self):
-        """The shell, and where gdb reaches what listens at PORT there."""
-        if has_hardware():
-            return Direct(), f"127.0.0.1:{PORT}"
-        line = self.directory / "line"
-        rig = Rig(options=("-chardev", f"socket,id=gdb,path={line},server=on,wait=off", "-serial", "chardev:gdb"))
+    def open_line(self):
+        """Where gdb reaches what listens at PORT of the shell's machine."""
+        rig = self.rig
+        if not rig.nested:
+            return f"127.0.0.1:{PORT}"
         rig.shell(f"ip link set lo up; stty -F {LINE} raw -echo")
         # A connection stops the guest: not before gdb says its first word, which is a `+` that nobody misses.
         rig.send(f"(exec 3<>{LINE}; dd bs=1 count=1 <&3 >/dev/null 2>&1; exec nc 127.0.0.1 {PORT} <&3 >&3) &\n")
         rig.expect(RIG_PROMPT)
-        return rig, str(line)
+        return rig.line
 
     def test_a_kernel(self):
-        rig, place = self.open_rig()
-        with rig:
-            rig.boot("--cpus", "2", "--gdb", str(PORT), append=APPEND + " nokaslr")
-            found = kernel_symbols(rig, FUNCTIONS + (VARIABLE,))
-            symbols = write_symbols({name: found[name] for name in FUNCTIONS}, self.directory / "vmlinux")
-            with Gdb(place, symbols) as gdb:
-                start = time.monotonic()
-                self.check(gdb, rig, found[VARIABLE])
-                report(f"gdb's part: {time.monotonic() - start:.1f} s")
-            self.assertEqual(rig.run("cat /proc/sys/kernel/panic"), ("77\n", 0))
-            rig.send("poweroff\n")
-            self.assertEqual(rig.status(), 0)
+        rig = self.rig
+        place = self.open_line()
+        rig.boot("--cpus", "2", "--gdb", str(PORT), append=APPEND + " nokaslr")
+        found = kernel_symbols(rig, FUNCTIONS + (VARIABLE,))
+        symbols = write_symbols({name: found[name] for name in FUNCTIONS}, self.directory / "vmlinux")
+        with Gdb(place, symbols) as gdb:
+            start = time.monotonic()
+            self.check(gdb, rig, found[VARIABLE])
+            report(f"gdb's part: {time.monotonic() - start:.1f} s")
+        self.assertEqual(rig.run("cat /proc/sys/kernel/panic"), ("77\n", 0))
+        rig.send("poweroff\n")
+        self.assertEqual(rig.status(), 0)
 
     def check(self, gdb, rig, variable):
         self.check_state(gdb)

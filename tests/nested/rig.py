@@ -22,21 +22,31 @@ import unittest
 from pathlib import Path
 
 for folder in ("boot", "guests"):
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / folder))
+    sys.path.append(str(Path(__file__).resolve().parents[1] / folder))  # after this folder, which has files of the same names
 
 import run as guests  # noqa: E402
 from archive import Archive  # noqa: E402
 from harness import (PROMPT, SLOW, Console, guest_file, kernel_complaints, report, vmm_path)  # noqa: E402
 
 QEMU = "qemu-system-x86_64"
-SKIPPED = 77  # what tests/nested/CMakeLists.txt and ctest take for a skipped test
+SKIPPED = 77  # what CMakeLists.txt and ctest take for a skipped test
 RIG_PROMPT = r"rig:/\S*# "
 RIG_BOOT_SECONDS = 90
 # For a QEMU whose test was killed: nothing else would end it.
 RIG_LIFE_SECONDS = 900
 MODULES = ("virt/lib/irqbypass.ko", "arch/x86/kvm/kvm.ko", "arch/x86/kvm/kvm-amd.ko")
+# A vCPU that halts gives its CPU back at once: to poll for a while only makes the others slower.
+MODULE_OPTIONS = {"arch/x86/kvm/kvm.ko": "halt_poll_ns=0"}
 # Without work against flaws of real processors, which would only slow TCG down.
-APPEND = "console=ttyS0 quiet mitigations=off"
+PLAIN_APPEND = "console=ttyS0 quiet mitigations=off"
+# Without what takes a third of a boot in the rig, and has nothing to do with the machine: the kernel's tests of its own ciphers,
+# kprobes, certificates, the files of its allocator, IPv6, keys.
+LEFT_OUT = ("crypto_kdf108_init", "init_kprobe_trace", "load_system_certificate_list", "slab_sysfs_init", "inet6_init",
+            "init_encrypted")
+# And with more patience, on a host whose CPUs are shared: a guest that hangs is noticed by what it does not say.
+APPEND = (f"{PLAIN_APPEND} cryptomgr.notests initcall_blacklist={','.join(LEFT_OUT)} "
+          "rcupdate.rcu_cpu_stall_timeout=120")
+LINE = "/dev/ttyS1"  # of the rig: its other end is the socket Rig.line of this machine
 
 
 class Shell(Console):
@@ -94,6 +104,9 @@ class Rig(Shell):
 
     def __init__(self, extra=None, options=()):
         cpus = int(os.environ.get("BANYAN_RIG_CPUS", "2"))
+        self.directory = tempfile.TemporaryDirectory(prefix="banyan-rig-")
+        self.line = f"{self.directory.name}/line"
+        options = ("-chardev", f"socket,id=line,path={self.line},server=on,wait=off", "-serial", "chardev:line", *options)
         with tempfile.NamedTemporaryFile(prefix="banyan-rig-") as initrd:
             initrd.write(pack(extra or {}))
             initrd.flush()
@@ -103,13 +116,17 @@ class Rig(Shell):
                 self.take_prompt()
                 self.shell("dmesg -n 1")  # KVM's remarks would fall into what is expected
                 for module in MODULES:
-                    self.shell(f"insmod {self.path(Path(module).name)}")
+                    self.shell(f"insmod {self.path(Path(module).name)} {MODULE_OPTIONS.get(module, '')}")
             except BaseException:
                 self.__exit__()
                 raise
 
     def path(self, place):
         return f"/rig/{place}"
+
+    def __exit__(self, *arguments):
+        super().__exit__(*arguments)
+        self.directory.cleanup()
 
 
 class Direct(Shell):
@@ -178,30 +195,52 @@ def open_shell(extra=None, qemu_options=()):
 
 
 class ShellTest(unittest.TestCase):
-    """One shell for all the tests of a class: self.rig. A guest that a failed test has left ends with its shell."""
+    """self.rig is one shell for all the tests of this process, with the files of all classes of tests. A guest that a failed
+    test has left ends with its shell; the next test gets another."""
+
+    shared = None
 
     @classmethod
     def extra_files(cls):
         return {}
 
-    @classmethod
-    def setUpClass(cls):
-        cls.rig = open_shell(cls.extra_files())
-        cls.addClassCleanup(lambda: cls.rig.__exit__())
+    def setUp(self):
+        if ShellTest.shared is None:
+            extra = {}
+            for tests in ShellTest.__subclasses__():
+                extra.update(tests.extra_files())
+            ShellTest.shared = open_shell(extra)
+        self.rig = ShellTest.shared
 
     def tearDown(self):
         if self.rig.prompt != RIG_PROMPT:
-            self.rig.__exit__()
-            type(self).rig = open_shell(self.extra_files())
+            close_shell()
+
+
+def close_shell():
+    if ShellTest.shared is not None:
+        ShellTest.shared.__exit__()
+        ShellTest.shared = None
+
+
+def why_not():
+    """Why there is neither hardware nor a rig here, or None."""
+    if shutil.which(QEMU) is not None or has_hardware():
+        return None
+    return (f"skipped: /dev/kvm has no hardware here, and without {QEMU} there is no nested rig; call "
+            "scripts/install-packages.sh test")
 
 
 def main():
-    if shutil.which(QEMU) is None and not has_hardware():
-        print(f"skipped: /dev/kvm has no hardware here, and without {QEMU} there is no nested rig; call "
-              "scripts/install-packages.sh test")
+    reason = why_not()
+    if reason:
+        print(reason)
         sys.exit(SKIPPED)
-    unittest.main(verbosity=2)
+    try:
+        unittest.main(verbosity=2)
+    finally:
+        close_shell()
 
 
-__all__ = ["APPEND", "PROMPT", "RIG_PROMPT", "Direct", "Rig", "ShellTest", "guests", "has_hardware", "kernel_complaints", "main",
-           "open_shell", "report"]
+__all__ = ["APPEND", "LINE", "PLAIN_APPEND", "PROMPT", "RIG_PROMPT", "SKIPPED", "Direct", "Rig", "ShellTest", "close_shell",
+           "guests", "has_hardware", "kernel_complaints", "main", "open_shell", "report", "why_not"]

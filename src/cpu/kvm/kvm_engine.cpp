@@ -2,10 +2,12 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <optional>
 
 #include "cpu/interp/cpu_model.hpp"
 #include "cpu/kvm/kvm_apics.hpp"
 #include "cpu/kvm/kvm_cpuid.hpp"
+#include "cpu/kvm/kvm_doorbells.hpp"
 #include "cpu/kvm/kvm_memory.hpp"
 #include "cpu/kvm/kvm_probe.hpp"
 #include "cpu/kvm/kvm_vcpu.hpp"
@@ -79,6 +81,8 @@ public:
         TRY(vm_.demand(KVM_SET_TSS_ADDR, kTaskState, "prepare the machine in KVM"));
         TRY(apics_.create());
         TRY(memory_.map());
+        if (config_.poller != nullptr && KvmDoorbells::offered(system_))
+            doorbells_.emplace(vm_, *config_.poller);
         TRY_ASSIGN(run_size, system_.demand(KVM_GET_VCPU_MMAP_SIZE, 0, "ask KVM for a size"));
         run_size_ = static_cast<size_t>(run_size);
         TRY_ASSIGN(supported, supported_cpuid(system_));
@@ -93,6 +97,7 @@ public:
 
     std::string_view name() const override { return "kvm"; }
     EngineApics* apics() override { return &apics_; }
+    EngineDoorbells* doorbells() override { return doorbells_ ? &*doorbells_ : nullptr; }
     void drop_write_mappings() override { memory_.start_log(); }
     void collect_dirty() override { memory_.collect(); }
 
@@ -134,6 +139,7 @@ private:
     const KvmFile vm_;
     KvmMemory memory_;
     KvmApics apics_;
+    std::optional<KvmDoorbells> doorbells_;
     size_t run_size_ = 0;
     std::vector<kvm_cpuid_entry2> supported_;
     interp::CpuModel model_;

@@ -14,6 +14,14 @@ class PciFunction;
 
 enum class PciBarKind : uint8_t { none, memory32, memory64, io };
 
+// Registers of a memory BAR, side by side, that only say "look" (vm/doorbells.hpp): a write means
+// the same whatever it writes, has no answer, and may be done later, once for several.
+struct PciDoorbells {
+    uint32_t offset = 0;  // of the first
+    uint32_t stride = 0;  // bytes
+    unsigned count = 0;
+};
+
 // One BAR as the function was made. A memory64 BAR takes the next index too, which then has kind
 // none.
 struct PciBar {
@@ -22,6 +30,7 @@ struct PciBar {
     MmioIo* memory = nullptr;       // the handler of a memory BAR
     PortIo* ports = nullptr;        // the handler of an I/O BAR
     std::span<std::byte> ram = {};  // a memory BAR without a handler: memory, as vCPUs see it
+    PciDoorbells doorbells = {};
 };
 
 // The board's side: puts BARs on the memory and port buses.

@@ -95,6 +95,13 @@ void PciFunction::declare_memory(unsigned bar, const PciBar& what, uint32_t low_
     writable_[offset_of(Reg16::command)] |= bit<uint8_t>(Command::MemorySpace::kLow);
 }
 
+void PciFunction::declare_doorbells(unsigned bar, const PciDoorbells& doorbells) {
+    BANYAN_ASSERT(bars_[bar].memory != nullptr && doorbells.stride != 0);
+    BANYAN_ASSERT(doorbells.offset + uint64_t{doorbells.stride} * doorbells.count <=
+                  bars_[bar].size);
+    bars_[bar].doorbells = doorbells;
+}
+
 void PciFunction::declare_io_bar(unsigned bar, uint32_t size, PortIo& handler) {
     // 6.2.5.1: an I/O BAR is at most 256 bytes.
     BANYAN_ASSERT(bar < bars_.size() && std::has_single_bit(size) && size >= 4 && size <= 256);

@@ -65,6 +65,8 @@ protected:
 
     // For constructors.
     void declare_memory_bar(unsigned bar, PciBarKind kind, uint64_t size, MmioIo& handler);
+    // Of a memory BAR that was declared.
+    void declare_doorbells(unsigned bar, const PciDoorbells& doorbells);
     // A BAR of memory that vCPUs access without the device (a display's). `ram` outlives this.
     void declare_ram_bar(unsigned bar, PciBarKind kind, std::span<std::byte> ram);
     // The handler sees ports from 0 on.

@@ -97,6 +97,10 @@ VirtioPci::VirtioPci(std::unique_ptr<VirtioDevice> device, const VirtioPciWiring
     registers_.queue_vectors.resize(device_->queue_count());
     reset_transport();
     declare_memory_bar(kRegistersBar, PciBarKind::memory64, kPages * kPage, *this);
+    // What a driver writes there says no more than the place does (4.1.5.2, without
+    // VIRTIO_F_NOTIFICATION_DATA).
+    declare_doorbells(kRegistersBar,
+                      {kNotifyPage * kPage, kNotifyMultiplier, device_->queue_count()});
     add_msix(msix_, kMsixBar);
     add_virtio_capabilities();
 }

@@ -32,4 +32,9 @@ void Notifier::on_ready(Readiness) {
     action_();
 }
 
+void Notifier::deliver() {
+    uint64_t count = 0;
+    if (::read(fd_.get(), &count, sizeof(count)) > 0) action_();
+}
+
 }  // namespace banyan

@@ -20,6 +20,11 @@ public:
     // From any thread.
     void notify();
 
+    // What the kernel can be told to signal by itself: an eventfd.
+    int handle() const { return fd_.get(); }
+    // Runs the function now if notify() waits. On the poller's thread.
+    void deliver();
+
 private:
     Notifier(Poller& poller, UniqueFd fd, std::function<void()> action)
         : poller_(poller), fd_(std::move(fd)), action_(std::move(action)) {}

@@ -87,8 +87,9 @@ struct BoardServices {
     const Clock& clock;
     TimerService& timers;
     MachineControl& control;
-    EngineApics* engine_apics = nullptr;  // null: the board makes the local APICs
-    PcMemory pc_memory = {};              // of a pc
+    EngineApics* engine_apics = nullptr;   // null: the board makes the local APICs
+    PcMemory pc_memory = {};               // of a pc
+    EngineDoorbells* doorbells = nullptr;  // null: all accesses come from vCPUs
 };
 
 class Board {

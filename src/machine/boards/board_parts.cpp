@@ -30,7 +30,7 @@ Board::Parts::Parts(const BoardConfig& asked, const BoardServices& host, MemoryM
     : config(asked),
       services(host),
       map(std::move(memory_map)),
-      pci({mmio, ports, host.memory}),
+      pci({mmio, ports, host.memory, host.doorbells}),
       pic_chip(host.timers),
       ioapic_chip(host.timers) {}
 

@@ -6,6 +6,7 @@
 #include "machine/boards/board_testing.hpp"
 #include "snapshot/device_state_test.hpp"
 #include "vm/testing/fake_engine_apics.hpp"
+#include "vm/testing/fake_engine_doorbells.hpp"
 
 namespace banyan {
 namespace {
@@ -589,6 +590,28 @@ TEST(BoardRefuses, MemoryThatIsNotThere) {
     TestMachine machine(BoardKind::micro);
     machine.config.ram_size = 1;
     EXPECT_NE(refusal(machine).find("between 2M and"), std::string::npos);
+}
+
+TEST(BoardWithDoorbells, ADriverRingsThemWithoutAnAccess) {
+    FakeEngineDoorbells doorbells;
+    testing::TestMachine machine{BoardKind::micro};
+    machine.doorbells = &doorbells;
+    ASSERT_TRUE(machine.build());
+    ASSERT_TRUE(machine.board->prepare_direct_boot());
+    Driver driver(machine, 2);
+    driver.start();
+    EXPECT_EQ(doorbells.asked, 0U);
+    driver.submit({{kBuffer, 16, true}});
+    ASSERT_EQ(doorbells.placed.size(), 1U);
+    ASSERT_EQ(driver.used(), 1U);
+
+    const uint16_t next_available[4] = {0, 2, 0, 0};
+    ASSERT_TRUE(machine.memory.write_object({0x101000}, next_available));
+    EXPECT_TRUE(doorbells.ring(doorbells.placed.begin()->first));
+
+    EXPECT_EQ(driver.used(), 2U);
+    machine.board->reset();
+    EXPECT_TRUE(doorbells.placed.empty());
 }
 
 // With an engine that has local APICs itself, the board makes none.

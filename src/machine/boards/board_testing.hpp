@@ -59,8 +59,8 @@ public:
 
     Result<void> build() {
         add_ram();
-        TRY_ASSIGN(made, Board::create(
-                             config, {memory, clock, timers, control, engine_apics, pc_memory()}));
+        TRY_ASSIGN(made, Board::create(config, {memory, clock, timers, control, engine_apics,
+                                                pc_memory(), doorbells}));
         board = std::move(made);
         for (unsigned i = 0; i < config.cpu_count; ++i)
             board->attach_vcpu(i, signals[i]);
@@ -116,7 +116,8 @@ public:
     std::vector<Page> flash{16};
     GuestMemory memory;
     BoardConfig config;
-    EngineApics* engine_apics = nullptr;  // set before build()
+    EngineApics* engine_apics = nullptr;   // set before build()
+    EngineDoorbells* doorbells = nullptr;  // the same
     std::vector<RecordingSignals> signals;
     std::unique_ptr<Board> board;
 

@@ -35,7 +35,7 @@ Result<void> PciSlots::add_bar(PciFunction& function, unsigned index, DeviceSlot
     const PciBar& what = function.bars()[index];
     Bar bar{.function = &function, .index = index};
     if (what.memory != nullptr) {
-        bar.mmio = &buses_.mmio.add(slot, *what.memory, what.size);
+        TRY(add_memory(bar, what, slot));
     } else if (what.ports != nullptr) {
         bar.ports =
             &buses_.ports.add_window(slot, *what.ports, {0, static_cast<uint16_t>(what.size)});
@@ -47,6 +47,18 @@ Result<void> PciSlots::add_bar(PciFunction& function, unsigned index, DeviceSlot
     }
     MutexLock lock(mutex_);
     bars_.push_back(bar);
+    return {};
+}
+
+Result<void> PciSlots::add_memory(Bar& bar, const PciBar& what, DeviceSlot& slot) {
+    MmioIo* handler = what.memory;
+    if (buses_.doorbells != nullptr && what.doorbells.count != 0) {
+        TRY_ASSIGN(made, DoorbellBar::create(slot, what, *buses_.doorbells));
+        bar.doorbells = made.get();
+        handler = made.get();
+        doorbells_.push_back(std::move(made));
+    }
+    bar.mmio = &buses_.mmio.add(slot, *handler, what.size);
     return {};
 }
 
@@ -86,6 +98,7 @@ bool PciSlots::map_memory(PciFunction& function, unsigned bar, Gpa start, uint64
     const Bar* placed = place(function, bar, start.value, size);
     if (placed == nullptr) return false;
     placed->mmio->map(start);
+    if (placed->doorbells != nullptr) placed->doorbells->map(start);
     return true;
 }
 
@@ -113,6 +126,7 @@ void PciSlots::unmap(PciFunction& function, unsigned bar) {
     if (found == nullptr) return;
     found->size = 0;
     if (found->mmio != nullptr) found->mmio->unmap();
+    if (found->doorbells != nullptr) found->doorbells->unmap();
     if (found->ports != nullptr) found->ports->unmap();
     if (found->ram) buses_.memory.place_window(*found->ram, {});
 }

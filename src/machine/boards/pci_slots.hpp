@@ -3,11 +3,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
 #include "devices/pci/pci_bus.hpp"
 #include "machine/boards/chip.hpp"
+#include "machine/boards/doorbell_bar.hpp"
 #include "machine/io_bus.hpp"
 #include "machine/memory_map.hpp"
 #include "support/mutex.hpp"
@@ -23,6 +25,7 @@ public:
         MmioBus& mmio;
         PortBus& ports;
         GuestMemory& memory;
+        EngineDoorbells* doorbells = nullptr;  // null: no BAR has any
     };
     struct Function {
         PciFunction* function = nullptr;
@@ -54,12 +57,14 @@ private:
         const PciFunction* function = nullptr;
         unsigned index = 0;
         MmioWindow* mmio = nullptr;
+        DoorbellBar* doorbells = nullptr;  // between its handler and the bus; null: none
         PortWindow* ports = nullptr;
         std::optional<GuestMemory::WindowId> ram = {};
         uint64_t start = 0;
         uint64_t size = 0;
     };
     Result<void> add_bar(PciFunction& function, unsigned index, DeviceSlot& slot);
+    Result<void> add_memory(Bar& bar, const PciBar& what, DeviceSlot& slot);
     Bar* find(const PciFunction& function, unsigned bar) REQUIRES(mutex_);
     bool taken(const Bar& bar, uint64_t start, uint64_t size) const REQUIRES(mutex_);
     bool in_a_window(Gpa start, uint64_t size) const;
@@ -70,6 +75,7 @@ private:
     const Buses buses_;
     std::vector<GpaRange> windows_;
     std::vector<Function> functions_;
+    std::vector<std::unique_ptr<DoorbellBar>> doorbells_;
     Mutex mutex_;
     std::vector<Bar> bars_ GUARDED_BY(mutex_);
 };
