@@ -69,6 +69,9 @@ protected:
     // empty) the guest may change. Returns the capability's offset.
     uint16_t add_capability(uint8_t id, std::span<const uint8_t> body,
                             std::span<const uint8_t> writable = {});
+    // A register of the device's own: `size` bytes that power on as `value`, of which the guest may
+    // change the bits of `writable`.
+    void declare_register(uint16_t offset, unsigned size, uint32_t value, uint32_t writable);
     // Adds the capability and a memory BAR that holds nothing but `msix`.
     void add_msix(Msix& msix, unsigned bar);
 

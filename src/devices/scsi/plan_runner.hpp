@@ -67,6 +67,8 @@ public:
     uint64_t moved() const { return moved_; }
     // The initiator's buffer was too short for what the device had to give.
     bool overflow() const { return overflow_; }
+    // A segment of the initiator's buffer was used in part only.
+    bool left_over() const { return !held_back_.empty(); }
     // After a data_out: what the initiator sent.
     std::span<const std::byte> parameters() const { return {parameters_.data(), moved_}; }
     // How many bytes of the medium were done when a transfer failed.

@@ -70,7 +70,7 @@ private:
         AtaPlan plan;
         bool busy = false;
         bool dropped = false;  // an error has ended it: it completes, but nobody is told
-        std::array<uint8_t, ahci::kPacketSize> packet{};
+        std::array<uint8_t, ahci::kCommandPacketSize> packet{};
         Gpa header;
     };
 

@@ -107,10 +107,10 @@ inline constexpr uint64_t kPrdByteCountOffset = 4;
 inline constexpr uint16_t kHeaderFisLength = 0x1f;  // in double words
 
 // 4.2.3 "Command Table".
-inline constexpr size_t kPacketSize = 16;
+inline constexpr size_t kCommandPacketSize = 16;
 struct CommandTable {
     std::array<uint8_t, 64> fis{};
-    std::array<uint8_t, kPacketSize> packet{};
+    std::array<uint8_t, kCommandPacketSize> packet{};
     std::array<uint8_t, 48> reserved{};
     // The descriptors of physical regions follow.
 };

@@ -11,6 +11,7 @@
 
 #include "devices/pci/testing/fake_bar_mapper.hpp"
 #include "devices/storage/ahci.hpp"
+#include "devices/storage/ide.hpp"
 #include "support/assert.hpp"
 #include "vm/testing/fakes.hpp"
 
@@ -30,6 +31,7 @@ struct StorageBench {
     RecordingIrq irq;
     RecordingIrq isa;
 
+    IdeWiring ide_wiring() { return {ram.memory(), mapper, isa.line(14), isa.line(15)}; }
     AhciWiring ahci_wiring() { return {ram.memory(), mapper, msi, clock, timers, irq.line()}; }
 
     // Guest RAM as text.
