@@ -1,5 +1,5 @@
 #!/bin/bash
-# Prepares guests from Debian's packages: prepare.sh kernel|shell|debian|tools|suite...
+# Prepares guests from Debian's packages: prepare.sh kernel|shell|storage|debian|tools|suite...
 #
 # The results go to build/guests, or where BANYAN_GUESTS says; what is there and up to date is left alone.
 # docs/guests.md says what each of them is.
@@ -10,13 +10,13 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 # shellcheck source=scripts/lib.sh
 source "$root/scripts/lib.sh"
-for part in lib kernel shell debian tools suite; do
+for part in lib kernel shell storage debian tools suite; do
     # shellcheck source=/dev/null
     source "$here/$part.sh"
 done
 
 usage() {
-    say "no guest '$1': usage is scripts/guests/prepare.sh GUEST...; name kernel, shell, debian, tools or suite"
+    say "no guest '$1': usage is scripts/guests/prepare.sh GUEST...; name kernel, shell, storage, debian, tools or suite"
     exit 2
 }
 
@@ -25,7 +25,7 @@ main() {
     [[ $# -gt 0 ]] || usage ""
     for guest in "$@"; do
         case $guest in
-            kernel | shell | debian | tools | suite) ;;
+            kernel | shell | storage | debian | tools | suite) ;;
             *) usage "$guest" ;;
         esac
     done

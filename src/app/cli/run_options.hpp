@@ -28,6 +28,7 @@ struct RunOptions {
     std::vector<std::string> initrds;
     std::string append;
     std::vector<std::string> disks;
+    std::vector<std::string> cdroms;
     std::string rng;
     std::string console;
     std::string debug_exit;

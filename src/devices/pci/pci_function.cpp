@@ -117,13 +117,6 @@ uint16_t PciFunction::add_capability(uint8_t id, std::span<const uint8_t> body,
     return at;
 }
 
-void PciFunction::declare_register(uint16_t offset, unsigned size, uint32_t value,
-                                   uint32_t writable) {
-    BANYAN_ASSERT(size <= 4 && offset >= pci::kFirstCapability &&
-                  offset + size <= pci::kConfigSize);
-    set_initial(offset, value, size, writable);
-}
-
 void PciFunction::add_msix(Msix& msix, unsigned bar) {
     declare_memory_bar(bar, PciBarKind::memory64, msix.bar_size(), msix);
     MsixControl control;

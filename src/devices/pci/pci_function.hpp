@@ -69,9 +69,11 @@ protected:
     // empty) the guest may change. Returns the capability's offset.
     uint16_t add_capability(uint8_t id, std::span<const uint8_t> body,
                             std::span<const uint8_t> writable = {});
-    // A register of the device's own: `size` bytes that power on as `value`, of which the guest may
-    // change the bits of `writable`.
-    void declare_register(uint16_t offset, unsigned size, uint32_t value, uint32_t writable);
+    // A register of the function's own: its value after power-on, and the bits that a guest may
+    // change. 1, 2 or 4 bytes.
+    void declare_register(uint16_t offset, uint32_t value, unsigned size, uint32_t writable) {
+        set_initial(offset, value, size, writable);
+    }
     // Adds the capability and a memory BAR that holds nothing but `msix`.
     void add_msix(Msix& msix, unsigned bar);
 

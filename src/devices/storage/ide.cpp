@@ -38,10 +38,10 @@ Ide::Ide(const IdeWiring& wiring) : PciFunction(kIdeIdentity, {wiring.mapper, {}
     declare_io_bar(kBusMasterBar, kBusMasterPorts, bus_master_);
     // Firmware switches the channels on; a kernel that is started without one finds them so.
     for (unsigned channel = 0; channel < kChannels; ++channel) {
-        declare_register(static_cast<uint16_t>(ide::kTiming + 2 * channel), 2, ide::kTimingDecode,
+        declare_register(static_cast<uint16_t>(ide::kTiming + 2 * channel), ide::kTimingDecode, 2,
                          0xffff);
     }
-    declare_register(ide::kSlaveTiming, 1, 0, 0xff);
+    declare_register(ide::kSlaveTiming, 0, 1, 0xff);
 }
 
 void Ide::attach(unsigned place, std::unique_ptr<AtaDevice> device) {

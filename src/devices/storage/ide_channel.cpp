@@ -215,8 +215,8 @@ IdeChannelStateV1 IdeChannel::state() const {
     for (size_t unit = 0; unit < devices_.size(); ++unit) {
         if (devices_[unit]) state.drives[unit].device = devices_[unit]->state();
     }
-    state.command.buffer.resize(filled_);
-    if (filled_ != 0) std::memcpy(state.command.buffer.data(), buffer_.data(), filled_);
+    for (size_t i = 0; i < filled_; ++i)
+        state.command.buffer.push_back(static_cast<uint8_t>(buffer_[i]));
     return state;
 }
 
@@ -229,7 +229,8 @@ bool IdeChannel::restore(const IdeChannelStateV1& state) {
     for (IdeDriveStateV1& each : state_.drives)
         each.device = {};
     filled_ = state.command.buffer.size();
-    std::memcpy(buffer_.data(), state.command.buffer.data(), filled_);
+    const auto saved = std::as_bytes(std::span(state.command.buffer));
+    std::copy(saved.begin(), saved.end(), buffer_.begin());
     state_.command.buffer.clear();
     state_.bus_master_table &= ~3U;
     state_.bus_master_command &= ide::kBusMasterStart | ide::kBusMasterRead;

@@ -46,9 +46,9 @@ struct BoardConfig {
     BoardKind kind = BoardKind::micro;
     unsigned cpu_count = 1;
     uint64_t ram_size = 0;
-    CharPortConfig serial;          // COM1
+    CharPortConfig serial;  // COM1
     std::vector<DiskConfig> disks;
-    EntropySource* rng = nullptr;   // virtio-rng, if given
+    EntropySource* rng = nullptr;  // virtio-rng, if given
     std::optional<CharPortConfig> virtio_console;
     std::optional<uint16_t> debug_exit_port;
     CharBackend* debugcon = nullptr;  // port 0xE9, if given

@@ -6,7 +6,6 @@
 #include "devices/chipset/i8042.hpp"
 #include "devices/chipset/pit8254.hpp"
 #include "devices/serial/uart16550.hpp"
-#include "devices/virtio/virtio_blk.hpp"
 #include "devices/virtio/virtio_console.hpp"
 #include "devices/virtio/virtio_rng.hpp"
 #include "support/assert.hpp"
@@ -40,6 +39,8 @@ Board::Parts::~Parts() {
         for (VirtioPci* function : virtio) {
             if (function == chip->device.get()) function->drain();
         }
+        if (ahci != nullptr && ahci == chip->device.get()) ahci->drain();
+        if (ide != nullptr && ide == chip->device.get()) ide->drain();
     }
 }
 
@@ -226,24 +227,22 @@ Result<void> Board::Parts::make_test_aids() {
 }
 
 Result<void> Board::Parts::make_pci_functions() {
-    for (const DiskConfig& disk : config.disks) {
-        if (disk.bus != DiskBus::virtio || disk.medium != DiskMedium::disk)
-            return fail(ErrorCode::invalid_argument,
-                        "add a disk: this board has virtio disks only; use bus=virtio");
-        TRY(add_disk(disk));
-    }
+    TRY(add_disks());
     if (config.rng != nullptr) TRY(add_rng());
     if (config.virtio_console) TRY(add_console());
     return {};
 }
 
+// The number that the next function will have.
+Result<unsigned> Board::Parts::free_pci_device() const {
+    if (!pci.full()) return pci.next_device();
+    return fail(ErrorCode::invalid_argument,
+                "add a device: the PCI bus has 31 places, and all are taken; use fewer");
+}
+
 Result<void> Board::Parts::add_virtio(Chip& chip, const char* kind,
                                       std::unique_ptr<VirtioDevice> device) {
-    if (pci.full()) {
-        return fail(ErrorCode::invalid_argument,
-                    "add a device: the PCI bus has 31 places, and all are taken; use fewer");
-    }
-    const unsigned number = pci.next_device();
+    TRY_ASSIGN(number, free_pci_device());
     auto& function =
         chip.make<VirtioPci>(std::string(kind) + "@" + std::to_string(number), std::move(device),
                              VirtioPciWiring{.mapper = pci,
@@ -253,14 +252,6 @@ Result<void> Board::Parts::add_virtio(Chip& chip, const char* kind,
                                              .intx = intx(number)});
     virtio.push_back(&function);
     return pci.add(*pci_host, function, chip.slot);
-}
-
-Result<void> Board::Parts::add_disk(const DiskConfig& disk) {
-    Chip& chip = add_chip();
-    disks.push_back(std::make_unique<LockedBlockBackend>(*disk.backend, chip.slot));
-    return add_virtio(chip, "virtio-blk",
-                      std::make_unique<VirtioBlk>(VirtioBlkConfig{.serial = disk.serial},
-                                                  VirtioBlkWiring{services.memory, *disks.back()}));
 }
 
 Result<void> Board::Parts::add_rng() {

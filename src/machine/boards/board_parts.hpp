@@ -11,6 +11,8 @@
 #include "devices/chipset/hpet.hpp"
 #include "devices/chipset/ioapic.hpp"
 #include "devices/chipset/pic8259.hpp"
+#include "devices/storage/ahci.hpp"
+#include "devices/storage/ide.hpp"
 #include "devices/virtio/virtio_pci.hpp"
 #include "machine/acpi/dsdt.hpp"
 #include "machine/boards/board.hpp"
@@ -104,6 +106,8 @@ struct Board::Parts {
     CharClient* serial_client = nullptr;
     CharClient* console_client = nullptr;
     std::vector<VirtioPci*> virtio;
+    Ahci* ahci = nullptr;
+    Ide* ide = nullptr;
 
 private:
     void make_sockets();
@@ -123,8 +127,15 @@ private:
     void make_paravirtual_ports();
     Result<void> make_test_aids();
     Result<void> make_pci_functions();
+    Result<unsigned> free_pci_device() const;
     Result<void> add_virtio(Chip& chip, const char* kind, std::unique_ptr<VirtioDevice> device);
-    Result<void> add_disk(const DiskConfig& disk);
+    // In storage_parts.cpp. All disks of a bus but virtio share one controller.
+    Result<void> add_disks();
+    Result<void> add_virtio_disk(const DiskConfig& disk);
+    Result<void> add_ahci(const std::vector<const DiskConfig*>& devices);
+    Result<void> add_ide(const std::vector<const DiskConfig*>& devices);
+    Result<void> add_scsi(const std::vector<const DiskConfig*>& devices);
+    BlockBackend& add_backend(const DiskConfig& disk, Chip& chip);
     Result<void> add_rng();
     Result<void> add_console();
 
