@@ -21,7 +21,7 @@ run: all  ## Boot a guest to its shell here; ENGINE=auto CPUS=1 MEMORY=512M GUES
 
 test: all  ## Run every test
 	@scripts/install-packages.sh test guest
-	@scripts/guests/prepare.sh shell debian
+	@scripts/guests/prepare.sh shell storage debian
 	@ctest --test-dir build/release --no-tests=error --output-on-failure --timeout 120 -j 2
 
 bench: micro suite  ## Compare boot, instructions and a suite of programs with QEMU's TCG; RUNS=3
@@ -71,9 +71,9 @@ stress: all  ## Run stress-ng --verify on two CPUs of a guest; SECONDS=600 CPUS=
 	@scripts/guests/prepare.sh tools
 	@SECONDS_IN_ALL=$(SECONDS) scripts/stress.sh build/release/banyan
 
-guests:  ## Prepare every guest: kernel, shell, debian, tools, suite
+guests:  ## Prepare every guest: kernel, shell, storage, debian, tools, suite
 	@scripts/install-packages.sh guest tools
-	@scripts/guests/prepare.sh shell debian tools suite
+	@scripts/guests/prepare.sh shell storage debian tools suite
 
 format:  ## Format the C++ sources
 	@scripts/install-packages.sh lint

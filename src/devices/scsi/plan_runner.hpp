@@ -19,7 +19,7 @@ namespace banyan {
 // A piece of the initiator's buffer.
 struct DmaSegment {
     Gpa gpa;
-    uint64_t length = 0;  // at least 2
+    uint64_t length = 0;  // not 0; in a list of more than a window's pieces at least 2
 };
 
 // The initiator's buffer, read from the front.

@@ -52,7 +52,6 @@ inline constexpr uint8_t kReadCapacity16 = 0x10;  // service action, SBC-3 5.16
 // SAM-5, 5.3.1 "Status codes".
 inline constexpr uint8_t kStatusGood = 0x00;
 inline constexpr uint8_t kStatusCheckCondition = 0x02;
-inline constexpr uint8_t kStatusTaskSetFull = 0x28;
 
 // SPC-4, 4.5.6 "Sense key and additional sense code definitions".
 enum class SenseKey : uint8_t {

@@ -32,7 +32,6 @@ public:
     virtual ~ScsiUnit() = default;
 
     BlockBackend& backend() const { return backend_; }
-    uint8_t type() const { return type_; }
 
     // What a command does. For a plan of work, `work` is filled in.
     DataPlan start(const scsi::Cdb& cdb, BlockWork& work);

@@ -12,7 +12,6 @@ namespace banyan::ata {
 inline constexpr uint8_t kStatusError = bit<uint8_t>(0);
 inline constexpr uint8_t kStatusDataRequest = bit<uint8_t>(3);
 inline constexpr uint8_t kStatusSeekComplete = bit<uint8_t>(4);
-inline constexpr uint8_t kStatusDeviceFault = bit<uint8_t>(5);
 inline constexpr uint8_t kStatusReady = bit<uint8_t>(6);
 inline constexpr uint8_t kStatusBusy = bit<uint8_t>(7);
 // What a device shows that waits for a command.

@@ -1,7 +1,5 @@
 #include "devices/storage/ide.hpp"
 
-#include <cstring>
-
 #include "snapshot/state.hpp"
 
 namespace banyan {
@@ -68,10 +66,8 @@ std::span<const PortRange> Ide::port_ranges() const {
 
 // 82371SB, 2.2.3 and 2.5.9: I/O space has to be enabled, and the channel.
 bool Ide::decodes(unsigned channel) const {
-    pci::Command command;
-    uint16_t timing = 0;
-    std::memcpy(&command.raw, config().data() + static_cast<size_t>(pci::Reg16::command), 2);
-    std::memcpy(&timing, config().data() + ide::kTiming + 2 * channel, 2);
+    const pci::Command command{config_value<uint16_t>(static_cast<uint16_t>(pci::Reg16::command))};
+    const auto timing = config_value<uint16_t>(static_cast<uint16_t>(ide::kTiming + 2 * channel));
     return command.get<pci::Command::IoSpace>() && (timing & ide::kTimingDecode) != 0;
 }
 
@@ -101,15 +97,12 @@ IoStatus Ide::port_write(uint16_t port, unsigned size, uint32_t value) {
     return IoStatus::no_register;
 }
 
-// The BAR is aligned to its size, so the low bits of a port are the register.
 IoStatus Ide::BusMasterPorts::port_read(uint16_t port, unsigned size, uint32_t& value) {
-    const unsigned offset = port % kBusMasterPorts;
-    return ide_.channels_[offset / 8]->read_bus_master(offset % 8, size, value);
+    return ide_.channels_[port / 8]->read_bus_master(port % 8, size, value);
 }
 
 IoStatus Ide::BusMasterPorts::port_write(uint16_t port, unsigned size, uint32_t value) {
-    const unsigned offset = port % kBusMasterPorts;
-    return ide_.channels_[offset / 8]->write_bus_master(offset % 8, size, value);
+    return ide_.channels_[port / 8]->write_bus_master(port % 8, size, value);
 }
 
 void Ide::on_config_written(uint16_t, unsigned) {

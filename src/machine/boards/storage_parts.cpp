@@ -1,6 +1,7 @@
 // The disks and CD-ROM drives of a board, and the controllers that they are on.
 #include <algorithm>
 #include <array>
+#include <cstdio>
 
 #include "devices/scsi/scsi_cdrom.hpp"
 #include "devices/scsi/scsi_disk.hpp"
@@ -17,6 +18,8 @@ namespace {
 constexpr unsigned kIdePrimaryIrq = 14;
 constexpr unsigned kIdeSecondaryIrq = 15;
 constexpr size_t kMaxScsiTargets = 256;
+// Where an ICH9 has it.
+constexpr PciAddress kAhciAddress{0x1F, 2};
 
 bool is_cdrom(const DiskConfig& disk) {
     return disk.medium == DiskMedium::cdrom;
@@ -76,6 +79,14 @@ BlockBackend& Board::Parts::add_backend(const DiskConfig& disk, Chip& chip) {
     return *disks.back();
 }
 
+// Where firmware finds it: a path as Open Firmware writes it, with the numbers in it.
+template <class... Numbers>
+void Board::Parts::add_boot_entry(const DiskConfig& disk, const char* path, Numbers... numbers) {
+    char text[64];
+    std::snprintf(text, sizeof(text), path, numbers...);
+    boot_entries.push_back({is_cdrom(disk) ? BootKind::cdrom : BootKind::disk, text});
+}
+
 // In the order of the configuration those on virtio, and then a controller of each other bus.
 Result<void> Board::Parts::add_disks() {
     std::vector<const DiskConfig*> on_ahci;
@@ -98,6 +109,8 @@ Result<void> Board::Parts::add_disks() {
 }
 
 Result<void> Board::Parts::add_virtio_disk(const DiskConfig& disk) {
+    TRY_ASSIGN(address, free_pci_address());
+    add_boot_entry(disk, "/pci@i0cf8/scsi@%x/disk@0,0", address.device);
     Chip& chip = add_chip();
     BlockBackend& backend = add_backend(disk, chip);
     return add_virtio(chip, "virtio-blk",
@@ -110,18 +123,19 @@ Result<void> Board::Parts::add_ahci(const std::vector<const DiskConfig*>& device
         return fail(ErrorCode::invalid_argument,
                     "add disks: the bus ahci has six places; use fewer on it");
     }
-    TRY_ASSIGN(number, free_pci_device());
     Chip& chip = add_chip();
     ahci = &chip.make<Ahci>("ahci", AhciWiring{.memory = services.memory,
                                                .mapper = pci,
                                                .msi = msi(),
                                                .clock = services.clock,
                                                .timers = chip.timers,
-                                               .intx = intx(number)});
+                                               .intx = intx(kAhciAddress)});
     unsigned port = 0;
-    for (const DiskConfig* disk : devices)
+    for (const DiskConfig* disk : devices) {
+        add_boot_entry(*disk, "/pci@i0cf8/pci8086,2922@1f,2/drive@%x/disk@0", port);
         ahci->attach(port++, make_ata(*disk, AtaCable::serial, add_backend(*disk, chip)));
-    return pci.add(*pci_host, *ahci, chip.slot);
+    }
+    return pci.add(*pci_host, kAhciAddress, *ahci, chip.slot);
 }
 
 Result<void> Board::Parts::add_ide(const std::vector<const DiskConfig*>& devices) {
@@ -129,7 +143,7 @@ Result<void> Board::Parts::add_ide(const std::vector<const DiskConfig*>& devices
         return fail(ErrorCode::invalid_argument,
                     "add disks: the bus ide has four places; use fewer on it");
     }
-    TRY(free_pci_device());
+    TRY_ASSIGN(address, free_pci_address());
     Chip& chip = add_chip();
     ide = &chip.make<Ide>("ide", IdeWiring{.memory = services.memory,
                                            .mapper = pci,
@@ -139,12 +153,14 @@ Result<void> Board::Parts::add_ide(const std::vector<const DiskConfig*>& devices
     for (const bool cdrom : {true, false}) {
         for (const DiskConfig* disk : devices) {
             if (is_cdrom(*disk) != cdrom) continue;
-            ide->attach(places.take(cdrom),
-                        make_ata(*disk, AtaCable::parallel, add_backend(*disk, chip)));
+            const unsigned place = places.take(cdrom);
+            add_boot_entry(*disk, "/pci@i0cf8/ide@%x/drive@%x/disk@%x", address.device, place / 2,
+                           place % 2);
+            ide->attach(place, make_ata(*disk, AtaCable::parallel, add_backend(*disk, chip)));
         }
     }
     ports.add_device(chip.slot);
-    return pci.add(*pci_host, *ide, chip.slot);
+    return pci.add(*pci_host, address, *ide, chip.slot);
 }
 
 // Each at a target of its own, as LUN 0.
@@ -153,9 +169,12 @@ Result<void> Board::Parts::add_scsi(const std::vector<const DiskConfig*>& device
         return fail(ErrorCode::invalid_argument,
                     "add disks: the bus scsi has 256 places; use fewer on it");
     }
+    TRY_ASSIGN(address, free_pci_address());
     Chip& chip = add_chip();
     std::vector<VirtioScsiUnit> units;
     for (const DiskConfig* disk : devices) {
+        add_boot_entry(*disk, "/pci@i0cf8/scsi@%x/channel@0/disk@%x,0", address.device,
+                       static_cast<unsigned>(units.size()));
         units.push_back({.target = static_cast<uint8_t>(units.size()),
                          .lun = 0,
                          .unit = make_scsi(*disk, add_backend(*disk, chip))});

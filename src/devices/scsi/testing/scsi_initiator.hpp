@@ -32,7 +32,7 @@ private:
 
 class ScsiInitiator final : private BlockClient {
 public:
-    static constexpr uint64_t kRamSize = 1U << 20;
+    static constexpr uint64_t kRamSize = 1U << 18;
     static constexpr Gpa kBuffer{0x1000};
 
     explicit ScsiInitiator(ScsiUnit& unit) : unit_(unit), runner_(ram_.memory()) {}

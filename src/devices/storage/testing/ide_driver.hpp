@@ -42,12 +42,12 @@ public:
     uint32_t bus_master_in(unsigned reg, unsigned size = 1) {
         uint32_t value = ~0U;
         if (PortIo* ports = bus_master())
-            (void)ports->port_read(static_cast<uint16_t>(kBusMaster + reg), size, value);
+            (void)ports->port_read(static_cast<uint16_t>(reg), size, value);
         return value;
     }
     void bus_master_out(unsigned reg, uint32_t value, unsigned size = 1) {
         if (PortIo* ports = bus_master())
-            (void)ports->port_write(static_cast<uint16_t>(kBusMaster + reg), size, value);
+            (void)ports->port_write(static_cast<uint16_t>(reg), size, value);
     }
 
     uint8_t status() { return static_cast<uint8_t>(in(0x1f7)); }
