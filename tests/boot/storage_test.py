@@ -24,7 +24,7 @@ for bus in ahci ide scsi; do
     cp /mnt/dev/sr0/payload /$bus/first && cp /mnt/dev/sr1/payload /$bus/second && sync || exit 12
 done
 echo 3 >/proc/sys/vm/drop_caches
-sha256sum /ahci/* /ide/* /scsi/* || exit 13
+sha256sum /ahci/first /ahci/second /ide/first /ide/second /scsi/first /scsi/second || exit 13
 umount /ahci /ide /scsi || exit 14
 """
 

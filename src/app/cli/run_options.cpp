@@ -337,11 +337,12 @@ void add_run_options(CLI::App& command, RunOptions& options) {
 
 Result<VmConfig> make_config(const RunOptions& options) {
     if (!options.unsupported.empty()) return not_yet(options.unsupported.front());
-    if (options.kernel.empty() && options.firmware.empty() && options.disks.empty()) {
-        return fail(
-            ErrorCode::invalid_argument,
-            "nothing to boot: give --kernel FILE, or --disk FILE that firmware can start; see "
-            "banyan run --help");
+    if (options.kernel.empty() && options.firmware.empty() && options.disks.empty() &&
+        options.cdroms.empty()) {
+        return fail(ErrorCode::invalid_argument,
+                    "nothing to boot: give --kernel FILE, or --disk or --cdrom FILE that firmware "
+                    "can start; "
+                    "see banyan run --help");
     }
     VmConfig config;
     config.name = options.name.empty() ? fmt::format("vm-{}", ::getpid()) : options.name;
