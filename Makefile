@@ -22,7 +22,7 @@ run: all  ## Boot a guest to its shell here; ENGINE=auto CPUS=1 MEMORY=512M GUES
 
 test: all  ## Run every test
 	@scripts/install-packages.sh test guest
-	@scripts/guests/prepare.sh shell debian mach uefi-shell u-boot
+	@scripts/guests/prepare.sh shell storage debian drivers mach uefi-shell u-boot
 	@ctest --test-dir build/release --no-tests=error --output-on-failure --timeout 120 -j 2
 
 bench: micro suite  ## Compare boot, instructions and a suite of programs with QEMU's TCG; RUNS=3
@@ -91,7 +91,7 @@ install-test: all  ## Install Debian without a question, by UEFI, and boot it (t
 
 guests:  ## Prepare every guest
 	@scripts/install-packages.sh guest tools
-	@scripts/guests/prepare.sh shell debian tools suite bootable rescue memtest ipxe mach invaders syslinux refind \
+	@scripts/guests/prepare.sh shell storage debian tools suite bootable rescue memtest ipxe mach invaders syslinux refind \
 		uefi-shell u-boot xen installer install
 
 format:  ## Format the C++ sources

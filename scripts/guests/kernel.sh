@@ -7,11 +7,22 @@ kernel_product() {
 }
 
 make_kernel() {
-    local package file version
-    apt_knows linux-image-cloud-amd64 || apt_update
-    package=$(apt-cache depends --important linux-image-cloud-amd64 |
+    local version
+    unpack_kernel linux-image-cloud-amd64
+    version=$(<version)
+    mv "tree/boot/config-$version" config
+    python3 "$here/extract-vmlinux.py" vmlinuz vmlinux
+    rm -rf tree
+}
+
+# unpack_kernel METAPACKAGE: the newest kernel of that kind, as vmlinuz, version and root/lib/modules/VERSION here; what
+# else is in its package, as tree.
+unpack_kernel() {
+    local meta=$1 package file version
+    apt_knows "$meta" || apt_update
+    package=$(apt-cache depends --important "$meta" |
         sed -n 's/^ *Depends: \(linux-image-[0-9].*\)$/\1/p' | head -n 1)
-    [[ -n $package ]] || die "cannot find a kernel" "apt knows no linux-image-cloud-amd64" \
+    [[ -n $package ]] || die "cannot find a kernel" "apt knows no $meta" \
         "check that apt's sources name Debian 12 (bookworm)"
     file=$(download "$package")
     say "preparing guest: unpacking the kernel ..."
@@ -19,10 +30,8 @@ make_kernel() {
     version=${package#linux-image-}
     printf '%s\n' "$version" >version
     mv "tree/boot/vmlinuz-$version" vmlinuz
-    mv "tree/boot/config-$version" config
     mkdir -p root/lib/modules
     mv "tree/lib/modules/$version" root/lib/modules/
     depmod -b root "$version"
-    python3 "$here/extract-vmlinux.py" vmlinuz vmlinux
-    rm -rf tree "$file"
+    rm "$file"
 }

@@ -11,8 +11,13 @@ shell_product() {
 }
 
 make_shell() {
-    local file version
-    version=$(<"$BANYAN_GUESTS/kernel/version")
+    pack_shell "$BANYAN_GUESTS/kernel" "${shell_modules[@]}"
+}
+
+# pack_shell KERNEL MODULE...: as "initramfs" here, with modules of the kernel that is prepared in that directory.
+pack_shell() {
+    local file kernel=$1
+    shift
     file=$(download busybox-static)
     dpkg-deb -x "$file" busybox
     say "preparing guest: packing the initramfs ..."
@@ -23,7 +28,7 @@ make_shell() {
     install -m 644 "$here/initramfs/inittab" root/etc/
     printf 'root::0:0:root:/root:/bin/sh\n' >root/etc/passwd
     printf 'root:x:0:\n' >root/etc/group
-    install_modules "$version"
+    install_modules "$kernel" "$@"
     pack root >initramfs
     rm -rf root busybox "$file"
 }
@@ -37,25 +42,26 @@ install_busybox() {
     ln -s /bin/busybox root/sbin/modprobe
 }
 
-# module_files VERSION: the files of shell_modules and of what they need.
+# module_files KERNEL MODULE...: the files of the modules and of what they need.
 module_files() {
-    local module needed
-    for module in "${shell_modules[@]}"; do
-        needed=$(modprobe -d "$BANYAN_GUESTS/kernel/root" -S "$1" -D "$module") ||
-            die "cannot pack the initramfs" "the kernel has no module $module" "correct the list in scripts/guests/shell.sh"
+    local module needed kernel=$1
+    shift
+    for module in "$@"; do
+        needed=$(modprobe -d "$kernel/root" -S "$(<"$kernel/version")" -D "$module") ||
+            die "cannot pack the initramfs" "the kernel has no module $module" "correct the list in scripts/guests"
         sed -n 's/^insmod \([^ ]*\).*/\1/p' <<<"$needed"
     done | sort -u
 }
 
-# install_modules VERSION: with an index.
+# install_modules KERNEL MODULE...: with an index.
 install_modules() {
-    local version=$1 files file
-    local from=$BANYAN_GUESTS/kernel/root
-    files=$(module_files "$version")
+    local kernel=$1 version files file
+    version=$(<"$kernel/version")
+    files=$(module_files "$@")
     for file in $files; do
-        install -D -m 644 "$file" "root/${file#"$from"/}"
+        install -D -m 644 "$file" "root/${file#"$kernel/root"/}"
     done
-    cp "$from/lib/modules/$version"/modules.{builtin,builtin.modinfo,order} "root/lib/modules/$version/"
+    cp "$kernel/root/lib/modules/$version"/modules.{builtin,builtin.modinfo,order} "root/lib/modules/$version/"
     depmod -b root "$version"
     # busybox reads these three; the rest is for kmod.
     find "root/lib/modules/$version" -maxdepth 1 -name 'modules.*' \

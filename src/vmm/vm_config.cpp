@@ -36,12 +36,22 @@ bool is_plain_text(const std::string& text) {
     return std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7F; });
 }
 
-Result<void> validate_disks(const std::vector<DiskFile>& disks) {
+Result<void> validate_bus(const DiskFile& disk, MachineKind machine) {
+    const bool legacy = disk.bus == DiskBus::ahci || disk.bus == DiskBus::ide;
+    if (machine == MachineKind::pc || !legacy) return {};
+    return wrong(fmt::format("--{} bus={}: the machine micro has none; use --machine pc, or bus={}",
+                             disk.medium == DiskMedium::cdrom ? "cdrom" : "disk",
+                             disk.bus == DiskBus::ahci ? "ahci" : "ide",
+                             disk.medium == DiskMedium::cdrom ? "scsi" : "virtio or scsi"));
+}
+
+Result<void> validate_disks(const std::vector<DiskFile>& disks, MachineKind machine) {
     if (disks.size() > kMostDisks) {
         return wrong(fmt::format("--disk: {} disks, a machine has room for {}; give fewer",
                                  disks.size(), kMostDisks));
     }
     for (const DiskFile& disk : disks) {
+        TRY(validate_bus(disk, machine));
         if (disk.serial.size() > kLongestSerial || !is_plain_text(disk.serial)) {
             return wrong(fmt::format(
                 "--disk serial: longer than {} characters or not plain text; give a shorter one",
@@ -79,7 +89,7 @@ Result<void> validate(const VmConfig& config) {
             "--machine pc");
     }
     TRY(validate_floppies(config));
-    return validate_disks(config.disks);
+    return validate_disks(config.disks, config.machine);
 }
 
 }  // namespace banyan

@@ -27,9 +27,9 @@ With --console stdio, Ctrl-] ends the VM. Exit status: 0 power off, 1 failure, 2
 4 ended by a signal or Ctrl-], 5 engine defect.)";
 
 // In docs/cli.md, but not in this build: known, so that the message can say so.
-constexpr std::array<std::string_view, 12> kUnsupportedOptions{
-    "--cdrom",   "--net",     "--publish", "--share",  "--vsock",       "--balloon",
-    "--display", "--control", "--pool",    "--shares", "--reservation", "--limit"};
+constexpr std::array<std::string_view, 11> kUnsupportedOptions{
+    "--net",     "--publish", "--share",  "--vsock",       "--balloon", "--display",
+    "--control", "--pool",    "--shares", "--reservation", "--limit"};
 constexpr std::array<std::string_view, 3> kUnsupportedFlags{"--detach", "--rm", "--ephemeral"};
 
 void add_machine_options(CLI::App& command, RunOptions& o) {
@@ -78,9 +78,17 @@ void add_device_options(CLI::App& command, RunOptions& o) {
             "*.qcow2. Images named *.vmdk, *.vdi, *.vhd and *.vhdx, and nbd://HOST/EXPORT, are "
             "only read (readonly=on)")
         ->type_name(
-            "FILE[,format=raw|qcow2|vmdk|vdi|vhd|vhdx][,readonly=on][,bus=virtio|nvme][,serial="
+            "FILE[,format=raw|qcow2|vmdk|vdi|vhd|vhdx][,readonly=on][,bus=virtio|nvme|ahci|ide|"
+            "scsi][,serial="
             "TEXT]"
             "[,cache=writeback|none|unsafe][,iops=N[:BURST]][,bps=SIZE[:BURST]]")
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    command
+        .add_option("--cdrom", o.cdroms,
+                    "an ISO file in a CD-ROM drive; repeatable. The bus is ahci, of the machine "
+                    "micro scsi, or ide")
+        ->type_name("FILE[,bus=ahci|ide|scsi][,serial=TEXT]")
         ->expected(1)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     command
@@ -174,9 +182,12 @@ Result<DiskFile> parse_disk(const std::string& text) {
             continue;
         }
         if (key == "bus") {
-            TRY_ASSIGN(
-                bus, parse_choice<DiskBus>(option, value,
-                                           {{"virtio", DiskBus::virtio}, {"nvme", DiskBus::nvme}}));
+            TRY_ASSIGN(bus, parse_choice<DiskBus>(option, value,
+                                                  {{"virtio", DiskBus::virtio},
+                                                   {"nvme", DiskBus::nvme},
+                                                   {"ahci", DiskBus::ahci},
+                                                   {"ide", DiskBus::ide},
+                                                   {"scsi", DiskBus::scsi}}));
             disk.bus = bus;
             continue;
         }
@@ -212,6 +223,31 @@ Result<DiskFile> parse_floppy(const std::string& text) {
         }
     }
     return disk;
+}
+
+// An ISO file is what it is: raw, and only read.
+Result<DiskFile> parse_cdrom(const std::string& text, MachineKind machine) {
+    TRY_ASSIGN(parts, parse_settings("--cdrom", text));
+    DiskFile disc;
+    disc.path = parts.file;
+    disc.read_only = true;
+    disc.format = ImageFormat::raw;
+    disc.medium = DiskMedium::cdrom;
+    disc.bus = machine == MachineKind::pc ? DiskBus::ahci : DiskBus::scsi;
+    for (const auto& [key, value] : parts.settings) {
+        if (key == "bus") {
+            TRY_ASSIGN(bus, parse_choice<DiskBus>("--cdrom bus", value,
+                                                  {{"ahci", DiskBus::ahci},
+                                                   {"ide", DiskBus::ide},
+                                                   {"scsi", DiskBus::scsi}}));
+            disc.bus = bus;
+        } else if (key == "serial") {
+            disc.serial = value;
+        } else {
+            return not_one_of("--cdrom", key, {"bus", "serial"});
+        }
+    }
+    return disc;
 }
 
 Result<ConsoleChoice> parse_console(const std::string& text) {
@@ -295,6 +331,10 @@ Result<void> set_devices(const RunOptions& o, VmConfig& config) {
         TRY_ASSIGN(disk, parse_disk(text));
         config.disks.push_back(std::move(disk));
     }
+    for (const std::string& text : o.cdroms) {
+        TRY_ASSIGN(disc, parse_cdrom(text, config.machine));
+        config.disks.push_back(std::move(disc));
+    }
     for (const std::string& text : o.floppies) {
         TRY_ASSIGN(floppy, parse_floppy(text));
         config.floppies.push_back(std::move(floppy));
@@ -344,11 +384,12 @@ void add_run_options(CLI::App& command, RunOptions& options) {
 
 Result<VmConfig> make_config(const RunOptions& options) {
     if (!options.unsupported.empty()) return not_yet(options.unsupported.front());
-    if (options.kernel.empty() && options.firmware.empty() && options.disks.empty()) {
-        return fail(
-            ErrorCode::invalid_argument,
-            "nothing to boot: give --kernel FILE, or --disk FILE that firmware can start; see "
-            "banyan run --help");
+    if (options.kernel.empty() && options.firmware.empty() && options.disks.empty() &&
+        options.floppies.empty() && options.cdroms.empty()) {
+        return fail(ErrorCode::invalid_argument,
+                    "nothing to boot: give --kernel FILE, or --disk or --cdrom FILE that firmware "
+                    "can start; "
+                    "see banyan run --help");
     }
     VmConfig config;
     config.name = options.name.empty() ? fmt::format("vm-{}", ::getpid()) : options.name;

@@ -33,6 +33,7 @@ struct RunOptions {
     std::vector<std::string> disks;
     std::vector<std::string> floppies;
     std::string watchdog;
+    std::vector<std::string> cdroms;
     std::string rng;
     std::string console;
     std::string debug_exit;

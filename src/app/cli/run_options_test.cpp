@@ -162,6 +162,31 @@ TEST(RunOptions, WrongValuesAreNamed) {
     EXPECT_NE(error_of({"--kernel=k", "--debug-exit=65536"}).find("0 to 65535"), std::string::npos);
 }
 
+TEST(RunOptions, DisksAndDiscsHaveABus) {
+    const auto config =
+        configure({"--kernel=k", "--machine=pc", "--disk=a,bus=ahci", "--disk=b,bus=ide",
+                   "--disk=c,bus=scsi", "--cdrom=d.iso", "--cdrom=e.iso,bus=ide,serial=s"});
+    ASSERT_TRUE(config) << config.error().text();
+    ASSERT_EQ(config->disks.size(), 5U);
+    EXPECT_EQ(config->disks[0].bus, DiskBus::ahci);
+    EXPECT_EQ(config->disks[1].bus, DiskBus::ide);
+    EXPECT_EQ(config->disks[2].bus, DiskBus::scsi);
+    EXPECT_EQ(config->disks[3].bus, DiskBus::ahci);
+    EXPECT_EQ(config->disks[3].medium, DiskMedium::cdrom);
+    EXPECT_TRUE(config->disks[3].read_only);
+    EXPECT_EQ(config->disks[3].format, ImageFormat::raw);
+    EXPECT_EQ(config->disks[4].bus, DiskBus::ide);
+    EXPECT_EQ(config->disks[4].serial, "s");
+    EXPECT_EQ(configure({"--kernel=k", "--machine=micro", "--cdrom=d.iso"})->disks[0].bus,
+              DiskBus::scsi);
+    EXPECT_NE(error_of({"--kernel=k", "--machine=micro", "--disk=a,bus=ide"}).find("--machine pc"),
+              std::string::npos);
+    EXPECT_NE(error_of({"--kernel=k", "--cdrom=a,bus=virtio"}).find("ahci, ide, scsi"),
+              std::string::npos);
+    EXPECT_NE(error_of({"--kernel=k", "--disk=a,bus=usb"}).find("virtio, ahci, ide, scsi"),
+              std::string::npos);
+}
+
 TEST(RunOptions, WhatDoesNotWorkYetIsRefusedByName) {
     const std::vector<std::vector<std::string>> cases{
         {"--net", "nat"}, {"--share=d:t"}, {"--vsock", "3"},

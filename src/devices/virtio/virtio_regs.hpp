@@ -25,6 +25,7 @@ inline constexpr uint64_t kFeatureVersion1 = bit(32);
 inline constexpr uint16_t kDeviceBlock = 2;
 inline constexpr uint16_t kDeviceConsole = 3;
 inline constexpr uint16_t kDeviceEntropy = 4;
+inline constexpr uint16_t kDeviceScsi = 8;
 
 // 2.7.5 "The Virtqueue Descriptor Table".
 struct Descriptor {

@@ -6,7 +6,6 @@
 #include "devices/chipset/i8042.hpp"
 #include "devices/chipset/pit8254.hpp"
 #include "devices/serial/uart16550.hpp"
-#include "devices/virtio/virtio_blk.hpp"
 #include "devices/virtio/virtio_console.hpp"
 #include "devices/virtio/virtio_rng.hpp"
 #include "support/assert.hpp"
@@ -41,6 +40,8 @@ Board::Parts::~Parts() {
         for (VirtioPci* function : virtio) {
             if (function == chip->device.get()) function->drain();
         }
+        if (ahci != nullptr && ahci == chip->device.get()) ahci->drain();
+        if (ide != nullptr && ide == chip->device.get()) ide->drain();
     }
     drain_storage();
 }
@@ -291,16 +292,7 @@ Result<void> Board::Parts::make_test_aids() {
 }
 
 Result<void> Board::Parts::make_pci_functions() {
-    for (const DiskConfig& disk : config.disks) {
-        if (disk.bus == DiskBus::nvme && disk.medium == DiskMedium::disk) {
-            TRY(add_nvme(disk));
-            continue;
-        }
-        if (disk.bus != DiskBus::virtio || disk.medium != DiskMedium::disk)
-            return fail(ErrorCode::invalid_argument,
-                        "add a disk: this board has no such bus; use bus=virtio or bus=nvme");
-        TRY(add_disk(disk));
-    }
+    TRY(add_disks());
     if (config.rng != nullptr) TRY(add_rng());
     if (config.virtio_console) TRY(add_console());
     return make_watchdog();
@@ -318,18 +310,6 @@ Result<void> Board::Parts::add_virtio(Chip& chip, const char* kind,
                                                           .intx = intx(address)});
     virtio.push_back(&function);
     return pci.add(*pci_host, address, function, chip.slot);
-}
-
-Result<void> Board::Parts::add_disk(const DiskConfig& disk) {
-    Chip& chip = add_chip();
-    disks.push_back(std::make_unique<LockedBlockBackend>(*disk.backend, chip.slot));
-    TRY_ASSIGN(address, free_pci_address());
-    char path[64];
-    std::snprintf(path, sizeof(path), "/pci@i0cf8/scsi@%x/disk@0,0", address.device);
-    boot_entries.push_back({BootKind::disk, path});
-    return add_virtio(chip, "virtio-blk",
-                      std::make_unique<VirtioBlk>(VirtioBlkConfig{.serial = disk.serial},
-                                                  VirtioBlkWiring{services.memory, *disks.back()}));
 }
 
 Result<void> Board::Parts::add_rng() {

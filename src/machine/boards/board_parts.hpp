@@ -14,7 +14,9 @@
 #include "devices/chipset/hpet.hpp"
 #include "devices/chipset/ioapic.hpp"
 #include "devices/chipset/pic8259.hpp"
+#include "devices/storage/ahci.hpp"
 #include "devices/storage/floppy_controller.hpp"
+#include "devices/storage/ide.hpp"
 #include "devices/storage/nvme_controller.hpp"
 #include "devices/virtio/virtio_pci.hpp"
 #include "machine/acpi/dsdt.hpp"
@@ -130,6 +132,8 @@ struct Board::Parts {
         NvmeController* controller = nullptr;
     };
     std::vector<Nvme> nvme;
+    Ahci* ahci = nullptr;
+    Ide* ide = nullptr;
 
     // What firmware may boot from, each with its path in the form of Open Firmware, as QEMU's
     // bootorder file has it.
@@ -164,7 +168,15 @@ private:
     Result<void> make_test_aids();
     Result<void> make_pci_functions();
     Result<void> add_virtio(Chip& chip, const char* kind, std::unique_ptr<VirtioDevice> device);
-    Result<void> add_disk(const DiskConfig& disk);
+    // In storage_parts.cpp. All disks of a bus but virtio share one controller.
+    Result<void> add_disks();
+    Result<void> add_virtio_disk(const DiskConfig& disk);
+    Result<void> add_ahci(const std::vector<const DiskConfig*>& devices);
+    Result<void> add_ide(const std::vector<const DiskConfig*>& devices);
+    Result<void> add_scsi(const std::vector<const DiskConfig*>& devices);
+    template <class... Numbers>
+    void add_boot_entry(const DiskConfig& disk, const char* path, Numbers... numbers);
+    BlockBackend& add_backend(const DiskConfig& disk, Chip& chip);
     Result<void> add_rng();
     Result<void> add_console();
     // boards/legacy_parts.cpp

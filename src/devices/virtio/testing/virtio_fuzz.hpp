@@ -20,12 +20,17 @@ public:
 
     // Called with the input for events that only this device knows.
     using Event = std::function<void(FuzzBytes&)>;
+    // Writes what a request may start with, for devices whose requests start with more than a few
+    // small numbers.
+    using Header = std::function<void(Gpa, FuzzBytes&)>;
 
-    VirtioFuzz(VirtioBench& bench, std::unique_ptr<VirtioDevice> device, Event event)
+    VirtioFuzz(VirtioBench& bench, std::unique_ptr<VirtioDevice> device, Event event,
+               Header header = {})
         : bench_(bench),
           pci_(std::move(device), bench.wiring()),
           guest_(bench, pci_),
-          event_(std::move(event)) {}
+          event_(std::move(event)),
+          header_(std::move(header)) {}
 
     void run(FuzzBytes& bytes) {
         start(bytes);
@@ -90,10 +95,11 @@ private:
         } else {
             queue.add(buffers);
         }
-        guest_.notify(bytes.u8() % 2);
+        guest_.notify(static_cast<uint16_t>(bytes.u8() % queues_.size()));
     }
     // What a request may start with: small numbers.
     void fill(Gpa gpa, FuzzBytes& bytes) {
+        if (header_) return header_(gpa, bytes);
         const std::array<uint32_t, 4> words{bytes.u8() % 16U, 0, bytes.u8(), bytes.u8() % 2U};
         (void)bench_.ram.memory().write_object(gpa, words);
     }
@@ -124,6 +130,7 @@ private:
     VirtioPci pci_;
     GuestDriver guest_;
     Event event_;
+    Header header_;
     std::vector<GuestQueue> queues_;
 };
 
