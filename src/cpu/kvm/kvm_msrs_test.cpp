@@ -1,5 +1,6 @@
 #include "cpu/kvm/kvm_msrs.hpp"
 
+#include <algorithm>
 #include <gtest/gtest.h>
 #include <map>
 #include <set>
@@ -54,6 +55,25 @@ TEST_F(KvmMsrsTest, AllGoThereAndBack) {
     EXPECT_EQ(back.mtrr_fixed, state.mtrr_fixed);
     EXPECT_EQ(back.kvm_poll_control, 0U);
     EXPECT_EQ(vcpu.count(KVM_SET_MSRS), 1U);
+}
+
+// To enable them wakes who waits, by the interrupt that has to be known then (Linux,
+// Documentation/virt/kvm/x86/msr.rst, "MSR_KVM_ASYNC_PF_INT").
+TEST_F(KvmMsrsTest, AsynchronousPageFaultsAreEnabledAfterTheirInterruptIsKnown) {
+    std::vector<uint32_t> order;
+    vcpu.on<kvm_msrs>(KVM_SET_MSRS, [&](kvm_msrs& list) {
+        return walk(list, [&](const kvm_msr_entry& msr) { order.push_back(msr.index); });
+    });
+    x86::MsrState state;
+    state.kvm_async_pf = 0x1009;
+    state.kvm_async_pf_int = 0xF3;
+
+    ASSERT_TRUE(set_msrs(vcpu, state));
+
+    const auto interrupt = std::find(order.begin(), order.end(), x86::kMsrKvmAsyncPfInt);
+    const auto enable = std::find(order.begin(), order.end(), x86::kMsrKvmAsyncPfEn);
+    ASSERT_NE(enable, order.end());
+    EXPECT_LT(interrupt, enable);
 }
 
 TEST_F(KvmMsrsTest, WhatKvmLacksKeepsItsValueAfterPowerOn) {
