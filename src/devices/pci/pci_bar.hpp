@@ -12,6 +12,9 @@ class PciFunction;
 
 enum class PciBarKind : uint8_t { none, memory32, memory64, io };
 
+// Whether reads of a memory BAR change nothing, so that bridges may read ahead.
+enum class PciPrefetch : uint8_t { no, yes };
+
 // One BAR as the function was made. A memory64 BAR takes the next index too, which then has kind
 // none.
 struct PciBar {
