@@ -190,7 +190,8 @@ void Board::Parts::make_power_management() {
 
 void Board::Parts::make_keyboard() {
     Chip& chip = add_chip();
-    chip.make<I8042>("i8042", I8042::Wiring{irq(kKeyboardIrq), irq(kMouseIrq), services.control});
+    chip.make<I8042>("i8042", I8042::Wiring{irq(kKeyboardIrq), irq(kMouseIrq), services.control,
+                                            services.clock, chip.timers});
     ports.add_device(chip.slot);
 }
 
