@@ -37,12 +37,15 @@ public:
     void stop(std::string_view why) override { lifecycle_->stop(why); }
     void pause() override;
     void resume() override;
+    DisplaySource* display() override { return board_->display(); }
+    InputSink* input() override { return board_->input(); }
     VmDebug& debug() override { return *debugger_; }
 
 private:
     explicit Vm(const VmConfig& config);
 
     Result<void> create_memory();
+    Result<void> create_vga_memory();
     Result<void> create_back_ends(EventLoop& loop);
     Result<void> create_engine(const EngineChoice& choice);
     Result<void> create_board(EventLoop& loop);
@@ -62,6 +65,8 @@ private:
     HostTimers timers_;
     HostEntropy entropy_;
     std::unique_ptr<GuestRam> ram_;
+    std::unique_ptr<GuestRam> vga_memory_;  // null: there is no VGA
+    std::vector<std::byte> vga_rom_;
     GuestMemory memory_;
     std::unique_ptr<Console> console_;
     std::unique_ptr<CharFile> debugcon_;

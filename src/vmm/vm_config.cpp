@@ -53,6 +53,10 @@ Result<void> validate_disks(const std::vector<DiskFile>& disks) {
 
 }  // namespace
 
+bool has_vga(const VmConfig& config) {
+    return config.vga.value_or(config.machine == MachineKind::pc);
+}
+
 Result<void> validate(const VmConfig& config) {
     if (config.name.empty() || config.name.size() > 64 || !is_plain_text(config.name)) {
         return wrong(

@@ -21,6 +21,10 @@ void set_mode(VgaState& state, const VgaBoard::Mode& mode) {
     copy_mode(state.crtc, mode.crtc);
     copy_mode(state.graphics, mode.graphics);
     copy_mode(state.attribute, mode.attribute);
+    // A small picture is quickly drawn.
+    state.crtc[vga::crtc::kHorizontalDisplayEnd] = 19;
+    state.crtc[vga::crtc::kVerticalDisplayEnd] = 100;
+    state.crtc[vga::crtc::kOverflow] = 0x10;
 }
 
 void choose_mode(VgaState& state, uint8_t choice) {

@@ -132,7 +132,8 @@ Fadt make_fadt(const BoardDescription& board, Gpa facs, Gpa dsdt) {
     fadt.dsdt = low32(dsdt);
     fadt.x_dsdt = dsdt.value;
     fadt.century = 0x32;  // index in CMOS
-    unsigned boot = kNoVga | kNoAspm;
+    unsigned boot = kNoAspm;
+    if (!board.vga) boot |= kNoVga;
     if (board.legacy_irq_chips) boot |= kLegacyDevices;
     if (board.keyboard) boot |= kKeyboardController;
     fadt.iapc_boot_arch = static_cast<uint16_t>(boot);

@@ -5,13 +5,15 @@
 // vCPUs with vcpu_wiring(), each attach_vcpu()ed; prepare_direct_boot(); load_kernel() with
 // memory_map().e820() and the RSDP.
 //
-// Threads: cpu_io(), cpu_interrupts(), the char clients and press_power_button() from any thread.
+// Threads: cpu_io(), cpu_interrupts(), the char clients, display(), input() and
+// press_power_button() from any thread.
 // Everything else only while no vCPU runs.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -20,8 +22,10 @@
 #include "support/result.hpp"
 #include "vm/backend.hpp"
 #include "vm/clock.hpp"
+#include "vm/display.hpp"
 #include "vm/engine.hpp"
 #include "vm/guest_memory.hpp"
+#include "vm/input.hpp"
 #include "vm/machine_control.hpp"
 
 namespace banyan {
@@ -42,16 +46,25 @@ struct CharPortConfig {
     CharSource* source = nullptr;  // null: no input
 };
 
+// A standard VGA. Both outlive the board.
+struct VgaConfig {
+    static constexpr uint64_t kMemorySize = uint64_t{16} << 20;
+
+    std::span<std::byte> memory;     // of kMemorySize, page-aligned, all zeroes
+    std::span<const std::byte> rom;  // the VGA BIOS; empty: none
+};
+
 struct BoardConfig {
     BoardKind kind = BoardKind::micro;
     unsigned cpu_count = 1;
     uint64_t ram_size = 0;
-    CharPortConfig serial;          // COM1
+    CharPortConfig serial;  // COM1
     std::vector<DiskConfig> disks;
-    EntropySource* rng = nullptr;   // virtio-rng, if given
+    EntropySource* rng = nullptr;  // virtio-rng, if given
     std::optional<CharPortConfig> virtio_console;
     std::optional<uint16_t> debug_exit_port;
     CharBackend* debugcon = nullptr;  // port 0xE9, if given
+    std::optional<VgaConfig> vga;
 };
 
 struct BoardServices {
@@ -83,6 +96,10 @@ public:
     // What the back ends call. console_client() is null without a virtio console.
     CharClient& serial_client();
     CharClient* console_client();
+
+    // Null without a VGA, or without a keyboard controller. From any thread.
+    DisplaySource* display();
+    InputSink* input();
 
     // What firmware would have done before a kernel starts: ACPI tables, PCI BARs. After create()
     // and each reset(). Gives the address of the RSDP.

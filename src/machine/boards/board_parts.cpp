@@ -3,7 +3,6 @@
 #include "devices/chipset/cmos_rtc.hpp"
 #include "devices/chipset/debug_ports.hpp"
 #include "devices/chipset/fw_cfg.hpp"
-#include "devices/chipset/i8042.hpp"
 #include "devices/chipset/pit8254.hpp"
 #include "devices/serial/uart16550.hpp"
 #include "devices/virtio/virtio_blk.hpp"
@@ -17,11 +16,9 @@ namespace {
 
 enum IsaIrq : unsigned {
     kTimerIrq = 0,
-    kKeyboardIrq = 1,
     kCom1Irq = 4,
     kRtcIrq = 8,
     kSciIrq = 9,
-    kMouseIrq = 12,
 };
 
 }  // namespace
@@ -188,13 +185,6 @@ void Board::Parts::make_power_management() {
     ports.add_device(chip.slot);
 }
 
-void Board::Parts::make_keyboard() {
-    Chip& chip = add_chip();
-    chip.make<I8042>("i8042", I8042::Wiring{irq(kKeyboardIrq), irq(kMouseIrq), services.control,
-                                            services.clock, chip.timers});
-    ports.add_device(chip.slot);
-}
-
 void Board::Parts::make_paravirtual_ports() {
     Chip& panic = add_chip();
     panic.make<PvPanic>("pvpanic", PvPanic::Wiring{services.control});
@@ -235,6 +225,7 @@ Result<void> Board::Parts::make_pci_functions() {
     }
     if (config.rng != nullptr) TRY(add_rng());
     if (config.virtio_console) TRY(add_console());
+    if (config.vga) TRY(add_vga());
     return {};
 }
 

@@ -17,10 +17,13 @@
 #include "machine/boards/chip.hpp"
 #include "machine/boards/pci_slots.hpp"
 #include "machine/boards/vcpu_socket.hpp"
+#include "machine/display_adapters.hpp"
 #include "machine/io_bus.hpp"
 #include "machine/irq_router.hpp"
 
 namespace banyan {
+
+class Vga;
 
 // The acknowledge cycle, as the boot processor's local APIC runs it for ExtINT. Connected before
 // vCPUs run: the 8259s are made with the wire to that APIC.
@@ -104,6 +107,10 @@ struct Board::Parts {
     CharClient* serial_client = nullptr;
     CharClient* console_client = nullptr;
     std::vector<VirtioPci*> virtio;
+    Vga* vga = nullptr;
+    DeviceSlot* vga_slot = nullptr;
+    std::unique_ptr<LockedDisplay> display;
+    std::unique_ptr<LockedInput> human_input;
 
 private:
     void make_sockets();
@@ -127,6 +134,7 @@ private:
     Result<void> add_disk(const DiskConfig& disk);
     Result<void> add_rng();
     Result<void> add_console();
+    Result<void> add_vga();
 
     std::array<std::optional<IrqRouter::Output>, 16> pic_inputs_;
     std::array<std::optional<IrqRouter::Output>, IoApic::kInputs> ioapic_inputs_;

@@ -1,5 +1,6 @@
 #include "machine/boards/direct_boot.hpp"
 
+#include "devices/display/vga.hpp"
 #include "machine/acpi/tables.hpp"
 #include "support/bits.hpp"
 #include "support/le.hpp"
@@ -64,6 +65,11 @@ void set_up_interrupts(Board::Parts& parts) {
         socket->set_virtual_wire_mode();
 }
 
+void set_up_screen(Board::Parts& parts) {
+    SlotLock lock(*parts.vga_slot);
+    parts.vga->set_text_mode();
+}
+
 }  // namespace
 
 acpi::BoardDescription Board::Parts::describe() const {
@@ -72,6 +78,7 @@ acpi::BoardDescription Board::Parts::describe() const {
     board.legacy_irq_chips = is_pc();
     board.hpet = hpet != nullptr;
     board.keyboard = is_pc();
+    board.vga = vga != nullptr;
     board.fw_cfg = is_pc();
     board.pci_devices = pci.next_device();
     for (const GpaRange& window : MemoryMap::pci_windows()) {
@@ -88,6 +95,7 @@ Result<Gpa> prepare_direct_boot(Board::Parts& parts) {
     TRY(write_bios_data(parts.services.memory));
     TRY(set_up_pci(parts));
     if (parts.is_pc()) set_up_interrupts(parts);
+    if (parts.vga != nullptr) set_up_screen(parts);
     return write_acpi_tables(parts);
 }
 
