@@ -28,7 +28,7 @@ public:
     struct Wiring {
         PciWiring pci;
         const Clock& clock;
-        // Display memory, all zeroes: a power of two from 256 KiB. Aligned to its pages.
+        // Display memory, all zeroes: a power of two from 256 KiB.
         std::span<std::byte> memory;
         std::span<const std::byte> rom = {};  // the VGA BIOS; empty: none
     };

@@ -50,7 +50,7 @@ struct CharPortConfig {
 struct VgaConfig {
     static constexpr uint64_t kMemorySize = uint64_t{16} << 20;
 
-    std::span<std::byte> memory;     // of kMemorySize, page-aligned, all zeroes
+    std::span<std::byte> memory;     // all zeroes; a power of two, usually kMemorySize
     std::span<const std::byte> rom;  // the VGA BIOS; empty: none
 };
 

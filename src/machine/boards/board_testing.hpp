@@ -49,6 +49,10 @@ public:
         config.debugcon = &debugcon;
     }
 
+    void add_vga() {
+        vga_memory.resize(256 << 10);
+        config.vga = VgaConfig{vga_memory, {}};
+    }
     Result<void> build() {
         add_ram();
         TRY_ASSIGN(made, Board::create(config, {memory, clock, timers, control, engine_apics}));
@@ -100,6 +104,7 @@ public:
     MemoryBlock disk;
     FakeEntropy entropy;
     std::vector<std::vector<Page>> ram;
+    std::vector<std::byte> vga_memory;
     GuestMemory memory;
     BoardConfig config;
     EngineApics* engine_apics = nullptr;  // set before build()
