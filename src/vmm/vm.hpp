@@ -16,6 +16,7 @@
 #include "vm/guest_memory.hpp"
 #include "vmm/console.hpp"
 #include "vmm/engine_choice.hpp"
+#include "vmm/firmware_image.hpp"
 #include "vmm/lifecycle.hpp"
 #include "vmm/vm_api.hpp"
 #include "vmm/vm_debugger.hpp"
@@ -46,6 +47,9 @@ private:
 
     Result<void> create_memory();
     Result<void> create_vga_memory();
+    Result<void> create_pc_memory();
+    BoardKind board_kind() const;
+    PcMemory pc_memory() const;
     Result<void> create_back_ends(EventLoop& loop);
     Result<void> create_engine(const EngineChoice& choice);
     Result<void> create_board(EventLoop& loop);
@@ -53,6 +57,8 @@ private:
     Result<void> create_debugger(EventLoop& loop);
     BoardConfig board_config();
     Result<void> boot();
+    Result<void> boot_firmware();
+    Result<void> boot_kernel();
     Result<void> restart();
     void resume_clock();
     void drain_disks();
@@ -67,6 +73,8 @@ private:
     std::unique_ptr<GuestRam> ram_;
     std::unique_ptr<GuestRam> vga_memory_;  // null: there is no VGA
     std::vector<std::byte> vga_rom_;
+    std::unique_ptr<GuestRam> shadow_;         // of a pc
+    std::unique_ptr<FirmwareImage> firmware_;  // null: a kernel is started
     GuestMemory memory_;
     std::unique_ptr<Console> console_;
     std::unique_ptr<CharFile> debugcon_;

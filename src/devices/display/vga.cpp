@@ -57,10 +57,9 @@ Vga::Vga(const Wiring& wiring)
       registers_(state_, clock_),
       planes_(state_, memory_),
       window_(planes_),
-      framebuffer_(memory_),
       register_bar_(*this) {
     BANYAN_ASSERT(std::has_single_bit(memory_.size()) && memory_.size() >= kPlanes * kPlaneSize);
-    declare_memory_bar(0, PciBarKind::memory32, memory_.size(), framebuffer_, PciPrefetch::yes);
+    declare_ram_bar(0, PciBarKind::memory32, memory_);
     declare_memory_bar(2, PciBarKind::memory32, kRegisterBarSize, register_bar_);
     declare_legacy_ports();
     if (!rom_.empty()) declare_rom(rom_);
@@ -143,19 +142,6 @@ IoStatus Vga::Window::mmio_write(uint64_t offset, unsigned size, uint64_t value)
     if (offset + size > kWindowSize) return IoStatus::no_register;
     for (unsigned i = 0; i < size; ++i)
         planes_.write(offset + i, static_cast<uint8_t>(value >> (8 * i)));
-    return IoStatus::ok;
-}
-
-IoStatus Vga::Framebuffer::mmio_read(uint64_t offset, unsigned size, uint64_t& value) {
-    if (offset + size > memory_.size()) return IoStatus::no_register;
-    value = 0;
-    std::memcpy(&value, memory_.data() + offset, size);
-    return IoStatus::ok;
-}
-
-IoStatus Vga::Framebuffer::mmio_write(uint64_t offset, unsigned size, uint64_t value) {
-    if (offset + size > memory_.size()) return IoStatus::no_register;
-    std::memcpy(memory_.data() + offset, &value, size);
     return IoStatus::ok;
 }
 

@@ -28,7 +28,7 @@ public:
     struct Wiring {
         PciWiring pci;
         const Clock& clock;
-        // Display memory, all zeroes: a power of two from 256 KiB.
+        // Display memory, all zeroes: a power of two from 256 KiB, aligned to pages.
         std::span<std::byte> memory;
         std::span<const std::byte> rom = {};  // the VGA BIOS; empty: none
     };
@@ -62,15 +62,6 @@ private:
     private:
         VgaMemory& planes_;
     };
-    class Framebuffer final : public MmioIo {
-    public:
-        explicit Framebuffer(std::span<std::byte> memory) : memory_(memory) {}
-        IoStatus mmio_read(uint64_t offset, unsigned size, uint64_t& value) override;
-        IoStatus mmio_write(uint64_t offset, unsigned size, uint64_t value) override;
-
-    private:
-        const std::span<std::byte> memory_;
-    };
     class RegisterBar final : public MmioIo {
     public:
         explicit RegisterBar(Vga& vga) : vga_(vga) {}
@@ -100,7 +91,6 @@ private:
     VgaRegisters registers_;
     VgaMemory planes_;
     Window window_;
-    Framebuffer framebuffer_;
     RegisterBar register_bar_;
     // guest-visible state
     VgaState state_;

@@ -78,30 +78,32 @@ PciFunction::PciFunction(const PciIdentity& identity, const PciWiring& wiring)
     set_initial(offset_of(Reg8::interrupt_pin), identity.interrupt_pin, 1, 0);
 }
 
-template <class T>
-T PciFunction::get(uint16_t offset) const {
-    T value{};
-    std::memcpy(&value, config_.data() + offset, sizeof(T));
-    return value;
-}
-
 void PciFunction::set_initial(uint16_t offset, uint32_t value, unsigned size, uint32_t writable) {
     std::memcpy(power_on_.data() + offset, &value, size);
     std::memcpy(config_.data() + offset, &value, size);
     std::memcpy(writable_.data() + offset, &writable, size);
 }
 
-void PciFunction::declare_memory_bar(unsigned bar, PciBarKind kind, uint64_t size, MmioIo& handler,
-                                     PciPrefetch prefetch) {
-    const bool wide = kind == PciBarKind::memory64;
-    BANYAN_ASSERT(wide || kind == PciBarKind::memory32);
-    BANYAN_ASSERT(bar + (wide ? 1 : 0) < pci::kBarCount && std::has_single_bit(size) && size >= 16);
-    BANYAN_ASSERT(wide || size <= bit(31));
-    bars_[bar] = {kind, size, &handler, nullptr};
-    const uint64_t writable = ~(size - 1);
-    const uint32_t kind_bits =
-        (wide ? kBarMemory64 : 0) | (prefetch == PciPrefetch::yes ? kBarPrefetchable : 0);
-    set_initial(bar_offset(bar), kind_bits, 4, static_cast<uint32_t>(writable));
+void PciFunction::declare_memory_bar(unsigned bar, PciBarKind kind, uint64_t size,
+                                     MmioIo& handler) {
+    declare_memory(bar, {.kind = kind, .size = size, .memory = &handler}, 0);
+}
+
+void PciFunction::declare_ram_bar(unsigned bar, PciBarKind kind, std::span<std::byte> ram) {
+    BANYAN_ASSERT(ram.size() >= kPageSize);
+    declare_memory(bar, {.kind = kind, .size = ram.size(), .ram = ram}, kBarPrefetchable);
+}
+
+void PciFunction::declare_memory(unsigned bar, const PciBar& what, uint32_t low_bits) {
+    const bool wide = what.kind == PciBarKind::memory64;
+    BANYAN_ASSERT(wide || what.kind == PciBarKind::memory32);
+    BANYAN_ASSERT(bar + (wide ? 1 : 0) < pci::kBarCount);
+    BANYAN_ASSERT(std::has_single_bit(what.size) && what.size >= 16);
+    BANYAN_ASSERT(wide || what.size <= bit(31));
+    bars_[bar] = what;
+    const uint64_t writable = ~(what.size - 1);
+    set_initial(bar_offset(bar), low_bits | (wide ? kBarMemory64 : 0), 4,
+                static_cast<uint32_t>(writable));
     if (wide) set_initial(bar_offset(bar + 1), 0, 4, static_cast<uint32_t>(writable >> 32));
     writable_[offset_of(Reg16::command)] |= bit<uint8_t>(Command::MemorySpace::kLow);
 }
@@ -109,7 +111,7 @@ void PciFunction::declare_memory_bar(unsigned bar, PciBarKind kind, uint64_t siz
 void PciFunction::declare_io_bar(unsigned bar, uint32_t size, PortIo& handler) {
     // 6.2.5.1: an I/O BAR is at most 256 bytes.
     BANYAN_ASSERT(bar < pci::kBarCount && std::has_single_bit(size) && size >= 4 && size <= 256);
-    bars_[bar] = {PciBarKind::io, size, nullptr, &handler};
+    bars_[bar] = {.kind = PciBarKind::io, .size = size, .ports = &handler};
     set_initial(bar_offset(bar), kBarIo, 4, ~(size - 1));
     writable_[offset_of(Reg16::command)] |= bit<uint8_t>(Command::IoSpace::kLow);
 }
@@ -118,7 +120,7 @@ void PciFunction::declare_rom(std::span<const std::byte> image) {
     const uint64_t size = std::bit_ceil(std::max(image.size(), kSmallestRom));
     BANYAN_ASSERT(size <= bit(24));  // 6.2.5.2
     rom_.set_image(image);
-    bars_[pci::kRomBar] = {PciBarKind::memory32, size, &rom_, nullptr};
+    bars_[pci::kRomBar] = {.kind = PciBarKind::memory32, .size = size, .memory = &rom_};
     set_initial(bar_offset(pci::kRomBar), 0, 4, static_cast<uint32_t>(~(size - 1)) | kRomEnable);
     writable_[offset_of(Reg16::command)] |= bit<uint8_t>(Command::MemorySpace::kLow);
 }
@@ -194,7 +196,7 @@ void PciFunction::set_config_bytes(uint16_t offset, std::span<const uint8_t> byt
 }
 
 Command PciFunction::command() const {
-    return {get<uint16_t>(offset_of(Reg16::command))};
+    return {config_value<uint16_t>(offset_of(Reg16::command))};
 }
 
 bool PciFunction::bus_master_enabled() const {
@@ -202,14 +204,15 @@ bool PciFunction::bus_master_enabled() const {
 }
 
 uint64_t PciFunction::bar_address(unsigned bar) const {
-    const uint64_t low = get<uint32_t>(bar_offset(bar));
+    const uint64_t low = config_value<uint32_t>(bar_offset(bar));
     if (bar == pci::kRomBar) return low & kRomAddressMask;
     switch (bars_[bar].kind) {
         case PciBarKind::none: break;
         case PciBarKind::io: return low & kIoAddressMask;
         case PciBarKind::memory32: return low & kMemoryAddressMask;
         case PciBarKind::memory64:
-            return (uint64_t{get<uint32_t>(bar_offset(bar + 1))} << 32 | low) & kMemoryAddressMask;
+            return (uint64_t{config_value<uint32_t>(bar_offset(bar + 1))} << 32 | low) &
+                   kMemoryAddressMask;
     }
     return 0;
 }
@@ -247,7 +250,7 @@ bool PciFunction::decoding(PciBarKind kind) const {
 uint64_t PciFunction::wanted_address(unsigned bar) const {
     const PciBar& what = bars_[bar];
     if (!decoding(what.kind)) return kNotMapped;
-    if (bar == pci::kRomBar && (get<uint32_t>(bar_offset(bar)) & kRomEnable) == 0)
+    if (bar == pci::kRomBar && (config_value<uint32_t>(bar_offset(bar)) & kRomEnable) == 0)
         return kNotMapped;
     const uint64_t address = bar_address(bar);
     const uint64_t last = address + (what.size - 1);
@@ -258,6 +261,7 @@ uint64_t PciFunction::wanted_address(unsigned bar) const {
 
 bool PciFunction::map(unsigned bar, uint64_t address) {
     const PciBar& what = bars_[bar];
+    if (!what.ram.empty()) return mapper_.map_ram(*this, bar, Gpa{address});
     if (what.kind != PciBarKind::io)
         return mapper_.map_memory(*this, bar, Gpa{address}, what.size, *what.memory);
     const PortRange range{static_cast<uint16_t>(address), static_cast<uint16_t>(what.size)};
@@ -287,7 +291,8 @@ void PciFunction::update_mappings() {
 // The command register or the MSI-X control has changed.
 void PciFunction::config_changed() {
     if (msix_ != nullptr) {
-        const MsixControl control{get<uint16_t>(static_cast<uint16_t>(msix_capability_ + 2))};
+        const MsixControl control{
+            config_value<uint16_t>(static_cast<uint16_t>(msix_capability_ + 2))};
         // A message is a memory write of the function, which it may do only as a bus master
         // (6.2.2).
         const bool masked = control.get<MsixControl::FunctionMask>() || !bus_master_enabled();
@@ -303,7 +308,7 @@ void PciFunction::set_intx(bool asserted) {
 
 void PciFunction::update_intx() {
     // 6.2.3: the status bit shows the function's wish even while the wire is disabled.
-    Status status{get<uint16_t>(offset_of(Reg16::status))};
+    Status status{config_value<uint16_t>(offset_of(Reg16::status))};
     status.set<Status::InterruptStatus>(intx_wanted_);
     std::memcpy(config_.data() + offset_of(Reg16::status), &status.raw, 2);
     const bool silent =

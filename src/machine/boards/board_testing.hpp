@@ -50,12 +50,13 @@ public:
     }
 
     void add_vga() {
-        vga_memory.resize(256 << 10);
-        config.vga = VgaConfig{vga_memory, {}};
+        vga_memory.resize((256 << 10) / kPageSize);
+        config.vga = VgaConfig{std::as_writable_bytes(std::span(vga_memory)), {}};
     }
     Result<void> build() {
         add_ram();
-        TRY_ASSIGN(made, Board::create(config, {memory, clock, timers, control, engine_apics}));
+        TRY_ASSIGN(made, Board::create(
+                             config, {memory, clock, timers, control, engine_apics, pc_memory()}));
         board = std::move(made);
         for (unsigned i = 0; i < config.cpu_count; ++i)
             board->attach_vcpu(i, signals[i]);
@@ -104,7 +105,10 @@ public:
     MemoryBlock disk;
     FakeEntropy entropy;
     std::vector<std::vector<Page>> ram;
-    std::vector<std::byte> vga_memory;
+    std::vector<Page> vga_memory;
+    std::vector<Page> shadow{MemoryMap::kShadow.length / kPageSize};
+    std::vector<Page> rom{64};  // change them before build()
+    std::vector<Page> flash{16};
     GuestMemory memory;
     BoardConfig config;
     EngineApics* engine_apics = nullptr;  // set before build()
@@ -112,8 +116,15 @@ public:
     std::unique_ptr<Board> board;
 
 private:
+    static std::span<std::byte> bytes_of(std::vector<Page>& pages) {
+        return std::as_writable_bytes(std::span(pages));
+    }
+    PcMemory pc_memory() {
+        if (config.kind != BoardKind::pc) return {};
+        return {bytes_of(shadow), bytes_of(rom), bytes_of(flash)};
+    }
     void add_ram() {
-        const auto map = MemoryMap::create(kRam);
+        const auto map = MemoryMap::create(kRam, Board::memory_layout(config.kind));
         BANYAN_ASSERT(map.has_value());
         for (const GpaRange& range : map->ram()) {
             ram.emplace_back(range.length / kPageSize);

@@ -17,10 +17,7 @@ void Board::Parts::make_keyboard() {
 }
 
 Result<void> Board::Parts::add_vga() {
-    if (pci.full()) {
-        return fail(ErrorCode::invalid_argument,
-                    "add a VGA: the PCI bus has 31 places, and all are taken; use fewer devices");
-    }
+    TRY_ASSIGN(address, free_pci_address());
     Chip& chip = add_chip();
     vga = &chip.make<Vga>("vga", Vga::Wiring{.pci = {.mapper = pci, .intx = {}},
                                              .clock = services.clock,
@@ -30,7 +27,7 @@ Result<void> Board::Parts::add_vga() {
     ports.add_device(chip.slot);
     mmio.add(chip.slot, vga->window(), Vga::kWindowSize).map(MemoryMap::kVgaHole.start);
     display = std::make_unique<LockedDisplay>(chip.slot, *vga);
-    return pci.add(*pci_host, *vga, chip.slot);
+    return pci.add(*pci_host, address, *vga, chip.slot);
 }
 
 }  // namespace banyan
