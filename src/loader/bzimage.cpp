@@ -157,6 +157,16 @@ void set_memory_map(ZeroPage& page, std::span<const E820Entry> map) {
     }
 }
 
+// Mode 3 of a colour VGA with 256 KiB.
+void set_screen(ZeroPage& page) {
+    page.set(zp::kVideoMode, uint8_t{3});
+    page.set(zp::kVideoColumns, uint8_t{80});
+    page.set(zp::kVideoEgaBx, uint16_t{3});
+    page.set(zp::kVideoLines, uint8_t{25});
+    page.set(zp::kVideoIsVga, uint8_t{1});
+    page.set(zp::kVideoPoints, uint16_t{16});
+}
+
 Result<Gpa> put_zero_page(Loading& loading, const SetupHeader& header, const Initrd& initrd,
                           Gpa command_line) {
     ZeroPage page;
@@ -167,6 +177,7 @@ Result<Gpa> put_zero_page(Loading& loading, const SetupHeader& header, const Ini
     page.set(zp::kRamdiskSize, static_cast<uint32_t>(initrd.length));
     page.set(zp::kCmdLinePtr, static_cast<uint32_t>(command_line.value));
     page.set(zp::kAcpiRsdpAddr, loading.request.rsdp.value);
+    if (loading.request.vga_text) set_screen(page);
     set_memory_map(page, loading.request.memory_map);
     return put_low(loading, page.bytes(), kPageSize);
 }

@@ -9,6 +9,13 @@ namespace banyan::loader::zero_page {
 
 inline constexpr uint64_t kSize = 4096;
 
+// struct screen_info, from 0.
+inline constexpr uint64_t kVideoMode = 0x006;     // 8 bits
+inline constexpr uint64_t kVideoColumns = 0x007;  // 8 bits
+inline constexpr uint64_t kVideoEgaBx = 0x00A;    // 16 bits: what INT 10h, function 12h gives in BX
+inline constexpr uint64_t kVideoLines = 0x00E;    // 8 bits
+inline constexpr uint64_t kVideoIsVga = 0x00F;    // 8 bits
+inline constexpr uint64_t kVideoPoints = 0x010;   // 16 bits: lines of a character
 inline constexpr uint64_t kAcpiRsdpAddr = 0x070;  // 64 bits
 inline constexpr uint64_t kE820Entries = 0x1E8;   // 8 bits
 inline constexpr uint64_t kSetupHeader = 0x1F1;

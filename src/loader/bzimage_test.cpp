@@ -73,6 +73,19 @@ TEST(BzImage, FillsTheZeroPage) {
     EXPECT_EQ(guest.at<uint32_t>(page + zp::kE820Table + 56), 1U);
 }
 
+TEST(BzImage, TellsOfATextScreen) {
+    SmallGuest guest(32 * kMiB);
+    auto entry = guest.load(good_kernel());
+    ASSERT_TRUE(entry);
+    EXPECT_EQ(guest.at<uint8_t>(entry->rsi + zp::kVideoIsVga), 0);
+    guest.vga_text = true;
+    entry = guest.load(good_kernel());
+    ASSERT_TRUE(entry);
+    EXPECT_EQ(guest.at<uint8_t>(entry->rsi + zp::kVideoIsVga), 1);
+    EXPECT_EQ(guest.at<uint8_t>(entry->rsi + zp::kVideoColumns), 80);
+    EXPECT_EQ(guest.at<uint8_t>(entry->rsi + zp::kVideoLines), 25);
+}
+
 TEST(BzImage, PutsTheInitrdsJoinedAndHigh) {
     SmallGuest guest(32 * kMiB);
     const Bytes first = Bytes().put_text(0, "abcde");

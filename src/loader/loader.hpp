@@ -41,6 +41,7 @@ struct LoadRequest {
     std::string_view command_line;
     std::span<const E820Entry> memory_map;  // sorted by start, not overlapping
     Gpa rsdp;                               // of the ACPI tables; 0: there are none
+    bool vga_text = false;                  // a VGA shows mode 3, an empty screen
 };
 
 enum class EntryMode : uint8_t { protected32, long64 };

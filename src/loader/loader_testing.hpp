@@ -67,6 +67,7 @@ public:
         request.command_line = command_line;
         request.memory_map = map;
         request.rsdp = {0xE0000};
+        request.vga_text = vga_text;
         return load_kernel(request, memory);
     }
 
@@ -85,6 +86,7 @@ public:
 
     GuestMemory memory;
     std::vector<E820Entry> map;
+    bool vga_text = false;
 
 private:
     std::vector<std::byte> host_;

@@ -4,11 +4,15 @@
 #include "host/linux/input_file.hpp"
 #include "loader/loader.hpp"
 #include "machine/memory_map.hpp"
+#include "support/log.hpp"
 #include "vmm/machine_uuid.hpp"
 
 namespace banyan {
 
 namespace {
+
+constexpr const char* kVgaBios = "/usr/share/seabios/vgabios-stdvga.bin";
+constexpr uint64_t kLargestVgaBios = uint64_t{1} << 20;
 
 // A file of the host's, as the loader wants it.
 class BootFile final : public loader::ImageFile {
@@ -66,6 +70,7 @@ Result<std::unique_ptr<Vm>> Vm::create(const VmConfig& config, const EngineChoic
     auto vm = std::unique_ptr<Vm>(new Vm(config));
     vm->engine_reason_ = engine.reason;
     TRY(vm->create_memory());
+    if (has_vga(config)) TRY(vm->create_vga_memory());
     TRY(vm->create_back_ends(loop));
     TRY(vm->create_engine(engine, loop));
     TRY(vm->create_board(loop));
@@ -111,6 +116,20 @@ Result<void> Vm::create_pc_memory() {
     TRY_ASSIGN(firmware, FirmwareImage::load(config_.firmware));
     firmware_ = std::move(firmware);
     return {};
+}
+
+// Debian's package seabios has the VGA BIOS. Without it firmware has no screen, and a kernel's text
+// no characters before it loads its own.
+Result<void> Vm::create_vga_memory() {
+    TRY_ASSIGN(memory, GuestRam::create(VgaConfig::kMemorySize, GuestRam::Pages::small));
+    vga_memory_ = std::move(memory);
+    const auto rom = InputFile::open(kVgaBios, kLargestVgaBios, "read the VGA BIOS");
+    if (!rom) {
+        LOG_INFO("vm", "the VGA has no BIOS: %s", std::string(rom.error().text()).c_str());
+        return {};
+    }
+    vga_rom_.resize(rom->size());
+    return rom->read(0, vga_rom_);
 }
 
 BoardKind Vm::board_kind() const {
@@ -171,6 +190,7 @@ BoardConfig Vm::board_config() {
     if (config_.rng) board.rng = &entropy_;
     board.debug_exit_port = config_.debug_exit_port;
     board.debugcon = debugcon_.get();
+    if (vga_memory_ != nullptr) board.vga = VgaConfig{vga_memory_->bytes(), vga_rom_};
     board.firmware = {.uuid = machine_uuid(config_.name),
                       .on_serial = config_.console.kind != ConsoleKind::none,
                       .boot_first = config_.boot_first};
@@ -241,7 +261,8 @@ Result<void> Vm::boot_kernel() {
                                            .modules = files.modules,
                                            .command_line = config_.command_line,
                                            .memory_map = board_->memory_map().e820(),
-                                           .rsdp = rsdp},
+                                           .rsdp = rsdp,
+                                           .vga_text = vga_memory_ != nullptr},
                                           memory_));
     VcpuGroup& vcpus = lifecycle_->vcpus();
     for (unsigned i = 0; i < vcpus.size(); ++i) {

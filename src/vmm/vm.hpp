@@ -39,12 +39,15 @@ public:
     void stop(std::string_view why) override { lifecycle_->stop(why); }
     void pause() override;
     void resume() override;
+    DisplaySource* display() override { return board_->display(); }
+    InputSink* input() override { return board_->input(); }
     VmDebug& debug() override { return *debugger_; }
 
 private:
     explicit Vm(const VmConfig& config);
 
     Result<void> create_memory();
+    Result<void> create_vga_memory();
     Result<void> create_pc_memory();
     BoardKind board_kind() const;
     PcMemory pc_memory() const;
@@ -69,6 +72,8 @@ private:
     HostTimers timers_;
     HostEntropy entropy_;
     std::unique_ptr<GuestRam> ram_;
+    std::unique_ptr<GuestRam> vga_memory_;  // null: there is no VGA
+    std::vector<std::byte> vga_rom_;
     std::unique_ptr<GuestRam> shadow_;         // of a pc
     std::unique_ptr<FirmwareImage> firmware_;  // null: a kernel is started
     GuestMemory memory_;

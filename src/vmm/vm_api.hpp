@@ -14,7 +14,9 @@
 
 namespace banyan {
 
+class DisplaySource;
 class EventLoop;
+class InputSink;
 
 class VmApi {
 public:
@@ -38,6 +40,11 @@ public:
     // event loop's thread, during run().
     virtual void pause() = 0;
     virtual void resume() = 0;
+
+    // The guest's screen; null if it has none. Both live as long as the VM; from any thread.
+    virtual DisplaySource* display() = 0;
+    // Its keyboard and mouse; null if it has none.
+    virtual InputSink* input() = 0;
 
     // For a debugger; lives as long as the VM.
     virtual VmDebug& debug() = 0;

@@ -72,6 +72,10 @@ Result<void> validate_floppies(const VmConfig& config) {
 
 }  // namespace
 
+bool has_vga(const VmConfig& config) {
+    return config.vga.value_or(config.machine == MachineKind::pc);
+}
+
 Result<void> validate(const VmConfig& config) {
     if (config.name.empty() || config.name.size() > 64 || !is_plain_text(config.name)) {
         return wrong(

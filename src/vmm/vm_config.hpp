@@ -66,10 +66,13 @@ struct VmConfig {
     WatchdogAction watchdog = WatchdogAction::none;
     ConsoleChoice console;
     std::optional<uint16_t> debug_exit_port;
-    std::string debugcon;   // a file; empty: none
-    bool reboot = true;     // false: a guest's reset ends the run
-    bool perf_map = false;  // names translated code for perf
+    std::optional<bool> vga;  // none: what the machine usually has
+    std::string debugcon;     // a file; empty: none
+    bool reboot = true;       // false: a guest's reset ends the run
+    bool perf_map = false;    // names translated code for perf
 };
+
+bool has_vga(const VmConfig& config);
 
 // Fails with ErrorCode::invalid_argument on values that no host could serve.
 Result<void> validate(const VmConfig& config);

@@ -21,6 +21,8 @@ public:
     void stop(std::string_view why) override { lifecycle_.stop(why); }
     void pause() override { lifecycle_.vcpus().pause(); }
     void resume() override { lifecycle_.vcpus().resume(); }
+    DisplaySource* display() override { return nullptr; }
+    InputSink* input() override { return nullptr; }
     VmDebug& debug() override { std::abort(); }
 
 private:

@@ -12,6 +12,7 @@
 #include "app/cli/image_command.hpp"
 #include "app/cli/print.hpp"
 #include "app/cli/run_options.hpp"
+#include "app/cli/screen_commands.hpp"
 #include "app/cli/stats.hpp"
 #include "app/cli/trace_choice.hpp"
 #include "host/linux/run_directory.hpp"
@@ -62,19 +63,69 @@ int run(const RunOptions& options, const std::vector<std::string>& extra) {
     if (!config) return usage_error(std::string(config.error().text()));
     const auto gdb = gdb_of(options);
     if (!gdb) return usage_error(std::string(gdb.error().text()));
-    return run_in_foreground(*config, {.trace_engine = trace->jit, .gdb = *gdb});
+    const auto vnc = vnc_of(options);
+    if (!vnc) return usage_error(std::string(vnc.error().text()));
+    return run_in_foreground(*config, {.trace_engine = trace->jit, .gdb = *gdb, .vnc = *vnc});
+}
+
+struct ScreenOptions {
+    std::string vm;
+    std::string file;
+    bool as_text = false;
+    std::string text;
+    std::vector<std::string> keys;
+};
+
+int failed_with(const Error& error) {
+    print_message(error.text());
+    return kStatusFailed;
+}
+
+int screenshot(const ScreenOptions& options) {
+    if (options.file.empty() != options.as_text)
+        return usage_error("wrong usage: give a file or --text; see banyan screenshot --help");
+    const auto directory = RunDirectory::open();
+    if (!directory) return failed_with(directory.error());
+    if (options.as_text) {
+        const auto text = screenshot_text(*directory, options.vm);
+        return text ? print_output(*text) : failed_with(text.error());
+    }
+    const auto saved = save_screenshot(*directory, options.vm, options.file);
+    return saved ? 0 : failed_with(saved.error());
+}
+
+int send_key(const ScreenOptions& options) {
+    if (options.keys.empty() && options.text.empty())
+        return usage_error("wrong usage: no key and no --text; see banyan send-key --help");
+    const auto directory = RunDirectory::open();
+    if (!directory) return failed_with(directory.error());
+    const auto sent = send_keys(*directory, options.vm, options.text, options.keys);
+    return sent ? 0 : failed_with(sent.error());
+}
+
+void add_screen_commands(CLI::App& screenshot, CLI::App& send_key, ScreenOptions& o) {
+    for (CLI::App* command : {&screenshot, &send_key})
+        command->add_option("vm", o.vm, "its name or process number")
+            ->type_name("NAME|PID")
+            ->required();
+    screenshot.add_option("file", o.file, "the picture, as PNG")->type_name("FILE");
+    screenshot.add_flag("--text", o.as_text, "print the characters of a text screen instead");
+    screenshot.footer(
+        "Examples:\n  banyan screenshot debian screen.png\n  banyan screenshot debian --text");
+    send_key.add_option("keys", o.keys, "keys as QEMU calls them, pressed together with -")
+        ->type_name("KEY...");
+    send_key.add_option("--text", o.text, "typed on a US keyboard, before the keys")
+        ->type_name("TEXT");
+    send_key.footer(
+        "Examples:\n  banyan send-key debian ctrl-alt-delete\n"
+        "  banyan send-key debian --text root ret");
 }
 
 int stats(const std::string& wanted, bool as_json) {
     const auto directory = RunDirectory::open();
-    if (!directory) {
-        print_message(directory.error().text());
-        return kStatusFailed;
-    }
+    if (!directory) return failed_with(directory.error());
     const auto text = as_json ? stats_json(*directory, wanted) : stats_text(*directory, wanted);
-    if (text) return print_output(*text);
-    print_message(text.error().text());
-    return kStatusFailed;
+    return text ? print_output(*text) : failed_with(text.error());
 }
 
 struct Commands {
@@ -83,10 +134,13 @@ struct Commands {
     CLI::App* doctor =
         app.add_subcommand("doctor", "what this host can do, and which engine a guest gets");
     CLI::App* image = app.add_subcommand("image", "make, copy and examine disk images");
+    CLI::App* screenshot = app.add_subcommand("screenshot", "the screen of a running VM");
+    CLI::App* send_key = app.add_subcommand("send-key", "type at a running VM");
     CLI::App* stats = app.add_subcommand("stats", "figures of the VMs that run");
     CLI::App* version = app.add_subcommand("version", "the version of this program");
     RunOptions run_options;
     ImageCommandOptions image_options;
+    ScreenOptions screen_options;
     std::string wanted;  // a VM
     bool json = false;
 
@@ -97,6 +151,7 @@ struct Commands {
             "  banyan doctor\n  banyan run --help");
         add_run_options(*run, run_options);
         add_image_commands(*image, image_options);
+        add_screen_commands(*screenshot, *send_key, screen_options);
         doctor->add_flag("--json", json, "as JSON");
         doctor->footer("Examples:\n  banyan doctor\n  banyan doctor --json");
         stats->add_option("vm", wanted, "its name or process number; default: all")
@@ -113,6 +168,8 @@ std::string_view command_with_help(const Commands& commands) {
     if (commands.doctor->parsed()) return "banyan doctor --help";
     if (commands.stats->parsed()) return "banyan stats --help";
     if (commands.image->parsed()) return "banyan image --help";
+    if (commands.screenshot->parsed()) return "banyan screenshot --help";
+    if (commands.send_key->parsed()) return "banyan send-key --help";
     return commands.version->parsed() ? "banyan version --help" : "banyan --help";
 }
 
@@ -121,6 +178,8 @@ int dispatch(Commands& commands) {
     if (commands.doctor->parsed())
         return print_output(commands.json ? doctor_json() : doctor_text());
     if (commands.image->parsed()) return run_image_command(*commands.image, commands.image_options);
+    if (commands.screenshot->parsed()) return screenshot(commands.screen_options);
+    if (commands.send_key->parsed()) return send_key(commands.screen_options);
     if (commands.stats->parsed()) return stats(commands.wanted, commands.json);
     if (commands.version->parsed()) return print_output(version_text(commands.json));
     return usage_error("wrong usage: no command was given; see banyan --help");

@@ -8,8 +8,11 @@
 #include <unistd.h>
 
 #include "app/cli/cli.hpp"
+#include "app/cli/screen_service.hpp"
 #include "app/cli/statistics_report.hpp"
+#include "app/screen/screen_client.hpp"
 #include "host/linux/event_loop.hpp"
+#include "host/linux/run_directory.hpp"
 #include "host/linux/signals.hpp"
 #include "host/linux/stderr_log.hpp"
 #include "host/linux/terminal.hpp"
@@ -109,6 +112,26 @@ Result<std::unique_ptr<GdbService>> start_gdb(Poller& poller, VmApi& vm,
     return GdbService::start(poller, vm, *choice);
 }
 
+// A guest is worth more than its screen: without a place for it it runs all the same.
+std::unique_ptr<ScreenService> start_screen(Poller& poller, VmApi& vm) {
+    const auto open = [&]() -> Result<std::unique_ptr<ScreenService>> {
+        TRY_ASSIGN(directory, RunDirectory::open());
+        return ScreenService::start(poller, vm, screen_socket(directory.path(), ::getpid()));
+    };
+    auto service = open();
+    if (service) return std::move(*service);
+    print_message(fmt::format("warning: banyan screenshot and send-key cannot reach this VM: {}",
+                              service.error().text()));
+    return nullptr;
+}
+
+// Null: it is not wanted.
+Result<std::unique_ptr<VncService>> start_vnc(Poller& poller, VmApi& vm, const std::string& name,
+                                              const std::optional<VncChoice>& choice) {
+    if (!choice) return std::unique_ptr<VncService>();
+    return VncService::start(poller, vm, name, *choice);
+}
+
 void print_outcome(const VmOutcome& outcome) {
     if (!outcome.message.empty()) print_message(outcome.message);
     // A triple fault is the guest's own doing: its registers are for those who debug the guest.
@@ -141,6 +164,9 @@ int run_in_foreground(const VmConfig& config, const Companions& companions) {
     if (!statistics) return report(statistics.error());
     const auto gdb = start_gdb(**loop, **vm, companions.gdb);
     if (!gdb) return report(gdb.error());
+    const auto screen = start_screen(**loop, **vm);
+    const auto vnc = start_vnc(**loop, **vm, config.name, companions.vnc);
+    if (!vnc) return report(vnc.error());
     const bool at_terminal =
         config.console.kind == ConsoleKind::stdio && ::isatty(STDIN_FILENO) != 0;
     const auto outcome = Foreground(**loop, **vm).run(at_terminal);

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "app/cli/gdb_service.hpp"
+#include "app/cli/vnc_service.hpp"
 #include "vmm/vm_config.hpp"
 
 namespace banyan {
@@ -13,6 +14,7 @@ namespace banyan {
 struct Companions {
     bool trace_engine = false;  // how the engine does, once a second on standard error
     std::optional<GdbChoice> gdb = {};
+    std::optional<VncChoice> vnc = {};  // nobody sees the screen but by banyan screenshot
 };
 
 // Returns the exit status. All messages go to standard error.

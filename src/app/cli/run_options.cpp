@@ -27,8 +27,8 @@ With --console stdio, Ctrl-] ends the VM. Exit status: 0 power off, 1 failure, 2
 4 ended by a signal or Ctrl-], 5 engine defect.)";
 
 // In docs/cli.md, but not in this build: known, so that the message can say so.
-constexpr std::array<std::string_view, 11> kUnsupportedOptions{
-    "--net",     "--publish", "--share",  "--vsock",       "--balloon", "--display",
+constexpr std::array<std::string_view, 10> kUnsupportedOptions{
+    "--net",     "--publish", "--share",  "--vsock",       "--balloon",
     "--control", "--pool",    "--shares", "--reservation", "--limit"};
 constexpr std::array<std::string_view, 3> kUnsupportedFlags{"--detach", "--rm", "--ephemeral"};
 
@@ -106,6 +106,13 @@ void add_device_options(CLI::App& command, RunOptions& o) {
         ->type_name("SWITCH");
     command.add_option("--console", o.console, "stdio, pty, none or file:PATH; default stdio")
         ->type_name("WHERE");
+    command
+        .add_option("--display", o.display,
+                    "who sees the screen of a VGA: none, or VNC clients at an address (default "
+                    "127.0.0.1:5900, or the next port that is free); default none")
+        ->type_name("none|vnc[=ADDR:PORT][,password=FILE]");
+    command.add_option("--vga", o.vga, "a VGA: on or off; default on for pc, off for micro")
+        ->type_name("SWITCH");
     command
         .add_option("--debug-exit", o.debug_exit,
                     "a write to this port ends the run with (value << 1) | 1")
@@ -354,6 +361,10 @@ Result<void> set_devices(const RunOptions& o, VmConfig& config) {
         TRY_ASSIGN(console, parse_console(o.console));
         config.console = std::move(console);
     }
+    if (!o.vga.empty()) {
+        TRY_ASSIGN(vga, parse_switch("--vga", o.vga));
+        config.vga = vga;
+    }
     if (!o.debug_exit.empty()) {
         TRY_ASSIGN(port, parse_number("--debug-exit", o.debug_exit, 0xFFFF));
         config.debug_exit_port = static_cast<uint16_t>(port);
@@ -408,6 +419,12 @@ Result<VmConfig> make_config(const RunOptions& options) {
 Result<std::optional<GdbChoice>> gdb_of(const RunOptions& options) {
     if (options.gdb.empty()) return std::optional<GdbChoice>();
     TRY_ASSIGN(choice, parse_gdb(options.gdb));
+    return std::optional(std::move(choice));
+}
+
+Result<std::optional<VncChoice>> vnc_of(const RunOptions& options) {
+    if (options.display.empty() || options.display == "none") return std::optional<VncChoice>();
+    TRY_ASSIGN(choice, parse_vnc(options.display));
     return std::optional(std::move(choice));
 }
 

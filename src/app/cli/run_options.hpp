@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "app/cli/gdb_service.hpp"
+#include "app/cli/vnc_service.hpp"
 #include "support/log.hpp"
 #include "support/result.hpp"
 #include "vmm/vm_config.hpp"
@@ -36,6 +37,8 @@ struct RunOptions {
     std::vector<std::string> cdroms;
     std::string rng;
     std::string console;
+    std::string vga;
+    std::string display;
     std::string debug_exit;
     std::string debugcon;
     std::string gdb;
@@ -52,6 +55,7 @@ void add_run_options(CLI::App& command, RunOptions& options);
 
 Result<VmConfig> make_config(const RunOptions& options);
 Result<std::optional<GdbChoice>> gdb_of(const RunOptions& options);
+Result<std::optional<VncChoice>> vnc_of(const RunOptions& options);
 Result<LogLevel> log_level_of(const RunOptions& options);
 
 }  // namespace banyan

@@ -55,6 +55,10 @@ Result<void> PublishedVm::publish(const VmApi& vm, double seconds) const {
     return directory_.write(file_, json.dump(2) + "\n");
 }
 
+bool is_called(const RunningVm& vm, const std::string& wanted) {
+    return vm["name"] == wanted || std::to_string(vm["pid"].get<uint64_t>()) == wanted;
+}
+
 std::vector<RunningVm> running_vms(const RunDirectory& directory) {
     std::vector<RunningVm> found;
     for (const std::string& file : directory.names()) {

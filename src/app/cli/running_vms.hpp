@@ -31,6 +31,9 @@ private:
 // As published: {"name", "pid", "engine", "seconds", "vcpus": [{"instructions", ...}]}.
 using RunningVm = nlohmann::ordered_json;
 
+// By its name or its process number.
+bool is_called(const RunningVm& vm, const std::string& wanted);
+
 // In the order of their process numbers. Files of those that have died are removed.
 std::vector<RunningVm> running_vms(const RunDirectory& directory);
 

@@ -42,9 +42,7 @@ std::string text_of(const RunningVm& vm) {
 Result<std::vector<RunningVm>> find(const RunDirectory& directory, const std::string& wanted) {
     std::vector<RunningVm> vms = running_vms(directory);
     if (wanted.empty()) return vms;
-    std::erase_if(vms, [&](const RunningVm& vm) {
-        return vm["name"] != wanted && std::to_string(vm["pid"].get<uint64_t>()) != wanted;
-    });
+    std::erase_if(vms, [&](const RunningVm& vm) { return !is_called(vm, wanted); });
     if (!vms.empty()) return vms;
     return fail(ErrorCode::not_found,
                 fmt::format("stats {}: no VM of this name or process number runs here; banyan "

@@ -20,6 +20,8 @@ public:
     void stop(std::string_view) override {}
     void pause() override {}
     void resume() override {}
+    DisplaySource* display() override { return nullptr; }
+    InputSink* input() override { return nullptr; }
     VmDebug& debug() override { std::abort(); }
 
     std::vector<Statistics> figures{{{"instructions", 3'000'000}, {"tlb_fills", 4}},

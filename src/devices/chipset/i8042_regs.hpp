@@ -16,7 +16,6 @@ inline constexpr uint8_t SYS = 0x04;  // system flag
 inline constexpr uint8_t CD = 0x08;   // the last write was a command
 inline constexpr uint8_t kUnlocked = 0x10;
 inline constexpr uint8_t AUXB = 0x20;  // the output buffer holds a byte of the mouse
-inline constexpr uint8_t TO = 0x40;    // time-out
 }  // namespace status
 
 // The command byte, RAM location 0.
@@ -56,8 +55,6 @@ inline constexpr uint8_t kRamMask = 0x1F;
 inline constexpr uint8_t kNoPassword = 0xF1;
 inline constexpr uint8_t kSelfTestPassed = 0x55;
 inline constexpr uint8_t kInterfaceGood = 0x00;
-inline constexpr uint8_t kClockStuckLow = 0x01;  // nothing attached
-inline constexpr uint8_t kResend = 0xFE;
 inline constexpr uint8_t kInputPort = 0x80;  // keyboard not locked
 
 namespace output_port {

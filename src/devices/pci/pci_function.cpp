@@ -26,6 +26,7 @@ constexpr uint16_t offset_of(R reg) {
 }
 
 constexpr uint16_t bar_offset(unsigned bar) {
+    if (bar == pci::kRomBar) return offset_of(Reg32::rom);
     return static_cast<uint16_t>(offset_of(Reg32::bar0) + 4 * bar);
 }
 
@@ -35,6 +36,10 @@ constexpr uint32_t kBarMemory64 = 4;
 constexpr uint32_t kBarPrefetchable = 8;
 constexpr uint64_t kIoAddressMask = ~uint64_t{3};
 constexpr uint64_t kMemoryAddressMask = ~uint64_t{15};
+// 6.2.5.2 "Expansion ROM Base Address Register".
+constexpr uint32_t kRomEnable = 1;
+constexpr uint64_t kRomAddressMask = 0xFFFFF800;
+constexpr size_t kSmallestRom = 2048;
 
 // What all functions have; the bits for I/O and memory space become writable with the first BAR of
 // that kind.
@@ -47,6 +52,14 @@ bool touches(uint16_t offset, unsigned size, uint16_t first, unsigned count) {
 }
 
 }  // namespace
+
+IoStatus PciRom::mmio_read(uint64_t offset, unsigned size, uint64_t& value) {
+    value = ~uint64_t{0};
+    if (offset < image_.size())
+        std::memcpy(&value, image_.data() + offset,
+                    std::min<uint64_t>(size, image_.size() - offset));
+    return IoStatus::ok;
+}
 
 PciFunction::PciFunction(const PciIdentity& identity, const PciWiring& wiring)
     : mapper_(wiring.mapper), intx_(wiring.intx) {
@@ -84,7 +97,7 @@ void PciFunction::declare_ram_bar(unsigned bar, PciBarKind kind, std::span<std::
 void PciFunction::declare_memory(unsigned bar, const PciBar& what, uint32_t low_bits) {
     const bool wide = what.kind == PciBarKind::memory64;
     BANYAN_ASSERT(wide || what.kind == PciBarKind::memory32);
-    BANYAN_ASSERT(bar + (wide ? 1 : 0) < bars_.size());
+    BANYAN_ASSERT(bar + (wide ? 1 : 0) < pci::kBarCount);
     BANYAN_ASSERT(std::has_single_bit(what.size) && what.size >= 16);
     BANYAN_ASSERT(wide || what.size <= bit(31));
     bars_[bar] = what;
@@ -104,9 +117,22 @@ void PciFunction::declare_doorbells(unsigned bar, const PciDoorbells& doorbells)
 
 void PciFunction::declare_io_bar(unsigned bar, uint32_t size, PortIo& handler) {
     // 6.2.5.1: an I/O BAR is at most 256 bytes.
-    BANYAN_ASSERT(bar < bars_.size() && std::has_single_bit(size) && size >= 4 && size <= 256);
+    BANYAN_ASSERT(bar < pci::kBarCount && std::has_single_bit(size) && size >= 4 && size <= 256);
     bars_[bar] = {.kind = PciBarKind::io, .size = size, .ports = &handler};
     set_initial(bar_offset(bar), kBarIo, 4, ~(size - 1));
+    writable_[offset_of(Reg16::command)] |= bit<uint8_t>(Command::IoSpace::kLow);
+}
+
+void PciFunction::declare_rom(std::span<const std::byte> image) {
+    const uint64_t size = std::bit_ceil(std::max(image.size(), kSmallestRom));
+    BANYAN_ASSERT(size <= bit(24));  // 6.2.5.2
+    rom_.set_image(image);
+    bars_[pci::kRomBar] = {.kind = PciBarKind::memory32, .size = size, .memory = &rom_};
+    set_initial(bar_offset(pci::kRomBar), 0, 4, static_cast<uint32_t>(~(size - 1)) | kRomEnable);
+    writable_[offset_of(Reg16::command)] |= bit<uint8_t>(Command::MemorySpace::kLow);
+}
+
+void PciFunction::declare_legacy_ports() {
     writable_[offset_of(Reg16::command)] |= bit<uint8_t>(Command::IoSpace::kLow);
 }
 
@@ -163,7 +189,8 @@ void PciFunction::config_write(uint16_t offset, unsigned size, uint32_t value) {
         byte = static_cast<uint8_t>((byte & ~writable) | (value >> (8 * i) & writable));
     }
     const bool command = touches(offset, size, offset_of(Reg16::command), 2);
-    if (command || touches(offset, size, offset_of(Reg32::bar0), 4 * pci::kBarCount))
+    if (command || touches(offset, size, offset_of(Reg32::bar0), 4 * pci::kBarCount) ||
+        touches(offset, size, offset_of(Reg32::rom), 4))
         update_mappings();
     if (command || (msix_ != nullptr && touches(offset, size, msix_capability_, 4)))
         config_changed();
@@ -185,6 +212,7 @@ bool PciFunction::bus_master_enabled() const {
 
 uint64_t PciFunction::bar_address(unsigned bar) const {
     const uint64_t low = config_value<uint32_t>(bar_offset(bar));
+    if (bar == pci::kRomBar) return low & kRomAddressMask;
     switch (bars_[bar].kind) {
         case PciBarKind::none: break;
         case PciBarKind::io: return low & kIoAddressMask;
@@ -229,6 +257,8 @@ bool PciFunction::decoding(PciBarKind kind) const {
 uint64_t PciFunction::wanted_address(unsigned bar) const {
     const PciBar& what = bars_[bar];
     if (!decoding(what.kind)) return kNotMapped;
+    if (bar == pci::kRomBar && (config_value<uint32_t>(bar_offset(bar)) & kRomEnable) == 0)
+        return kNotMapped;
     const uint64_t address = bar_address(bar);
     const uint64_t last = address + (what.size - 1);
     if (address == 0 || last < address || last == ~uint64_t{0}) return kNotMapped;
@@ -246,7 +276,7 @@ bool PciFunction::map(unsigned bar, uint64_t address) {
 }
 
 void PciFunction::update_mappings() {
-    std::array<uint64_t, pci::kBarCount> wanted{};
+    std::array<uint64_t, pci::kBarCount + 1> wanted{};
     for (unsigned bar = 0; bar < bars_.size(); ++bar) {
         wanted[bar] = wanted_address(bar);
         if (mapped_at_[bar] == kNotMapped || mapped_at_[bar] == wanted[bar]) continue;

@@ -38,6 +38,17 @@ struct PciWiring {
     IrqLine intx = {};  // level-triggered; used while MSI-X is off
 };
 
+// The bytes of an expansion ROM; all ones behind its end.
+class PciRom final : public MmioIo {
+public:
+    void set_image(std::span<const std::byte> image) { image_ = image; }
+    IoStatus mmio_read(uint64_t offset, unsigned size, uint64_t& value) override;
+    IoStatus mmio_write(uint64_t, unsigned, uint64_t) override { return IoStatus::ok; }
+
+private:
+    std::span<const std::byte> image_;
+};
+
 class PciFunction : public Device {
 public:
     PciFunction(const PciFunction&) = delete;
@@ -49,7 +60,8 @@ public:
     void config_write(uint16_t offset, unsigned size, uint32_t value);
 
     // For whoever plays firmware, before the guest runs and after each reset of the machine.
-    const std::array<PciBar, pci::kBarCount>& bars() const { return bars_; }
+    // The expansion ROM is the last of them: kRomBar.
+    const std::array<PciBar, pci::kBarCount + 1>& bars() const { return bars_; }
     uint64_t bar_address(unsigned bar) const;
     void set_bar_address(unsigned bar, uint64_t address);
     void enable_decoding();
@@ -71,6 +83,10 @@ protected:
     void declare_ram_bar(unsigned bar, PciBarKind kind, std::span<std::byte> ram);
     // The handler sees ports from 0 on.
     void declare_io_bar(unsigned bar, uint32_t size, PortIo& handler);
+    // `image` outlives the function; its BAR is the next power of two.
+    void declare_rom(std::span<const std::byte> image);
+    // It answers at ports that no BAR names (VGA): I/O space can be enabled.
+    void declare_legacy_ports();
     // `body` follows the id and next-pointer bytes; bits of `writable` (of the same length, or
     // empty) the guest may change. Returns the capability's offset.
     uint16_t add_capability(uint8_t id, std::span<const uint8_t> body,
@@ -120,7 +136,8 @@ private:
     void update_intx();
 
     // configuration
-    std::array<PciBar, pci::kBarCount> bars_{};
+    std::array<PciBar, pci::kBarCount + 1> bars_{};
+    PciRom rom_;
     std::array<uint8_t, pci::kConfigSize> power_on_{};
     std::array<uint8_t, pci::kConfigSize> writable_{};
     uint16_t next_capability_ = pci::kFirstCapability;
@@ -131,7 +148,7 @@ private:
     IrqLine intx_;
     Msix* msix_ = nullptr;
     // bookkeeping
-    std::array<uint64_t, pci::kBarCount> mapped_at_{};
+    std::array<uint64_t, pci::kBarCount + 1> mapped_at_{};
     bool blocked_bars_ = false;
     bool intx_wanted_ = false;
     // guest-visible state

@@ -11,6 +11,7 @@ inline constexpr uint16_t kConfigSize = 256;  // conventional configuration spac
 inline constexpr uint16_t kEcamConfigSize =
     4096;  // with the extended part, PCI Express Base 5.0, 7.2.2
 inline constexpr unsigned kBarCount = 6;
+inline constexpr unsigned kRomBar = kBarCount;  // the expansion ROM, counted with the BARs
 
 enum class Reg8 : uint16_t {
     revision = 0x08,
@@ -35,6 +36,7 @@ enum class Reg16 : uint16_t {
 
 enum class Reg32 : uint16_t {
     bar0 = 0x10,  // six of them
+    rom = 0x30,
 };
 
 inline constexpr uint16_t kFirstCapability = 0x40;

@@ -30,7 +30,7 @@ std::byte* reserve(uint64_t size) {
 
 }  // namespace
 
-Result<std::unique_ptr<GuestRam>> GuestRam::create(uint64_t size) {
+Result<std::unique_ptr<GuestRam>> GuestRam::create(uint64_t size, Pages pages) {
     TRY(check_memory_available(size));
     std::byte* const start = reserve(size);
     if (start == nullptr) {
@@ -38,7 +38,7 @@ Result<std::unique_ptr<GuestRam>> GuestRam::create(uint64_t size) {
                          kMemoryRemedy);
     }
     // Advice, which a host may not take: large pages; guest memory is no part of a core dump.
-    ::madvise(start, size, MADV_HUGEPAGE);
+    ::madvise(start, size, pages == Pages::large ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
     ::madvise(start, size, MADV_DONTDUMP);
     return std::unique_ptr<GuestRam>(new GuestRam({start, size}));
 }

@@ -26,8 +26,10 @@ public:
         return offset + ((start.value - offset) & (kLargePage - 1));
     }
 
+    // Small pages are for memory of which little may be touched.
+    enum class Pages : uint8_t { large, small };
     // `size` is a multiple of the page size.
-    static Result<std::unique_ptr<GuestRam>> create(uint64_t size);
+    static Result<std::unique_ptr<GuestRam>> create(uint64_t size, Pages pages = Pages::large);
     ~GuestRam();
     GuestRam(const GuestRam&) = delete;
     GuestRam& operator=(const GuestRam&) = delete;

@@ -28,6 +28,11 @@ Result<std::unique_ptr<Ticker>> Ticker::create(Poller& poller, std::chrono::mill
     return ticker;
 }
 
+void Ticker::set_period(std::chrono::milliseconds period) {
+    const itimerspec times = every(period);
+    ::timerfd_settime(fd_.get(), 0, &times, nullptr);
+}
+
 Ticker::~Ticker() {
     poller_.unwatch(fd_.get());
 }

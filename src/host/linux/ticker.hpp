@@ -16,6 +16,8 @@ public:
     static Result<std::unique_ptr<Ticker>> create(Poller& poller, std::chrono::milliseconds period,
                                                   std::function<void()> action);
     ~Ticker();
+    // 0: no more calls.
+    void set_period(std::chrono::milliseconds period);
     Ticker(const Ticker&) = delete;
     Ticker& operator=(const Ticker&) = delete;
 

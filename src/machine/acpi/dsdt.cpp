@@ -109,6 +109,12 @@ Bytes keyboard() {
                                                           aml::io_ports(0x64, 1), aml::irq(1)}))}));
 }
 
+// Its ports are the keyboard's.
+Bytes mouse() {
+    return aml::device("MOU", concat({aml::name("_HID", aml::eisa_id("PNP0F13")),
+                                      aml::name("_CRS", aml::resource_template({aml::irq(12)}))}));
+}
+
 Bytes hpet(const BoardDescription& board) {
     constexpr uint32_t kRegisters = 0x400;
     return aml::device(
@@ -175,7 +181,7 @@ Bytes power_off_state() {
 Bytes dsdt_body(const BoardDescription& board) {
     Bytes devices = concat({pci_host(board), motherboard(board), real_time_clock(), panic_port()});
     if (board.serial) devices = concat({devices, serial_port()});
-    if (board.keyboard) devices = concat({devices, keyboard()});
+    if (board.keyboard) devices = concat({devices, keyboard(), mouse()});
     if (board.hpet) devices = concat({devices, hpet(board)});
     if (board.fw_cfg) devices = concat({devices, fw_cfg()});
     if (board.dma) devices = concat({devices, dma_controllers()});

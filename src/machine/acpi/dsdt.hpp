@@ -43,10 +43,10 @@ struct BoardDescription {
     unsigned cpu_count = 1;
     bool legacy_irq_chips = false;  // 8259 pair and 8254
     bool hpet = false;
-    bool keyboard = false;  // i8042
-    bool serial = true;     // COM1
-    bool fw_cfg = false;
+    bool keyboard = false;  // i8042, with a mouse
     bool vga = false;
+    bool serial = true;  // COM1
+    bool fw_cfg = false;
     unsigned pci_devices = 1;  // device numbers 0..n-1 are in use
     PciWiring wiring = PciWiring::spread;
     std::vector<MemoryWindow> pci_windows;  // below 4 GiB

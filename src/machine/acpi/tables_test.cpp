@@ -23,6 +23,7 @@ BoardDescription full_board() {
     board.legacy_irq_chips = true;
     board.hpet = true;
     board.keyboard = true;
+    board.vga = true;
     board.fw_cfg = true;
     board.pci_devices = 5;
     board.pci_windows = {{0xC0000000, 0x20000000}, {0xE0100000, 0x1EB00000}};
@@ -42,6 +43,7 @@ BoardDescription small_board() {
     board.legacy_irq_chips = false;
     board.hpet = false;
     board.keyboard = false;
+    board.vga = false;
     board.fw_cfg = false;
     board.dma = false;
     board.floppy = false;
@@ -159,6 +161,8 @@ TEST(AcpiTables, FadtSaysWhichLegacyChipsThereAre) {
     const auto small = Tables(small_board()).get<Fadt>("FACP");
     EXPECT_EQ(full.iapc_boot_arch & 3, 3);
     EXPECT_EQ(small.iapc_boot_arch & 3, 0);
+    EXPECT_EQ(full.iapc_boot_arch & kNoVga, 0);
+    EXPECT_EQ(small.iapc_boot_arch & kNoVga, kNoVga);
 }
 
 // The MADT's entries by type.

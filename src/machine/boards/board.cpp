@@ -61,6 +61,14 @@ CharClient* Board::console_client() {
     return parts_->console_client;
 }
 
+DisplaySource* Board::display() {
+    return parts_->display.get();
+}
+
+InputSink* Board::input() {
+    return parts_->human_input.get();
+}
+
 Result<Gpa> Board::prepare_direct_boot() {
     return banyan::prepare_direct_boot(*parts_);
 }

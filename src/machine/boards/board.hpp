@@ -6,7 +6,8 @@
 // vector; for a kernel without firmware prepare_direct_boot(), and load_kernel() with
 // memory_map().e820() and the RSDP.
 //
-// Threads: cpu_io(), cpu_interrupts(), the char clients and press_power_button() from any thread.
+// Threads: cpu_io(), cpu_interrupts(), the char clients, display(), input() and
+// press_power_button() from any thread.
 // Everything else only while no vCPU runs.
 #pragma once
 
@@ -24,8 +25,10 @@
 #include "support/result.hpp"
 #include "vm/backend.hpp"
 #include "vm/clock.hpp"
+#include "vm/display.hpp"
 #include "vm/engine.hpp"
 #include "vm/guest_memory.hpp"
+#include "vm/input.hpp"
 #include "vm/machine_control.hpp"
 
 namespace banyan {
@@ -44,6 +47,14 @@ struct DiskConfig {
 struct CharPortConfig {
     CharBackend* out = nullptr;    // null: written bytes are dropped
     CharSource* source = nullptr;  // null: no input
+};
+
+// A standard VGA. Both outlive the board.
+struct VgaConfig {
+    static constexpr uint64_t kMemorySize = uint64_t{16} << 20;
+
+    std::span<std::byte> memory;     // zeroes, page-aligned; a power of two, usually kMemorySize
+    std::span<const std::byte> rom;  // the VGA BIOS; empty: none
 };
 
 enum class BootKind : uint8_t { disk, cdrom, floppy, network };
@@ -72,6 +83,7 @@ struct BoardConfig {
     std::vector<BlockBackend*> floppies;   // pc only: drives A and B
     std::optional<MachineEvent> watchdog;  // what its time-out asks for; none: no watchdog
     std::optional<GenerationId> generation_id;
+    std::optional<VgaConfig> vga;
 };
 
 // Host memory that the pc board shows in parts, at places that its guest chooses. Page-aligned, and
@@ -116,6 +128,10 @@ public:
     // What the back ends call. console_client() is null without a virtio console.
     CharClient& serial_client();
     CharClient* console_client();
+
+    // Null without a VGA, or without a keyboard controller. From any thread.
+    DisplaySource* display();
+    InputSink* input();
 
     // What firmware would have done before a kernel starts: ACPI tables, PCI BARs. After create()
     // and each reset(). Gives the address of the RSDP.

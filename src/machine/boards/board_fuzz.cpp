@@ -18,15 +18,15 @@ constexpr unsigned kMaxActions = 2000;
 
 // Addresses at which something is, so that few accesses go to nobody.
 uint64_t choose_address(FuzzBytes& bytes) {
-    constexpr uint64_t kPlaces[] = {0xE0000000, 0xE0008000, 0xE0010000, 0xE0018000,
-                                    0xFEC00000, 0xFED00000, 0xFEE00000, 0xC0000000,
-                                    0xC0004000, 0xC0008000, 0xC000C000, 0xC0010000};
+    constexpr uint64_t kPlaces[] = {0xE0000000, 0xE0008000, 0xE0010000, 0xE0018000, 0xFEC00000,
+                                    0xFED00000, 0xFEE00000, 0xC0000000, 0xC0004000, 0xC0008000,
+                                    0xC000C000, 0xC0010000, 0xA0000,    0xB8000};
     return kPlaces[bytes.u8() % std::size(kPlaces)] + (bytes.u16() & 0x1FFF);
 }
 
 uint16_t choose_port(FuzzBytes& bytes) {
-    constexpr uint16_t kPlaces[] = {0x20, 0xA0,  0x40,  0x60,  0x70,  0x92,  0xB2,  0x00,
-                                    0xC0, 0x3F0, 0x3F8, 0x4D0, 0x505, 0x510, 0x600, 0xCF8};
+    constexpr uint16_t kPlaces[] = {0x20,  0xA0,  0x40,  0x60,  0x70,  0x92,  0xB2,  0x00,  0xC0,
+                                    0x3F0, 0x3F8, 0x4D0, 0x505, 0x510, 0x600, 0xCF8, 0x1CE, 0x3B4};
     return static_cast<uint16_t>(kPlaces[bytes.u8() % std::size(kPlaces)] + (bytes.u8() & 0x3F));
 }
 
@@ -90,6 +90,7 @@ class Rig {
 public:
     explicit Rig(BoardKind kind) : machine_(kind, kCpus) {
         machine_.add_legacy_parts();
+        if (kind == BoardKind::pc) machine_.add_vga();
         BANYAN_ASSERT(machine_.build().has_value());
         BANYAN_ASSERT(machine_.board->prepare_direct_boot().has_value());
         machine_.board->save(first_state_);

@@ -3,7 +3,6 @@
 #include <cstdio>
 
 #include "devices/chipset/debug_ports.hpp"
-#include "devices/chipset/i8042.hpp"
 #include "devices/chipset/pit8254.hpp"
 #include "devices/serial/uart16550.hpp"
 #include "devices/virtio/virtio_console.hpp"
@@ -16,11 +15,9 @@ namespace {
 
 enum IsaIrq : unsigned {
     kTimerIrq = 0,
-    kKeyboardIrq = 1,
     kCom1Irq = 4,
     kRtcIrq = 8,
     kSciIrq = 9,
-    kMouseIrq = 12,
 };
 
 }  // namespace
@@ -254,12 +251,6 @@ void Board::Parts::make_power_management() {
         ports.add(chip.slot, *acpi_pm, range);
 }
 
-void Board::Parts::make_keyboard() {
-    Chip& chip = add_chip();
-    chip.make<I8042>("i8042", I8042::Wiring{irq(kKeyboardIrq), irq(kMouseIrq), services.control});
-    ports.add_device(chip.slot);
-}
-
 void Board::Parts::make_paravirtual_ports() {
     Chip& panic = add_chip();
     panic.make<PvPanic>("pvpanic", PvPanic::Wiring{services.control});
@@ -295,7 +286,9 @@ Result<void> Board::Parts::make_pci_functions() {
     TRY(add_disks());
     if (config.rng != nullptr) TRY(add_rng());
     if (config.virtio_console) TRY(add_console());
-    return make_watchdog();
+    TRY(make_watchdog());
+    if (config.vga) TRY(add_vga());
+    return {};
 }
 
 Result<void> Board::Parts::add_virtio(Chip& chip, const char* kind,

@@ -27,10 +27,13 @@
 #include "machine/boards/pc_chipset.hpp"
 #include "machine/boards/pci_slots.hpp"
 #include "machine/boards/vcpu_socket.hpp"
+#include "machine/display_adapters.hpp"
 #include "machine/io_bus.hpp"
 #include "machine/irq_router.hpp"
 
 namespace banyan {
+
+class Vga;
 
 // The acknowledge cycle, as the boot processor's local APIC runs it for ExtINT. Connected before
 // vCPUs run: the 8259s are made with the wire to that APIC.
@@ -134,6 +137,10 @@ struct Board::Parts {
     std::vector<Nvme> nvme;
     Ahci* ahci = nullptr;
     Ide* ide = nullptr;
+    Vga* vga = nullptr;
+    DeviceSlot* vga_slot = nullptr;
+    std::unique_ptr<LockedDisplay> display;
+    std::unique_ptr<LockedInput> human_input;
 
     // What firmware may boot from, each with its path in the form of Open Firmware, as QEMU's
     // bootorder file has it.
@@ -184,6 +191,7 @@ private:
     Result<void> add_nvme(const DiskConfig& disk);
     Result<void> make_watchdog();
     void drain_storage();
+    Result<void> add_vga();
 
     std::array<std::optional<IrqRouter::Output>, 16> pic_inputs_;
     std::array<std::optional<IrqRouter::Output>, IoApic::kInputs> ioapic_inputs_;

@@ -684,5 +684,73 @@ TEST_F(BoardOfAnEngine, NothingAnswersWhereAnApicWouldBe) {
     EXPECT_EQ(machine.read(0xFEE00030), 0xFFFFFFFFU);
 }
 
+class BoardWithAScreen : public ::testing::Test {
+protected:
+    void SetUp() override {
+        machine.add_vga();
+        const auto built = machine.build();
+        ASSERT_TRUE(built) << built.error().text();
+        ASSERT_TRUE(machine.board->prepare_direct_boot());
+    }
+    TestMachine machine{BoardKind::pc};
+};
+
+TEST_F(BoardWithAScreen, HasAVgaBehindItsOtherFunctions) {
+    EXPECT_EQ(machine.config_read(4, 0), 0x11111234U);
+    const uint64_t bar = machine.config_read(4, 0x10) & kBarMask;
+    ASSERT_TRUE(machine.memory.write_object(Gpa{bar + 0x100}, uint32_t{0x12345678}));
+    EXPECT_EQ(std::to_integer<int>(machine.config.vga->memory[0x101]), 0x56);
+}
+
+TEST_F(BoardWithAScreen, ShowsWhatIsWrittenToTheTextWindow) {
+    machine.write(0xB8000, 0x07690748, 4);
+    std::string text;
+    ASSERT_NE(machine.board->display(), nullptr);
+    ASSERT_TRUE(machine.board->display()->text(text));
+    EXPECT_EQ(text.substr(0, 3), "Hi\n");
+    DisplayFrame frame;
+    EXPECT_TRUE(machine.board->display()->update(frame).resized);
+    EXPECT_EQ(frame.width, 720U);
+}
+
+TEST_F(BoardWithAScreen, WordsAtIndexPortsAreIndexAndData) {
+    machine.out(0x3D4, 0x420F, 2);
+    machine.out(0x3D4, 0x0F);
+    EXPECT_EQ(machine.in(0x3D5), 0x42U);
+    machine.out(0x1CE, 0, 2);
+    EXPECT_EQ(machine.in(0x1CF, 2), 0xB0C5U);
+}
+
+TEST_F(BoardWithAScreen, TakesKeysAndMovements) {
+    ASSERT_NE(machine.board->input(), nullptr);
+    machine.board->input()->key({0x1E}, true);
+    EXPECT_EQ(machine.in(0x60), 0x1EU);
+    EXPECT_TRUE(machine.board->input()->ready_for_key());
+    machine.out(0x64, 0xD4);
+    machine.out(0x60, 0xF4);
+    EXPECT_EQ(machine.in(0x60), 0xFAU);
+    machine.board->input()->pointer({.dx = 3});
+    EXPECT_EQ(machine.in(0x60), 0x08U);
+}
+
+TEST_F(BoardWithAScreen, SavesItsScreen) {
+    machine.write(0xB8000, 0x0758, 2);
+    StateWriter writer;
+    machine.board->save(writer);
+    machine.board->reset();
+    std::string text;
+    EXPECT_FALSE(machine.board->display()->text(text)) << "blank after a reset";
+    StateReader reader(writer.bytes());
+    ASSERT_TRUE(machine.board->restore(reader));
+    ASSERT_TRUE(machine.board->display()->text(text));
+    EXPECT_EQ(text.substr(0, 2), "X\n");
+}
+
+TEST_P(BoardOfKind, HasNoScreenUnlessAsked) {
+    EXPECT_EQ(machine.board->display(), nullptr);
+    EXPECT_EQ(machine.board->input() != nullptr, GetParam() == BoardKind::pc);
+    EXPECT_EQ(machine.read(0xB8000), 0xFFFFFFFFU);
+}
+
 }  // namespace
 }  // namespace banyan

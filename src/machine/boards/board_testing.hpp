@@ -57,6 +57,11 @@ public:
         if (config.kind == BoardKind::pc) config.floppies = {&floppy};
     }
 
+    void add_vga() {
+        vga_memory.resize((256 << 10) / kPageSize);
+        config.vga = VgaConfig{std::as_writable_bytes(std::span(vga_memory)), {}};
+    }
+
     Result<void> build() {
         add_ram();
         TRY_ASSIGN(made, Board::create(config, {memory, clock, timers, control, engine_apics,
@@ -111,6 +116,7 @@ public:
     MemoryBlock floppy{1440 * 1024};
     FakeEntropy entropy;
     std::vector<std::vector<Page>> ram;
+    std::vector<Page> vga_memory;
     std::vector<Page> shadow{MemoryMap::kShadow.length / kPageSize};
     std::vector<Page> rom{64};  // change them before build()
     std::vector<Page> flash{16};

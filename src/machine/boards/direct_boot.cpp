@@ -1,5 +1,6 @@
 #include "machine/boards/direct_boot.hpp"
 
+#include "devices/display/vga.hpp"
 #include "machine/acpi/tables.hpp"
 #include "machine/boards/generation_id.hpp"
 #include "machine/mp/mp_tables.hpp"
@@ -92,6 +93,11 @@ Result<void> write_mp_tables(Board::Parts& parts) {
     return {};
 }
 
+void set_up_screen(Board::Parts& parts) {
+    SlotLock lock(*parts.vga_slot);
+    parts.vga->set_text_mode();
+}
+
 }  // namespace
 
 acpi::BoardDescription Board::Parts::describe() const {
@@ -100,6 +106,7 @@ acpi::BoardDescription Board::Parts::describe() const {
     board.legacy_irq_chips = is_pc();
     board.hpet = hpet != nullptr;
     board.keyboard = is_pc();
+    board.vga = vga != nullptr;
     board.fw_cfg = is_pc();
     board.dma = dma != nullptr;
     board.floppy = floppy != nullptr;
@@ -163,6 +170,7 @@ Result<Gpa> prepare_direct_boot(Board::Parts& parts) {
         TRY(write_mp_tables(parts));
     }
     if (parts.dma != nullptr) parts.dma->set_up_cascade();
+    if (parts.vga != nullptr) set_up_screen(parts);
     return write_acpi_tables(parts);
 }
 

@@ -1,0 +1,45 @@
+#include "app/cli/png_file.hpp"
+
+#include <cstdio>
+#include <fmt/format.h>
+#include <memory>
+#include <png.h>
+#include <vector>
+
+#include "host/linux/new_file.hpp"
+#include "host/posix/host_error.hpp"
+
+namespace banyan {
+
+namespace {
+
+std::vector<uint8_t> to_rgb(const DisplayFrame& frame) {
+    std::vector<uint8_t> bytes;
+    bytes.reserve(3 * frame.pixels.size());
+    for (const uint32_t pixel : frame.pixels) {
+        for (const unsigned shift : {16U, 8U, 0U})
+            bytes.push_back(static_cast<uint8_t>(pixel >> shift));
+    }
+    return bytes;
+}
+
+}  // namespace
+
+Result<void> write_png(const DisplayFrame& frame, const std::string& path) {
+    TRY_ASSIGN(file, NewFile::create(path, NewFile::IfThere::replace));
+    png_image image{};
+    image.version = PNG_IMAGE_VERSION;
+    image.width = frame.width;
+    image.height = frame.height;
+    image.format = PNG_FORMAT_RGB;
+    const std::vector<uint8_t> pixels = to_rgb(frame);
+    const int written = ::png_image_write_to_file(&image, file.temporary_path().c_str(), 0,
+                                                  pixels.data(), 0, nullptr);
+    if (written == 0) {
+        return fail(ErrorCode::io, fmt::format("write {}: {}; see whether the disk is full",
+                                               quote_name(path), image.message));
+    }
+    return file.keep();
+}
+
+}  // namespace banyan
