@@ -143,55 +143,6 @@ TEST_F(KvmVcpuTest, OneThatWentAwayIsNotInjected) {
     EXPECT_EQ(handle->count(KVM_INTERRUPT), 0U);
 }
 
-// A host whose TSC is a clock, 1000 ticks behind the guest's.
-class TrustedClock final : public Clock {
-public:
-    uint64_t now_ns() const override { return 0; }
-    uint64_t wall_ns() const override { return 0; }
-    uint64_t tsc() const override { return 0; }
-    uint64_t tsc_hz() const override { return 1'000'000'000; }
-    std::optional<uint64_t> host_tsc_offset() const override { return 1000; }
-};
-
-TEST(KvmVcpuTime, TheTscOfARestoredStateIsToldBeforeTheGuestRuns) {
-    auto made = std::make_unique<FakeHandle>();
-    FakeHandle& handle = *made;
-    handle.accept({KVM_SET_SREGS, KVM_SET_XCRS, KVM_SET_XSAVE, KVM_SET_REGS, KVM_SET_DEBUGREGS,
-                   KVM_SET_VCPU_EVENTS, KVM_SET_MP_STATE});
-    handle.on<kvm_msrs>(KVM_SET_MSRS,
-                        [](const kvm_msrs& list) { return static_cast<int>(list.nmsrs); });
-    std::vector<uint64_t> offsets;
-    handle.on<kvm_device_attr>(KVM_SET_DEVICE_ATTR, [&](const kvm_device_attr& attribute) {
-        EXPECT_EQ(attribute.attr, uint64_t{KVM_VCPU_TSC_OFFSET});
-        offsets.push_back(*reinterpret_cast<const uint64_t*>(uintptr_t{attribute.addr}));
-        return 0;
-    });
-    kvm_run& page = handle.run_page();
-    handle.answers[KVM_RUN] = [&page](uint64_t) {
-        page.exit_reason = KVM_EXIT_SHUTDOWN;
-        return 0;
-    };
-    RecordingIo io;
-    RecordingEoi eoi;
-    const GuestMemory memory;
-    const TrustedClock clock;
-    KvmMachine machine{memory, clock, XsaveLayout({}), 0};
-    VcpuWiring wiring;
-    wiring.io = &io;
-    KvmVcpu vcpu(std::move(made), wiring, machine, eoi);
-    auto state = x86::power_on_state(true, 0);
-    state.msr.tsc_offset = 77;
-
-    ASSERT_TRUE(vcpu.set_state(state));
-    vcpu.run();
-    vcpu.run();
-    EXPECT_EQ(offsets, std::vector<uint64_t>{1077}) << "once";
-
-    ++machine.clock_changes;
-    vcpu.run();
-    EXPECT_EQ(offsets.size(), 2U) << "and after each pause";
-}
-
 TEST_F(KvmVcpuTest, AFullRingIsEmptiedAndTheGuestGoesOn) {
     FakeHandle vm;
     vm.accept({KVM_SET_USER_MEMORY_REGION, KVM_RESET_DIRTY_RINGS});
