@@ -80,6 +80,7 @@ public:
         TRY(vm_.demand_with(KVM_SET_IDENTITY_MAP_ADDR, identity_map, "prepare the machine in KVM"));
         TRY(vm_.demand(KVM_SET_TSS_ADDR, kTaskState, "prepare the machine in KVM"));
         TRY(apics_.create());
+        with_rings_ = memory_.enable_rings(system_);
         TRY(memory_.map());
         if (config_.poller != nullptr && KvmDoorbells::offered(system_))
             doorbells_.emplace(vm_, *config_.poller);
@@ -90,7 +91,7 @@ public:
         TRY_ASSIGN(model, interp::CpuModel::create(cpu_model, config_.cpu_count, tsc_hz()));
         model_ = model;
         machine_.reset(new KvmMachine{*config_.memory, *config_.clock, XsaveLayout(supported_),
-                                      model_.signature(),
+                                      model_.signature(), &memory_,
                                       KvmFinisher::Settings{config_, std::string(cpu_model)}});
         return {};
     }
@@ -105,6 +106,7 @@ public:
         TRY_ASSIGN(fd, vm_.demand(KVM_CREATE_VCPU, wiring.index, "create a vCPU with KVM"));
         KvmFile file{UniqueFd(fd)};
         TRY_ASSIGN(page, RunPage::map(file, run_size_));
+        if (with_rings_) TRY(add_ring(file));
         TRY(set_cpuid(file, wiring.index));
         auto vcpu = std::make_unique<KvmVcpu>(
             std::make_unique<KvmVcpuFile>(std::move(file), std::move(page)), wiring, *machine_,
@@ -122,6 +124,14 @@ public:
     }
 
 private:
+    Result<void> add_ring(const KvmFile& vcpu) {
+        TRY_ASSIGN(pages,
+                   RunPage::map(vcpu, KvmDirtyRing::kBytes, KVM_DIRTY_LOG_PAGE_OFFSET * kPageSize));
+        ring_pages_.push_back(std::move(pages));
+        memory_.add_ring(ring_pages_.back().entries<kvm_dirty_gfn>());
+        return {};
+    }
+
     // What the guest's counter will run at.
     uint64_t tsc_hz() const {
         const int khz = vm_.call(KVM_GET_TSC_KHZ, 0);
@@ -137,6 +147,8 @@ private:
     const EngineConfig config_;
     const KvmFile system_;
     const KvmFile vm_;
+    std::vector<RunPage> ring_pages_;
+    bool with_rings_ = false;
     KvmMemory memory_;
     KvmApics apics_;
     std::optional<KvmDoorbells> doorbells_;

@@ -20,8 +20,9 @@ int KvmFile::call(unsigned long request, uint64_t argument) const {
     return result < 0 ? -errno : result;
 }
 
-Result<RunPage> RunPage::map(const KvmFile& vcpu, size_t size) {
-    void* start = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu.fd(), 0);
+Result<RunPage> RunPage::map(const KvmFile& vcpu, size_t size, size_t offset) {
+    void* start = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu.fd(),
+                         static_cast<off_t>(offset));
     if (start == MAP_FAILED)
         return host_fail(errno, "share a page with KVM", "raise the limits of this process");
     return RunPage(start, size);

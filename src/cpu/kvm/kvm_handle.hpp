@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string_view>
 
 #include "cpu/kvm/kvm_uapi.hpp"
@@ -58,9 +59,10 @@ public:
     virtual kvm_run& run_page() const = 0;
 };
 
+// Memory that a vCPU shares with the kernel.
 class RunPage {
 public:
-    static Result<RunPage> map(const KvmFile& vcpu, size_t size);
+    static Result<RunPage> map(const KvmFile& vcpu, size_t size, size_t offset = 0);
     ~RunPage();
     RunPage(RunPage&& other) noexcept
         : start_(std::exchange(other.start_, nullptr)), size_(other.size_) {}
@@ -68,6 +70,11 @@ public:
     RunPage& operator=(const RunPage&) = delete;
 
     kvm_run& operator*() const { return *static_cast<kvm_run*>(start_); }
+    // What is there in place of that page, at another offset.
+    template <class T>
+    std::span<T> entries() const {
+        return {static_cast<T*>(start_), size_ / sizeof(T)};
+    }
 
 private:
     RunPage(void* start, size_t size) : start_(start), size_(size) {}

@@ -53,9 +53,10 @@ void KvmMemory::remove_slot(size_t slot, const MemoryRegion& region) const {
 // accesses a place in between finds nothing there.
 void KvmMemory::on_layout_changed(std::span<const Change> changes) {
     MutexLock lock(mutex_);
+    if (logging_) collect_rings(changes);
     for (const Change& change : changes) {
         if (!change.before) continue;
-        if (logging_ && change.before->kind == MemoryKind::ram)
+        if (logging_ && rings_.empty() && change.before->kind == MemoryKind::ram)
             collect_slot(change.index, *change.before);
         remove_slot(change.index, *change.before);
     }
@@ -77,6 +78,7 @@ void KvmMemory::start_log() {
 void KvmMemory::collect() {
     MutexLock lock(mutex_);
     if (!logging_) return;
+    if (!rings_.empty()) return collect_rings({});
     for (size_t slot = 0; slot < memory_.region_count(); ++slot) {
         const auto region = memory_.region(slot);
         if (region && region->kind == MemoryKind::ram) collect_slot(slot, *region);
@@ -93,9 +95,45 @@ void KvmMemory::collect_slot(size_t slot, const MemoryRegion& region) {
     for (size_t word = 0; word < bitmap_.size(); ++word) {
         for (uint64_t left = bitmap_[word]; left != 0; left &= left - 1) {
             const auto page = word * 64 + static_cast<size_t>(std::countr_zero(left));
-            memory_.written(region.start + page * kPageSize, kPageSize);
+            tell_written(region, page);
         }
     }
+}
+
+void KvmMemory::tell_written(const MemoryRegion& region, uint64_t page) {
+    if (page < region.size / kPageSize) memory_.written(region.start + page * kPageSize, kPageSize);
+}
+
+bool KvmMemory::enable_rings(const KvmHandle& system) {
+    if (system.capability(KVM_CAP_DIRTY_LOG_RING) < static_cast<int>(KvmDirtyRing::kBytes))
+        return false;
+    kvm_enable_cap rings{};
+    rings.cap = KVM_CAP_DIRTY_LOG_RING;
+    rings.args[0] = KvmDirtyRing::kBytes;
+    return vm_.call_with(KVM_ENABLE_CAP, rings) >= 0;
+}
+
+void KvmMemory::add_ring(std::span<kvm_dirty_gfn> entries) {
+    MutexLock lock(mutex_);
+    rings_.emplace_back(entries);
+}
+
+// An entry's slot is the one that had its number when the page was written: `changes` are what
+// happens to slots right after this. KVM_RESET_DIRTY_RINGS notices the next write to the same pages
+// again (KVM API 8.29).
+void KvmMemory::collect_rings(std::span<const Change> changes) {
+    bool any = false;
+    for (KvmDirtyRing& ring : rings_) {
+        any |= ring.take([&](uint32_t slot, uint64_t page) {
+            if (slot >= memory_.region_count()) return;
+            auto region = memory_.region(slot);
+            for (const Change& change : changes) {
+                if (change.index == slot) region = change.before;
+            }
+            if (region) tell_written(*region, page);
+        });
+    }
+    if (any) vm_.call(KVM_RESET_DIRTY_RINGS, 0);
 }
 
 }  // namespace banyan::kvm

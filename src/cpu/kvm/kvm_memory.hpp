@@ -1,8 +1,10 @@
-// KvmMemory: the guest's memory as KVM's slots, and KVM's dirty log.
+// KvmMemory: the guest's memory as KVM's slots, and KVM's log of what vCPUs write: a ring for each
+// of them where the kernel has that, else a bitmap for each slot.
 #pragma once
 
 #include <vector>
 
+#include "cpu/kvm/kvm_dirty_ring.hpp"
 #include "cpu/kvm/kvm_handle.hpp"
 #include "support/mutex.hpp"
 #include "support/result.hpp"
@@ -23,6 +25,12 @@ public:
     Result<void> map();
     void on_layout_changed(std::span<const Change> changes) override;
 
+    // Before vCPUs are created: whether each is to have a ring, for add_ring(). It costs no more
+    // than its memory until logging is on; then what a collect() costs goes by what was written,
+    // not by the size of memory.
+    bool enable_rings(const KvmHandle& system);
+    void add_ring(std::span<kvm_dirty_gfn> entries);
+
     // From any thread: see Engine. Logging is on from the first start_log().
     void start_log();
     void collect();
@@ -30,12 +38,15 @@ public:
 private:
     Result<void> set_slot(size_t slot, const MemoryRegion& region, bool log) const;
     void remove_slot(size_t slot, const MemoryRegion& region) const;
+    void collect_rings(std::span<const Change> changes) REQUIRES(mutex_);
+    void tell_written(const MemoryRegion& region, uint64_t page);
     void collect_slot(size_t slot, const MemoryRegion& region) REQUIRES(mutex_);
 
     const KvmHandle& vm_;
     GuestMemory& memory_;
     Mutex mutex_;
     bool logging_ GUARDED_BY(mutex_) = false;
+    std::vector<KvmDirtyRing> rings_ GUARDED_BY(mutex_);  // none: bitmaps
     std::vector<uint64_t> bitmap_ GUARDED_BY(mutex_);
 };
 

@@ -90,6 +90,95 @@ TEST_F(KvmMemoryTest, WindowsTakeTheirSlotsWithThem) {
     EXPECT_EQ(slots[2].guest_phys_addr, 0x300000U);
 }
 
+// Rings as the kernel fills them.
+class KvmRingsTest : public KvmMemoryTest {
+protected:
+    static constexpr size_t kEntries = 4;
+
+    void SetUp() override {
+        KvmMemoryTest::SetUp();
+        vm.accept({KVM_RESET_DIRTY_RINGS});
+        for (auto& ring : rings)
+            kvm.add_ring(ring);
+        memory.start_dirty_log();
+        kvm.start_log();
+    }
+    void write(unsigned cpu, size_t entry, uint32_t slot, uint64_t page) {
+        rings[cpu][entry] = {KVM_DIRTY_GFN_F_DIRTY, slot, page};
+    }
+    std::vector<Gpa> collected() {
+        kvm.collect();
+        return memory.take_dirty();
+    }
+
+    std::array<std::array<kvm_dirty_gfn, kEntries>, 2> rings{};
+};
+
+TEST_F(KvmRingsTest, WhatEachVcpuWroteReachesTheDirtyLog) {
+    write(0, 0, 0, 1);
+    write(1, 0, 0, 3);
+
+    EXPECT_EQ(collected(), (std::vector<Gpa>{{kPageSize}, {3 * kPageSize}}));
+
+    EXPECT_EQ(rings[0][0].flags, unsigned{KVM_DIRTY_GFN_F_RESET});
+    EXPECT_EQ(vm.count(KVM_RESET_DIRTY_RINGS), 1U);
+    EXPECT_EQ(vm.count(KVM_GET_DIRTY_LOG), 0U) << "KVM refuses it then";
+}
+
+TEST_F(KvmRingsTest, NothingIsTakenTwiceAndTheRingGoesRound) {
+    for (size_t entry = 0; entry < kEntries; ++entry)
+        write(0, entry, 0, entry);
+    EXPECT_EQ(collected().size(), kEntries);
+    EXPECT_TRUE(collected().empty());
+    EXPECT_EQ(vm.count(KVM_RESET_DIRTY_RINGS), 1U);
+
+    write(0, 0, 0, 2);
+    EXPECT_EQ(collected(), (std::vector<Gpa>{{2 * kPageSize}}));
+}
+
+TEST_F(KvmRingsTest, EntriesThatFitNoSlotAreNothing) {
+    write(0, 0, 77, 0);
+    write(0, 1, 0, 1000);
+
+    EXPECT_TRUE(collected().empty());
+}
+
+TEST_F(KvmRingsTest, AWindowThatMovesIsCollectedWhereItWas) {
+    Pages flash;
+    const auto window = memory.add_window(flash.bytes, 1);
+    ASSERT_TRUE(window.has_value());
+    memory.place_window(*window,
+                        std::array{WindowPlace{Gpa{0x300000}, 0, kPageSize, MemoryKind::ram}});
+    memory.start_dirty_log();
+    write(0, 0, 2, 0);
+
+    memory.place_window(*window, {});
+
+    EXPECT_EQ(rings[0][0].flags, unsigned{KVM_DIRTY_GFN_F_RESET});
+    EXPECT_TRUE(collected().empty());
+}
+
+TEST(KvmRings, AreForKernelsThatHaveRoomForThem) {
+    FakeHandle system;
+    FakeHandle vm;
+    GuestMemory memory;
+    KvmMemory kvm(vm, memory);
+    EXPECT_FALSE(kvm.enable_rings(system));
+
+    system.answers[KVM_CHECK_EXTENSION] = [](uint64_t number) {
+        return number == KVM_CAP_DIRTY_LOG_RING ? 1 << 20 : 0;
+    };
+    EXPECT_FALSE(kvm.enable_rings(system)) << "the kernel refuses";
+    kvm_enable_cap asked{};
+    vm.on<kvm_enable_cap>(KVM_ENABLE_CAP, [&](const kvm_enable_cap& cap) {
+        asked = cap;
+        return 0;
+    });
+    EXPECT_TRUE(kvm.enable_rings(system));
+    EXPECT_EQ(asked.cap, unsigned{KVM_CAP_DIRTY_LOG_RING});
+    EXPECT_EQ(asked.args[0], KvmDirtyRing::kBytes);
+}
+
 TEST_F(KvmMemoryTest, WithoutALogNothingIsAsked) {
     kvm.collect();
 

@@ -46,6 +46,11 @@ Exit KvmVcpu::run() {
 
 std::optional<Exit> KvmVcpu::handle_exit() {
     if (run_.exit_reason == KVM_EXIT_DEBUG) return debug_.handle(run_.debug.arch);
+    if (run_.exit_reason == KVM_EXIT_DIRTY_RING_FULL && machine_.slots != nullptr) {
+        ++full_rings_;
+        machine_.slots->collect();
+        return std::nullopt;
+    }
     const bool unknown_instruction = run_.exit_reason == KVM_EXIT_INTERNAL_ERROR &&
                                      run_.internal.suberror == KVM_INTERNAL_ERROR_EMULATION;
     return unknown_instruction ? finish_instruction() : exits_.handle();
@@ -200,8 +205,10 @@ std::optional<Gpa> KvmVcpu::translate(uint64_t linear) const {
 }
 
 Statistics KvmVcpu::statistics() const {
-    Statistics all{
-        {"entries", entries_}, {"kicks", returns_}, {"finished_instructions", finished_}};
+    Statistics all{{"entries", entries_},
+                   {"kicks", returns_},
+                   {"finished_instructions", finished_},
+                   {"full_rings", full_rings_}};
     exits_.add_statistics(all);
     return all;
 }

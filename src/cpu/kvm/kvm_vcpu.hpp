@@ -12,6 +12,7 @@
 #include "cpu/kvm/kvm_finisher.hpp"
 #include "cpu/kvm/kvm_handle.hpp"
 #include "cpu/kvm/kvm_kick.hpp"
+#include "cpu/kvm/kvm_memory.hpp"
 #include "cpu/kvm/kvm_xsave.hpp"
 #include "support/counter.hpp"
 #include "vm/engine.hpp"
@@ -24,6 +25,7 @@ struct KvmMachine {
     const Clock& clock;
     XsaveLayout xsave;
     uint32_t signature = 0;                  // CPUID.1:EAX, in EDX after reset
+    KvmMemory* slots = nullptr;              // null: without dirty rings
     KvmFinisher::Settings interpreter{};     // for instructions that KVM cannot emulate
     std::atomic<uint32_t> clock_changes{1};  // counts Engine::clock_changed()
 };
@@ -82,6 +84,7 @@ private:
     Counter entries_;
     Counter returns_;
     Counter finished_;
+    Counter full_rings_;
 };
 
 }  // namespace banyan::kvm

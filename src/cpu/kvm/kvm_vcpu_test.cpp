@@ -143,6 +143,25 @@ TEST_F(KvmVcpuTest, OneThatWentAwayIsNotInjected) {
     EXPECT_EQ(handle->count(KVM_INTERRUPT), 0U);
 }
 
+TEST_F(KvmVcpuTest, AFullRingIsEmptiedAndTheGuestGoesOn) {
+    FakeHandle vm;
+    vm.accept({KVM_SET_USER_MEMORY_REGION, KVM_RESET_DIRTY_RINGS});
+    KvmMemory slots(vm, memory);
+    std::array<kvm_dirty_gfn, 2> ring{};
+    slots.add_ring(ring);
+    slots.start_log();
+    machine.slots = &slots;
+    script.push_back([&](kvm_run& run) {
+        ring[0].flags = KVM_DIRTY_GFN_F_DIRTY;
+        run.exit_reason = KVM_EXIT_DIRTY_RING_FULL;
+        return 0;
+    });
+
+    EXPECT_EQ(vcpu->run().reason, ExitReason::shutdown);
+
+    EXPECT_EQ(vm.count(KVM_RESET_DIRTY_RINGS), 1U);
+}
+
 TEST_F(KvmVcpuTest, ADebuggersBreakpointEndsTheRun) {
     handle->accept({KVM_SET_GUEST_DEBUG});
     ASSERT_TRUE(vcpu->set_debug({.breakpoints = {0x1000}}));
