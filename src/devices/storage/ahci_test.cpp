@@ -14,7 +14,7 @@ using namespace ahci;
 using Registers = AhciDriver::Registers;
 
 constexpr uint64_t kAhciDisk = 1 << 20;
-constexpr Gpa kData = AhciDriver::kData;
+constexpr Gpa kAhciData = AhciDriver::kData;
 constexpr uint32_t kReadyStatus = 0x50;
 
 // A disk on port 0, a CD-ROM drive on port 1, nothing on the others.
@@ -33,9 +33,9 @@ protected:
     char* disk(uint64_t sector) {
         return reinterpret_cast<char*>(machine_.disk.bytes().data()) + sector * 512;
     }
-    // The word of IDENTIFY data at kData.
+    // The word of IDENTIFY data at kAhciData.
     unsigned word(unsigned number) {
-        const std::string bytes = bench_.peek(kData + 2 * number, 2);
+        const std::string bytes = bench_.peek(kAhciData + 2 * number, 2);
         return static_cast<uint8_t>(bytes[0]) | static_cast<unsigned>(bytes[1] & 0xff) << 8;
     }
 
@@ -79,12 +79,12 @@ TEST_F(AhciTest, Identifies) {
     EXPECT_EQ(driver_.moved(0), 512U);
     EXPECT_EQ(driver_.read(Port::CI), 0U);
     EXPECT_NE(driver_.read(Port::IS) & kIsPioSetup, 0U);
-    EXPECT_EQ(bench_.peek(kData + 20, 20), "idks1-              ");
+    EXPECT_EQ(bench_.peek(kAhciData + 20, 20), "idks1-              ");
     EXPECT_EQ(word(60), kAhciDisk / 512);
     EXPECT_EQ(word(75), 31U);
     EXPECT_EQ(word(76) & 0x100U, 0x100U) << "NCQ";
     uint8_t sum = 0;
-    for (const char c : bench_.peek(kData, 512))
+    for (const char c : bench_.peek(kAhciData, 512))
         sum = static_cast<uint8_t>(sum + static_cast<uint8_t>(c));
     EXPECT_EQ(sum, 0);
 }
@@ -93,10 +93,10 @@ TEST_F(AhciTest, ReadsAndWritesByDma) {
     driver_.start();
     std::fill_n(disk(5), 1024, 'r');
     EXPECT_EQ(driver_.run({.command = 0x25, .lba = 5, .count = 2}, 1024), kReadyStatus);
-    EXPECT_EQ(bench_.peek(kData, 1024), std::string(1024, 'r'));
+    EXPECT_EQ(bench_.peek(kAhciData, 1024), std::string(1024, 'r'));
     EXPECT_EQ(driver_.moved(0), 1024U);
     EXPECT_EQ(driver_.read(Port::IS) & 0x7fffffff, kIsRegisterFis);
-    bench_.poke(kData, std::string(512, 'w'));
+    bench_.poke(kAhciData, std::string(512, 'w'));
     EXPECT_EQ(driver_.run({.command = 0xca, .lba = 9, .count = 1}, 512), kReadyStatus);
     EXPECT_EQ(std::string(disk(9), 512), std::string(512, 'w'));
     EXPECT_EQ(driver_.run({.command = 0xea}), kReadyStatus);
@@ -109,12 +109,12 @@ TEST_F(AhciTest, ScattersOverDescriptors) {
     for (size_t i = 0; i < 1024; ++i)
         disk(0)[i] = static_cast<char>(i * 7);
     driver_.prepare(4, {.command = 0xc8, .count = 2},
-                    {{kData, 2}, {kData + 0x1000, 1000, true}, {kData + 0x2000, 22}});
+                    {{kAhciData, 2}, {kAhciData + 0x1000, 1000, true}, {kAhciData + 0x2000, 22}});
     driver_.issue(4);
     EXPECT_EQ(driver_.read(Port::TFD), kReadyStatus);
-    EXPECT_EQ(
-        bench_.peek(kData, 2) + bench_.peek(kData + 0x1000, 1000) + bench_.peek(kData + 0x2000, 22),
-        std::string(disk(0), 1024));
+    EXPECT_EQ(bench_.peek(kAhciData, 2) + bench_.peek(kAhciData + 0x1000, 1000) +
+                  bench_.peek(kAhciData + 0x2000, 22),
+              std::string(disk(0), 1024));
     EXPECT_NE(driver_.read(Port::IS) & kIsDescriptor, 0U);
     EXPECT_EQ(driver_.read(Port::CMD) >> 8 & 31U, 4U) << "CCS";
 }
@@ -129,7 +129,7 @@ TEST_F(AhciTest, RunsQueuedCommandsSideBySide) {
                          .lba = slot,
                          .count = static_cast<uint16_t>(slot << 3),
                          .features = 1},
-                        {{kData + slot * 512, 512}});
+                        {{kAhciData + slot * 512, 512}});
         driver_.issue(slot, true);
     }
     EXPECT_EQ(machine_.disk.in_flight(), 3U);
@@ -141,7 +141,7 @@ TEST_F(AhciTest, RunsQueuedCommandsSideBySide) {
     machine_.disk.drain();
     EXPECT_EQ(driver_.read(Port::SACT), 0U);
     // Anything else waits until it has the device for itself.
-    driver_.prepare(1, {.command = 0x61, .lba = 3, .count = 8, .features = 1}, {{kData, 512}});
+    driver_.prepare(1, {.command = 0x61, .lba = 3, .count = 8, .features = 1}, {{kAhciData, 512}});
     driver_.prepare(2, {.command = 0xea}, {});
     driver_.issue(1, true);
     driver_.issue(2);
@@ -173,7 +173,7 @@ TEST_F(AhciTest, LogsTheErrorOfAQueuedCommand) {
     driver_.start();
     machine_.disk.fail_with(BlockStatus::io_error);
     driver_.prepare(5, {.command = 0x60, .lba = 0x123, .count = 5 << 3, .features = 2},
-                    {{kData, 1024}});
+                    {{kAhciData, 1024}});
     driver_.issue(5, true);
     EXPECT_EQ(driver_.read(Port::SACT), 0x20U) << "it stays";
     EXPECT_EQ(driver_.read(Port::TFD), 0x4041U);
@@ -181,19 +181,19 @@ TEST_F(AhciTest, LogsTheErrorOfAQueuedCommand) {
     machine_.disk.fail_with(BlockStatus::ok);
     driver_.restart_list();
     EXPECT_EQ(driver_.run({.command = 0x2f, .lba = 0x10, .count = 1}, 512), kReadyStatus);
-    EXPECT_EQ(bench_.peek(kData, 6), std::string("\x05\0\x41\x40\x23\x01", 6));
+    EXPECT_EQ(bench_.peek(kAhciData, 6), std::string("\x05\0\x41\x40\x23\x01", 6));
     EXPECT_EQ(driver_.run({.command = 0x2f, .lba = 0x10, .count = 1}, 512), kReadyStatus);
-    EXPECT_EQ(static_cast<uint8_t>(bench_.peek(kData, 1)[0]), 0x80) << "read once";
+    EXPECT_EQ(static_cast<uint8_t>(bench_.peek(kAhciData, 1)[0]), 0x80) << "read once";
 }
 
 TEST_F(AhciTest, TrimsSectors) {
     driver_.start();
     const std::array<uint64_t, 2> ranges{uint64_t{8} << 48 | 16, uint64_t{1} << 48 | 64};
-    bench_.poke(kData, std::string(512, '\0'));
-    driver_.object(kData, ranges);
+    bench_.poke(kAhciData, std::string(512, '\0'));
+    driver_.object(kAhciData, ranges);
     EXPECT_EQ(driver_.run({.command = 0x06, .count = 1, .features = 1}, 512), kReadyStatus);
     EXPECT_EQ(machine_.disk.discards(), 2U);
-    driver_.object(kData, std::array<uint64_t, 1>{uint64_t{8} << 48 | 4000});
+    driver_.object(kAhciData, std::array<uint64_t, 1>{uint64_t{8} << 48 | 4000});
     EXPECT_EQ(driver_.run({.command = 0x06, .count = 1, .features = 1}, 512), 0x1041U);
 }
 
@@ -246,12 +246,12 @@ TEST_F(AhciTest, ReadsDiscsByPackets) {
     cdrom.restart_list();
     EXPECT_EQ(cdrom.run({.command = 0xa0}, 18, packet(std::string("\x03\0\0\0\x12", 5))),
               kReadyStatus);
-    EXPECT_EQ(bench_.peek(kData + 12, 1), "\x29");
+    EXPECT_EQ(bench_.peek(kAhciData + 12, 1), "\x29");
     std::fill_n(reinterpret_cast<char*>(machine_.disc.bytes().data()) + 4096, 2048, 'd');
     EXPECT_EQ(cdrom.run({.command = 0xa0, .features = 1}, 2048,
                         packet(std::string("\x28\0\0\0\0\2\0\0\1", 9))),
               kReadyStatus);
-    EXPECT_EQ(bench_.peek(kData, 2048), std::string(2048, 'd'));
+    EXPECT_EQ(bench_.peek(kAhciData, 2048), std::string(2048, 'd'));
     EXPECT_EQ(cdrom.moved(0), 2048U);
     EXPECT_EQ(cdrom.received(0x4c, 1), "\x03") << "interrupt reason";
     // 3.3.5 (OFS): the buffer is shorter than what comes.

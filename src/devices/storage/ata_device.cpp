@@ -10,7 +10,7 @@ using namespace ata;
 
 namespace {
 
-constexpr std::string_view kFirmware = "1.0";
+constexpr std::string_view kAtaFirmware = "1.0";
 constexpr uint8_t kMaxMultiple = 16;
 // Modes: of each kind the highest, and its code in SET FEATURES (ACS-3, 7.45.8).
 constexpr uint8_t kPioDefault = 0x00;
@@ -125,7 +125,7 @@ bool AtaDevice::set_transfer_mode(uint8_t mode) {
 void AtaDevice::identify_names(std::string_view model) {
     const std::span<le16> all(words_);
     put_ata_text(all.subspan(10, 10), {serial_.data(), serial_.size()});
-    put_ata_text(all.subspan(23, 4), kFirmware);
+    put_ata_text(all.subspan(23, 4), kAtaFirmware);
     put_ata_text(all.subspan(27, 20), model);
 }
 
