@@ -5,9 +5,11 @@
 //     block_load FILE raw|qcow2 read|write DEPTH SIZE STEP COUNT writeback|none|unsafe
 //     automatic|threads
 //
+// As there (bench_cb() in qemu-img.c), memory for all of them is made and filled, and the first
+// part of it is what all of them move: with more, it is the processor's caches that are measured.
 // The next request is made where one completes, as a device's queue does. Prints the seconds that
 // it took; who starts it takes the processor time.
-#include <atomic>
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <condition_variable>
@@ -46,13 +48,13 @@ struct Load {
 
 class Loader final : public BlockClient {
 public:
-    Loader(ImageDisk& disk, const Load& load) : disk_(disk), load_(load), slots_(load.depth) {
-        for (uint64_t i = 0; i < load.depth; ++i) {
-            void* memory = std::aligned_alloc(4096, (load.size + 4095) / 4096 * 4096);
-            slots_[i] = {static_cast<std::byte*>(memory), load.size};
-            std::fill(slots_[i].begin(), slots_[i].end(), std::byte{0x5A});
+    Loader(ImageDisk& disk, const Load& load) : disk_(disk), load_(load) {
+        const uint64_t bytes = load.depth * load.size;
+        auto* memory = static_cast<std::byte*>(std::aligned_alloc(4096, bytes));
+        std::fill_n(memory, bytes, std::byte{0x5A});
+        memory_ = {memory, load.size};
+        for (uint64_t i = 0; i < load.depth; ++i)
             free_.push_back(i);
-        }
     }
 
     void run() {
@@ -83,8 +85,7 @@ private:
             offset_ = (offset_ + load_.step) % disk_.size_bytes();
             ++issued_;
             lock.unlock();
-            disk_.submit({load_.kind, at, load_.size, std::span(slots_).subspan(slot, 1), slot},
-                         *this);
+            disk_.submit({load_.kind, at, load_.size, std::span(&memory_, 1), slot}, *this);
             lock.lock();
         }
         pumping_ = false;
@@ -92,7 +93,7 @@ private:
 
     ImageDisk& disk_;
     const Load load_;
-    std::vector<std::span<std::byte>> slots_;
+    std::span<std::byte> memory_;
     std::mutex mutex_;
     std::condition_variable ended_;
     std::vector<uint64_t> free_;
