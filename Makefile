@@ -11,7 +11,8 @@ FUZZ_SECONDS ?= 20
 PEER ?= banyan
 export ENGINE CPUS MEMORY GUEST APPEND FUZZ_SECONDS
 
-.PHONY: all run test bench micro smp modes startup exits suite fuzz conformance stress systems install-test guests format lint clean help
+.PHONY: all run test bench micro smp modes startup exits block power-cut suite fuzz conformance stress systems install-test guests \
+	format lint clean help
 
 all: build/release/build.ninja  ## Build build/release/banyan (installs what is missing)
 	@cmake --build build/release -j $(JOBS)
@@ -45,6 +46,14 @@ startup: all  ## Compare the start of a guest under KVM with QEMU's microvm and 
 	@scripts/install-packages.sh bench guest test
 	@scripts/guests/prepare.sh shell
 	@python3 bench/kvm/startup.py
+
+block: all  ## Compare what requests to disks cost with QEMU's block layer; RUNS=3
+	@scripts/install-packages.sh bench test
+	@python3 bench/block/block.py
+
+power-cut: all  ## Cut the power of qcow2 images at every write of 10,000 random requests; OPERATIONS=10000 SEED=N
+	@scripts/install-packages.sh test
+	@scripts/power-cut.sh build/release
 
 exits: all  ## Compare exits to user space with a bare KVM loop's; RUNS=3
 	@scripts/install-packages.sh bench guest test
@@ -83,7 +92,7 @@ install-test: all  ## Install Debian without a question, by UEFI, and boot it (t
 
 guests:  ## Prepare every guest
 	@scripts/install-packages.sh guest tools
-	@scripts/guests/prepare.sh shell debian tools suite bootable rescue memtest ipxe mach invaders syslinux refind \
+	@scripts/guests/prepare.sh shell debian tools suite drivers bootable rescue memtest ipxe mach invaders syslinux refind \
 		uefi-shell u-boot xen installer install
 
 format:  ## Format the C++ sources
@@ -98,7 +107,7 @@ clean:  ## Remove what was built; prepared guests stay (they are in build/guests
 	@find build -mindepth 1 -maxdepth 1 ! -name guests -exec rm -rf {} + 2>/dev/null || true
 
 help:  ## Show this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # CMake runs again by itself when its files change: this is for the first time.
 build/release/build.ninja: CMakePresets.json scripts/packages.txt

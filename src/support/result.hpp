@@ -19,8 +19,9 @@ enum class ErrorCode : uint8_t {
     unsupported,       // understood, but this build or host cannot do it
     invalid_data,      // an image, saved state or table is malformed
     out_of_memory,
-    io,    // the host failed while reading or writing
-    busy,  // in use by somebody else
+    io,        // the host failed while reading or writing
+    busy,      // in use by somebody else
+    no_space,  // the host's disk is full: may work when there is room again
 };
 
 // An error code with a message of the form "what: why; what to do". Holds its text inline (no

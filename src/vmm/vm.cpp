@@ -44,6 +44,15 @@ Result<BootFiles> open_boot_files(const VmConfig& config) {
     return files;
 }
 
+std::optional<MachineEvent> event_of(WatchdogAction action) {
+    switch (action) {
+        case WatchdogAction::none: break;
+        case WatchdogAction::reset: return MachineEvent::reset;
+        case WatchdogAction::power_off: return MachineEvent::power_off;
+    }
+    return std::nullopt;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<VmApi>> create_vm(const VmConfig& config, EventLoop& loop) {
@@ -119,10 +128,22 @@ PcMemory Vm::pc_memory() const {
 }
 
 Result<void> Vm::create_back_ends(EventLoop& loop) {
+    TRY_ASSIGN(room, DiskRoom::create(loop, {[this] { pause(); }, [this] { resume(); }}));
+    disk_room_ = std::move(room);
     for (const DiskFile& disk : config_.disks) {
-        TRY_ASSIGN(image, ImageDisk::open({disk.path, disk.format, disk.read_only}));
+        TRY_ASSIGN(image, ImageDisk::open({.path = disk.path,
+                                           .format = disk.format,
+                                           .read_only = disk.read_only,
+                                           .cache = disk.cache,
+                                           .limits = disk.limits,
+                                           .room_listener = disk_room_.get()}));
         disks_.push_back(std::move(image));
     }
+    for (const DiskFile& disk : config_.floppies) {
+        TRY_ASSIGN(image, ImageDisk::open({disk.path, disk.format, disk.read_only}));
+        floppies_.push_back(std::move(image));
+    }
+    entropy_.fill(std::as_writable_bytes(std::span(generation_id_)));
     if (!config_.debugcon.empty()) {
         TRY_ASSIGN(file, CharFile::create(config_.debugcon, "write the debug console to"));
         debugcon_ = std::move(file);
@@ -153,6 +174,10 @@ BoardConfig Vm::board_config() {
     board.firmware = {.uuid = machine_uuid(config_.name),
                       .on_serial = config_.console.kind != ConsoleKind::none,
                       .boot_first = config_.boot_first};
+    for (const auto& floppy : floppies_)
+        board.floppies.push_back(floppy.get());
+    board.watchdog = event_of(config_.watchdog);
+    board.generation_id = generation_id_;
     return board;
 }
 
@@ -241,6 +266,8 @@ Result<void> Vm::restart() {
 void Vm::drain_disks() {
     for (const auto& disk : disks_)
         disk->drain();
+    for (const auto& floppy : floppies_)
+        floppy->drain();
 }
 
 VmOutcome Vm::run() {

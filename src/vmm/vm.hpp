@@ -15,6 +15,7 @@
 #include "machine/boards/board.hpp"
 #include "vm/guest_memory.hpp"
 #include "vmm/console.hpp"
+#include "vmm/disk_room.hpp"
 #include "vmm/engine_choice.hpp"
 #include "vmm/firmware_image.hpp"
 #include "vmm/lifecycle.hpp"
@@ -73,7 +74,10 @@ private:
     GuestMemory memory_;
     std::unique_ptr<Console> console_;
     std::unique_ptr<CharFile> debugcon_;
+    std::unique_ptr<DiskRoom> disk_room_;
     std::vector<std::unique_ptr<ImageDisk>> disks_;
+    std::vector<std::unique_ptr<ImageDisk>> floppies_;
+    GenerationId generation_id_{};       // a reboot keeps it
     std::unique_ptr<PerfMap> perf_map_;  // null: not wanted
     std::unique_ptr<Engine> engine_;
     std::unique_ptr<Lifecycle> lifecycle_;

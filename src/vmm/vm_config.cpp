@@ -51,6 +51,15 @@ Result<void> validate_disks(const std::vector<DiskFile>& disks) {
     return {};
 }
 
+Result<void> validate_floppies(const VmConfig& config) {
+    constexpr size_t kMostFloppies = 2;
+    if (config.floppies.size() > kMostFloppies)
+        return wrong("--floppy: a machine has two drives, A and B; give at most two");
+    if (!config.floppies.empty() && config.machine != MachineKind::pc)
+        return wrong("--floppy: only the machine pc has floppy drives; add --machine pc");
+    return {};
+}
+
 }  // namespace
 
 Result<void> validate(const VmConfig& config) {
@@ -69,6 +78,7 @@ Result<void> validate(const VmConfig& config) {
             "use "
             "--machine pc");
     }
+    TRY(validate_floppies(config));
     return validate_disks(config.disks);
 }
 

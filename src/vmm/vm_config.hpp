@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "backends/block/disk_cache.hpp"
+#include "backends/block/disk_throttle.hpp"
 #include "backends/block/image_format.hpp"
 #include "machine/boards/board.hpp"
 #include "support/result.hpp"
@@ -15,6 +17,7 @@ namespace banyan {
 enum class EngineKind : uint8_t { automatic, kvm, soft, interp };
 enum class MachineKind : uint8_t { micro, pc };
 enum class FirmwareKind : uint8_t { bios, uefi, file };
+enum class WatchdogAction : uint8_t { none, reset, power_off };
 enum class ConsoleKind : uint8_t { none, stdio, pty, file };
 
 struct InitrdFile {
@@ -29,6 +32,8 @@ struct DiskFile {
     std::optional<ImageFormat> format = {};  // none: by what the file holds
     DiskBus bus = DiskBus::virtio;
     DiskMedium medium = DiskMedium::disk;
+    DiskCache cache = DiskCache::writeback;
+    DiskLimits limits = {};
 };
 
 struct FirmwareChoice {
@@ -56,7 +61,9 @@ struct VmConfig {
     std::vector<InitrdFile> initrds;
     std::string command_line;
     std::vector<DiskFile> disks;
+    std::vector<DiskFile> floppies;  // drives A and B of a pc
     bool rng = true;
+    WatchdogAction watchdog = WatchdogAction::none;
     ConsoleChoice console;
     std::optional<uint16_t> debug_exit_port;
     std::string debugcon;   // a file; empty: none

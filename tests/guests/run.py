@@ -3,7 +3,8 @@
 
 Comments in a guest tell what it wants: `; run: --cpus 2` are further options, `; status: 3` is the exit status (1: the
 guest's own word that all went well), `; qemu: WHY` says why QEMU cannot run it, `; cpus: 2 4` runs it with so many CPUs each, which
-it knows as CPUS.
+it knows as CPUS, `; floppy: 1440` puts a floppy disk of so many KiB into drive A: each byte is its sector's number, modulo
+256.
 """
 import argparse
 import os
@@ -32,16 +33,22 @@ def build(guest, cpus, image):
                     "-o", str(image), str(item)], check=True)
 
 
+def make_floppy(path, kib):
+    path.write_bytes(b"".join(bytes([sector % 256]) * 512 for sector in range(2 * kib)))
+
+
 def banyan_command(args, options, image, log):
     return [args.vmm, "run", "--engine", args.engine, "--kernel", str(image), "--memory", "64M", "--console", "none",
             "--no-reboot", "--debug-exit", EXIT_PORT, "--debugcon", str(log), *options]
 
 
 def qemu_command(options, image, log):
-    cpus = ["-smp", options[options.index("--cpus") + 1]] if "--cpus" in options else []
+    more = ["-smp", options[options.index("--cpus") + 1]] if "--cpus" in options else []
+    if "--floppy" in options:
+        more += ["-drive", f"if=floppy,format=raw,file={options[options.index('--floppy') + 1]}"]
     return ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", "64M", "-display", "none", "-no-reboot",
             "-kernel", str(image), "-device", f"isa-debug-exit,iobase={EXIT_PORT},iosize=4",
-            "-debugcon", f"file:{log}", *cpus]
+            "-debugcon", f"file:{log}", *more]
 
 
 def run(args, guest):
@@ -58,6 +65,10 @@ def run(args, guest):
 def run_image(args, guest, name, cpus, options):
     image, log = args.out / name, args.out / f"{name}.log"
     build(guest, cpus, image)
+    for kib in notes(guest, "floppy"):
+        floppy = args.out / f"{name}.floppy"
+        make_floppy(floppy, int(kib))
+        options = [*options, "--floppy", str(floppy)]
     wanted = int((notes(guest, "status") or [PASSED])[0])
     log.unlink(missing_ok=True)
     command = qemu_command(options, image, log) if args.qemu else banyan_command(args, options, image, log)

@@ -1,9 +1,10 @@
 // Changes the disk of an image, as a guest would:
 //
 //     image_io FILE write:OFFSET:LENGTH:BYTE zeroes:OFFSET:LENGTH discard:OFFSET:LENGTH flush
-//     abandon ...
+//     abandon wait ...
 //
-// In the end the image is closed; `abandon` ends the process without that, as a crash would.
+// In the end the image is closed; `abandon` ends the process without that, as a crash would. `wait`
+// says "open" and goes on when it is given a line.
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
@@ -46,6 +47,12 @@ Result<void> change(DiskImage& disk, std::string_view step) {
     if (name == "discard" && numbers.size() == 2) return disk.discard(numbers[0], numbers[1]);
     if (name == "flush") return disk.flush();
     if (name == "abandon") std::_Exit(0);
+    if (name == "wait") {
+        std::puts("open");
+        std::fflush(stdout);
+        std::getchar();
+        return {};
+    }
     end_with("no such step");
 }
 

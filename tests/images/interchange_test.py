@@ -261,6 +261,152 @@ class MadeByBanyan(ImageTest):
                     run("qemu-img", "check", "-q", "-r", "all", image)
                 self.assertIn(run("qemu-img", "check", "-q", image, status=None).returncode, (0, 3), "3: leaks only")
 
+FOREIGN = {
+    "sparse.vmdk": ("vmdk", "subformat=monolithicSparse"),
+    "stream.vmdk": ("vmdk", "subformat=streamOptimized"),
+    "flat.vmdk": ("vmdk", "subformat=monolithicFlat"),
+    "several.vmdk": ("vmdk", "subformat=twoGbMaxExtentFlat"),
+    "dynamic.vdi": ("vdi", "static=off"),
+    "fixed.vdi": ("vdi", "static=on"),
+    "dynamic.vhd": ("vpc", "subformat=dynamic,force_size=on"),
+    "fixed.vhd": ("vpc", "subformat=fixed,force_size=on"),
+    "geometry.vhd": ("vpc", "subformat=dynamic"),
+    "dynamic.vhdx": ("vhdx", "subformat=dynamic"),
+    "fixed.vhdx": ("vhdx", "subformat=fixed"),
+    "small.vhdx": ("vhdx", "subformat=dynamic,block_size=1M"),
+}
+
+
+class Foreign(ImageTest):
+    """Formats that are only read, as qemu-img writes them."""
+
+    def setUp(self):
+        super().setUp()
+        self.source = self.at("source.raw")
+        with self.source.open("wb") as file:
+            file.truncate(23 * M)
+            for number, length in enumerate((1, 4096, 65536, 100_000, 3 * M)):
+                file.seek(number * 4 * M + 12345)
+                file.write(os.urandom(length))
+            file.seek(23 * M - 512)
+            file.write(os.urandom(512))
+
+    def test_reads_what_qemu_writes(self):
+        content = self.source.read_bytes()
+        for name, (qemu_format, options) in FOREIGN.items():
+            with self.subTest(name):
+                image = self.at(name)
+                run("qemu-img", "convert", "-f", "raw", "-O", qemu_format, "-o", options, self.source, image)
+                info = json.loads(banyan("info", "--json", image).stdout)
+                self.assertEqual(info["format"], image.suffix[1:])
+                copy = self.at(name + ".raw")
+                before = image.read_bytes()
+                banyan("convert", image, copy)
+                # A disk of whole cylinders is larger.
+                self.assertEqual(copy.read_bytes()[:len(content)], content)
+                self.assertEqual(copy.stat().st_size, info["size"])
+                expected = json.loads(run("qemu-img", "info", "--output=json", "-f", qemu_format, image).stdout)
+                self.assertEqual(info["size"], expected["virtual-size"])
+                self.assertEqual(image.read_bytes(), before)
+
+    def test_is_not_written_and_not_guessed(self):
+        image = self.at("a.vdi")
+        run("qemu-img", "convert", "-f", "raw", "-O", "vdi", self.source, image)
+        self.assertIn("are only read", banyan("resize", image, "+1M", status=1).stderr)
+        self.assertIn("are only read", banyan("create", self.at("b.vmdk"), "1M", status=1).stderr)
+        self.assertIn("must be raw or qcow2", banyan("create", "-b", image, self.at("over.qcow2"), status=1).stderr)
+        other = self.at("a.img")
+        other.write_bytes(image.read_bytes())
+        self.assertEqual(json.loads(banyan("info", "--json", other).stdout)["format"], "raw")
+        banyan("convert", "-f", "vdi", other, self.at("copy.raw"))
+        self.assertEqual(self.at("copy.raw").read_bytes(), self.source.read_bytes())
+
+    def test_refuses_what_stands_on_another(self):
+        for name, qemu_format in (("base.vmdk", "vmdk"),):
+            base = self.at(name)
+            run("qemu-img", "convert", "-f", "raw", "-O", qemu_format, self.source, base)
+            overlay = self.at("over." + qemu_format)
+            run("qemu-img", "create", "-q", "-f", qemu_format, "-b", base, "-F", qemu_format, overlay)
+            self.assertIn("differs from another image", banyan("info", overlay, status=1).stderr)
+
+    def test_reads_a_server(self):
+        socket = self.at("nbd.sock")
+        server = subprocess.Popen(["qemu-nbd", "-f", "raw", "-r", "-k", socket, "-x", "disk", "-t", self.source],
+                                  stdin=subprocess.DEVNULL)
+        try:
+            deadline = time.monotonic() + 60
+            while not socket.exists() and time.monotonic() < deadline:
+                time.sleep(0.01)
+            uri = f"nbd+unix:///disk?socket={socket}"
+            self.assertEqual(json.loads(banyan("info", "--json", uri).stdout)["size"], 23 * M)
+            banyan("convert", uri, self.at("copy.raw"))
+            self.assertEqual(self.at("copy.raw").read_bytes(), self.source.read_bytes())
+            self.assertIn("are only read", banyan("resize", uri, "+1M", status=1).stderr)
+        finally:
+            server.terminate()
+            server.wait()
+        self.assertIn("check its name", banyan("info", uri, status=1).stderr)
+
+
+class Locks(ImageTest):
+    """An image that one uses is refused by the other, unless both read."""
+
+    BUSY = "another VM or program uses it"
+
+    def qemu(self, image, image_format, read_only=False):
+        """QEMU with a VM that never starts."""
+        drive = f"file={image},format={image_format},if=virtio,read-only={'on' if read_only else 'off'}"
+        return subprocess.Popen(["qemu-system-x86_64", "-S", "-accel", "tcg", "-m", "16M", "-nodefaults", "-display", "none",
+                                 "-drive", drive, "-monitor", "stdio"],
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def while_qemu_has(self, image, image_format, read_only, check):
+        with self.qemu(image, image_format, read_only) as process:
+            try:
+                self.assertIn("QEMU", process.stdout.readline(), "it did not start")
+                check()
+            finally:
+                process.communicate("quit\n", timeout=60)
+
+    def test_a_running_qemu_is_refused(self):
+        for image_format in ("raw", "qcow2"):
+            image = self.at("image." + image_format)
+            banyan("create", image, "4M", "-f", image_format)
+
+            def none_may():
+                self.assertIn(self.BUSY, banyan("resize", image, "+1M", status=1).stderr)
+                self.assertIn(self.BUSY, banyan("info", image, status=1).stderr)
+
+            def readers_may():
+                self.assertIn(self.BUSY, banyan("resize", image, "+1M", status=1).stderr)
+                banyan("info", image)
+
+            with self.subTest(f"{image_format}, writing"):
+                self.while_qemu_has(image, image_format, False, none_may)
+            with self.subTest(f"{image_format}, reading"):
+                self.while_qemu_has(image, image_format, True, readers_may)
+            banyan("resize", image, "+1M")
+
+    def test_qemu_is_refused(self):
+        for image_format in ("raw", "qcow2"):
+            with self.subTest(image_format):
+                image = self.at("image." + image_format)
+                banyan("create", image, "4M", "-f", image_format)
+                holder = subprocess.Popen([os.environ["BANYAN_IMAGE_IO"], image, "wait"], stdin=subprocess.PIPE,
+                                          stdout=subprocess.PIPE, text=True)
+                try:
+                    self.assertEqual(holder.stdout.readline(), "open\n")
+                    for read_only in (False, True):
+                        with self.qemu(image, image_format, read_only) as process:
+                            _, errors = process.communicate("quit\n", timeout=60)
+                            self.assertNotEqual(process.returncode, 0)
+                            self.assertIn("lock", errors)
+                    run("qemu-img", "info", "-U", "-f", image_format, image)
+                finally:
+                    holder.communicate("\n", timeout=60)
+                self.assertEqual(holder.returncode, 0)
+                run("qemu-io", "-f", image_format, "-c", "write 0 4096", image)
+
 
 class Commands(ImageTest):
     def refused(self, status, *arguments, **options):
@@ -338,7 +484,7 @@ class Commands(ImageTest):
 
 
 if __name__ == "__main__":
-    for tool in ("qemu-img", "qemu-io"):
+    for tool in ("qemu-img", "qemu-io", "qemu-nbd"):
         if shutil.which(tool) is None:
             raise SystemExit(f"there is no {tool}: install qemu-utils, see scripts/packages.txt")
     unittest.main(verbosity=2)

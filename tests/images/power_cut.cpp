@@ -200,6 +200,18 @@ private:
         return false;
     }
 
+    // A request; one for which there was no room is made again when there is some, by those who are
+    // patient, as a VM's disk is.
+    template <class Request>
+    bool attempt(Request request, const char* what) {
+        auto result = request();
+        if (!result && full_for_ != 0 && patient_) {
+            full_for_ = 0;
+            result = request();
+        }
+        return done(result, what);
+    }
+
     // A request that failed may have been done in part: any sector is as it was, or as it was to
     // be.
     void adopt(uint64_t first, uint64_t count) {
@@ -226,6 +238,7 @@ private:
         if (choice < 990) return grow();
         if (choice < 994) {
             full_for_ = 1 + pick(8);
+            patient_ = pick(2) == 0;
             return;
         }
         reopen();
@@ -236,21 +249,21 @@ private:
         Bytes data(count * kSector);
         fill(data, tag);
         model_.will_write(first, count, tag);
-        if (!done(image_->write(first * kSector, OneBuffer(data)), "write")) adopt(first, count);
+        const auto request = [&] { return image_->write(first * kSector, OneBuffer(data)); };
+        if (!attempt(request, "write")) adopt(first, count);
     }
     void write_zeroes(uint64_t first, uint64_t count) {
         model_.will_write(first, count, 0);
-        if (!done(image_->write_zeroes(first * kSector, count * kSector), "write zeroes")) {
-            adopt(first, count);
-        }
+        const auto request = [&] { return image_->write_zeroes(first * kSector, count * kSector); };
+        if (!attempt(request, "write zeroes")) adopt(first, count);
     }
     void discard(uint64_t first, uint64_t count) {
         model_.may_be_zero(first, count);
-        (void)done(image_->discard(first * kSector, count * kSector), "discard");
+        (void)attempt([&] { return image_->discard(first * kSector, count * kSector); }, "discard");
         adopt(first, count);
     }
     void flush() {
-        if (done(image_->flush(), "flush")) model_.flushed();
+        if (attempt([&] { return image_->flush(); }, "flush")) model_.flushed();
     }
     void grow() {
         const uint64_t sectors = std::min(shape_.most_sectors, model_.sectors() + 1 + pick(200));
@@ -340,6 +353,7 @@ private:
     uint64_t writes_ = 0;
     uint64_t cuts_ = 0;
     uint64_t full_for_ = 0;  // operations
+    bool patient_ = false;   // while it is full
     bool failed_ = false;    // since it was opened
     bool leaky_ = false;     // what failed may have left something
     static inline unsigned samples_ = 0;

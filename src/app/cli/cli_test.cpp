@@ -44,7 +44,7 @@ TEST(Cli, WrongUsageIsOneLineAndStatus2) {
         {"image", "list"},
         {"image", "create"},
         {"image", "create", "/nowhere/a.qcow2", "much"},
-        {"image", "create", "/nowhere/a.qcow2", "1G", "--format=vmdk"},
+        {"image", "create", "/nowhere/a.qcow2", "1G", "--format=qed"},
         {"image", "convert", "/nowhere/a.qcow2"},
         {"image", "resize", "/nowhere/a.qcow2", "-1G"},
         {"run", "--kernel=k", "--trace=loud"},

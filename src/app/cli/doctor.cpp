@@ -5,6 +5,7 @@
 #include <optional>
 #include <thread>
 
+#include "backends/block/disk_ring.hpp"
 #include "host/linux/memory_limits.hpp"
 #include "host/linux/tsc.hpp"
 #include "vmm/engine_choice.hpp"
@@ -19,6 +20,7 @@ struct Findings {
     unsigned cpus = std::thread::hardware_concurrency();
     uint64_t memory = available_memory();
     std::optional<HostTsc> tsc = find_host_tsc();
+    IoUringReport io_uring = report_io_uring();
 };
 
 }  // namespace
@@ -39,6 +41,9 @@ std::string doctor_text() {
     } else {
         text += "tsc      not constant on this host; the guest's counts nanoseconds\n";
     }
+    text += fmt::format("{:8} {:13} {}\n", "io_uring",
+                        found.io_uring.available ? "available" : "not available",
+                        found.io_uring.reason);
     return text;
 }
 
@@ -53,6 +58,7 @@ std::string doctor_json() {
     json["cpus"] = found.cpus;
     json["memory"] = found.memory;
     json["tsc_hz"] = found.tsc ? nlohmann::ordered_json(found.tsc->hz) : nlohmann::ordered_json();
+    json["io_uring"] = {{"available", found.io_uring.available}, {"reason", found.io_uring.reason}};
     return json.dump(2) + "\n";
 }
 

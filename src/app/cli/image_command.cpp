@@ -20,7 +20,8 @@ namespace {
 
 using Options = ImageCommandOptions;
 
-constexpr const char* kFormatType = "raw|qcow2";
+constexpr const char* kFormatType = "raw|qcow2";  // of what is written
+constexpr const char* kSourceType = "raw|qcow2|vmdk|vdi|vhd|vhdx";
 
 void add_file(CLI::App& command, std::string& file, const char* what) {
     command.add_option("file", file, what)->type_name("FILE")->required();
@@ -58,10 +59,13 @@ void add_create(CLI::App& image, Options& o) {
 void add_convert(CLI::App& image, Options& o) {
     CLI::App& convert = *image.add_subcommand(
         "convert", "copy a disk to a new image, without what it stands on and without zeroes");
-    add_file(convert, o.file, "the image to copy");
+    add_file(convert, o.file, "the image to copy, or nbd://HOST/EXPORT");
     convert.add_option("target", o.target, "the new image")->type_name("FILE")->required();
-    convert.add_option("-f,--format", o.format, "of the image to copy; default: what it holds")
-        ->type_name(kFormatType);
+    convert
+        .add_option("-f,--format", o.format,
+                    "of the image to copy; default: by its name (.vmdk, .vdi, .vhd, .vhdx), else "
+                    "what it holds")
+        ->type_name(kSourceType);
     convert
         .add_option("-O,--to", o.target_format,
                     "of the new image; default: raw if the name ends in .raw or .img, else qcow2")
@@ -79,7 +83,8 @@ void add_convert(CLI::App& image, Options& o) {
 void add_info(CLI::App& image, Options& o) {
     CLI::App& info = *image.add_subcommand("info", "what an image says of itself");
     add_file(info, o.file, "the image");
-    info.add_option("-f,--format", o.format, "default: what it holds")->type_name(kFormatType);
+    info.add_option("-f,--format", o.format, "default: by its name, else what it holds")
+        ->type_name(kSourceType);
     info.add_flag("--json", o.json, "as JSON");
     info.footer("Examples:\n  banyan image info disk.qcow2\n  banyan image info --json disk.qcow2");
 }

@@ -49,8 +49,8 @@ Result<Json> describe(const NamedImage& named) {
     TRY_ASSIGN(found, find_format(named.path));
     const ImageFormat format = named.format.value_or(found);
     Json info{{"file", named.path}, {"format", name_of(format)}};
-    if (format == ImageFormat::raw) {
-        TRY_ASSIGN(image, open_image_chain({named.path, ImageFormat::raw, true}));
+    if (format != ImageFormat::qcow2) {
+        TRY_ASSIGN(image, open_image_chain({named.path, format, true}));
         info["size"] = image.disk->size();
         info["host_size"] = host_size(named.path);
         return info;

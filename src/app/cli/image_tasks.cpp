@@ -20,6 +20,10 @@ tl::unexpected<Error> wrong_create(std::string_view text) {
 Result<void> take_backing(const CreateImage& wanted, NewQcow2& image) {
     TRY_ASSIGN(path, find_backing_path(wanted.path, wanted.backing));
     TRY_ASSIGN(backing, open_image_chain({path, wanted.backing_format, true}));
+    if (!can_be_written(backing.format)) {
+        return wrong_create(
+            "the backing file must be raw or qcow2; copy it with banyan image convert");
+    }
     image.backing_file = wanted.backing;
     image.backing_format = name_of(backing.format);
     // A raw base may end with a part of a sector.
@@ -87,6 +91,12 @@ Result<CheckedImage> check_image(const std::string& path, bool repair) {
         return fail(ErrorCode::unsupported,
                     fmt::format("check {}: it is a raw image, in which nothing can be wrong; check "
                                 "its file system in the guest",
+                                quote_name(path)));
+    }
+    if (format != ImageFormat::qcow2) {
+        return fail(ErrorCode::unsupported,
+                    fmt::format("check {}: only qcow2 images are checked; see with banyan image "
+                                "convert whether it can be read",
                                 quote_name(path)));
     }
     TRY_ASSIGN(image, open_qcow2_alone(path, !repair));

@@ -8,6 +8,7 @@ namespace banyan {
 
 ImageFormat format_for(const std::string& path, std::optional<ImageFormat> wanted) {
     if (wanted) return *wanted;
+    if (const auto said = format_of_name(path)) return *said;
     const bool raw = path.ends_with(".raw") || path.ends_with(".img");
     return raw ? ImageFormat::raw : ImageFormat::qcow2;
 }

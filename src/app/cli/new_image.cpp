@@ -1,5 +1,7 @@
 #include "app/cli/new_image.hpp"
 
+#include <fmt/format.h>
+
 #include "backends/block/image/raw_image.hpp"
 #include "backends/block/posix_file.hpp"
 #include "host/posix/host_error.hpp"
@@ -8,6 +10,12 @@ namespace banyan {
 
 Result<NewImageFile> NewImageFile::create(const std::string& path, ImageFormat format,
                                           const NewQcow2& wanted, NewFile::IfThere if_there) {
+    if (!can_be_written(format)) {
+        return fail(ErrorCode::unsupported,
+                    fmt::format("make {}: images of the format {} are only read; make a raw or "
+                                "qcow2 image",
+                                quote_name(path), name_of(format)));
+    }
     TRY_ASSIGN(new_file, NewFile::create(path, if_there));
     NewImageFile image(std::move(new_file));
     // Messages name the file as the user does.

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "app/cli/disk_tuning.hpp"
 #include "app/cli/trace_choice.hpp"
 #include "app/cli/values.hpp"
 
@@ -26,9 +27,9 @@ With --console stdio, Ctrl-] ends the VM. Exit status: 0 power off, 1 failure, 2
 4 ended by a signal or Ctrl-], 5 engine defect.)";
 
 // In docs/cli.md, but not in this build: known, so that the message can say so.
-constexpr std::array<std::string_view, 14> kUnsupportedOptions{
-    "--cdrom",    "--floppy",  "--net",     "--publish", "--share",  "--vsock",       "--balloon",
-    "--watchdog", "--display", "--control", "--pool",    "--shares", "--reservation", "--limit"};
+constexpr std::array<std::string_view, 12> kUnsupportedOptions{
+    "--cdrom",   "--net",     "--publish", "--share",  "--vsock",       "--balloon",
+    "--display", "--control", "--pool",    "--shares", "--reservation", "--limit"};
 constexpr std::array<std::string_view, 3> kUnsupportedFlags{"--detach", "--rm", "--ephemeral"};
 
 void add_machine_options(CLI::App& command, RunOptions& o) {
@@ -74,10 +75,25 @@ void add_device_options(CLI::App& command, RunOptions& o) {
             "a disk image, raw or qcow2, or block device; repeatable. Without a format, "
             "what the file holds decides; a raw disk then cannot be made to look like "
             "qcow2 by its guest, and a qcow2 image that stands on other files must be named "
-            "*.qcow2")
-        ->type_name("FILE[,format=raw|qcow2][,readonly=on][,bus=virtio][,serial=TEXT]")
+            "*.qcow2. Images named *.vmdk, *.vdi, *.vhd and *.vhdx, and nbd://HOST/EXPORT, are "
+            "only read (readonly=on)")
+        ->type_name(
+            "FILE[,format=raw|qcow2|vmdk|vdi|vhd|vhdx][,readonly=on][,bus=virtio|nvme][,serial="
+            "TEXT]"
+            "[,cache=writeback|none|unsafe][,iops=N[:BURST]][,bps=SIZE[:BURST]]")
         ->expected(1)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    command
+        .add_option("--floppy", o.floppies,
+                    "an image of 360K, 720K, 1200K, 1440K or 2880K in drive A, a second one in "
+                    "drive B; for --machine pc")
+        ->type_name("FILE[,format=raw|qcow2][,readonly=on]")
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    command
+        .add_option("--watchdog", o.watchdog,
+                    "a timer that acts when its guest hangs: reset, poweroff or none; default none")
+        ->type_name("ACTION");
     command.add_option("--rng", o.rng, "a source of random numbers: on or off; default on")
         ->type_name("SWITCH");
     command.add_option("--console", o.console, "stdio, pty, none or file:PATH; default stdio")
@@ -158,18 +174,41 @@ Result<DiskFile> parse_disk(const std::string& text) {
             continue;
         }
         if (key == "bus") {
-            if (value == "virtio") continue;
-            return not_yet(fmt::format("{}={}", option, value));
+            TRY_ASSIGN(
+                bus, parse_choice<DiskBus>(option, value,
+                                           {{"virtio", DiskBus::virtio}, {"nvme", DiskBus::nvme}}));
+            disk.bus = bus;
+            continue;
         }
         if (key == "readonly") {
             TRY_ASSIGN(read_only, parse_switch(option, value));
             disk.read_only = read_only;
         } else if (key == "serial") {
             disk.serial = value;
-        } else if (key == "cache" || key == "iops" || key == "bps") {
-            return not_yet(option);
         } else {
-            return not_one_of("--disk", key, {"format", "readonly", "bus", "serial"});
+            TRY_ASSIGN(known, parse_disk_tuning(key, value, disk));
+            if (known) continue;
+            return not_one_of("--disk", key,
+                              {"format", "readonly", "bus", "serial", "cache", "iops", "bps"});
+        }
+    }
+    return disk;
+}
+
+Result<DiskFile> parse_floppy(const std::string& text) {
+    TRY_ASSIGN(parts, parse_settings("--floppy", text));
+    DiskFile disk;
+    disk.path = parts.file;
+    for (const auto& [key, value] : parts.settings) {
+        const std::string option = "--floppy " + key;
+        if (key == "format") {
+            TRY_ASSIGN(format, parse_format(option, value));
+            disk.format = format;
+        } else if (key == "readonly") {
+            TRY_ASSIGN(read_only, parse_switch(option, value));
+            disk.read_only = read_only;
+        } else {
+            return not_one_of("--floppy", key, {"format", "readonly"});
         }
     }
     return disk;
@@ -255,6 +294,17 @@ Result<void> set_devices(const RunOptions& o, VmConfig& config) {
     for (const std::string& text : o.disks) {
         TRY_ASSIGN(disk, parse_disk(text));
         config.disks.push_back(std::move(disk));
+    }
+    for (const std::string& text : o.floppies) {
+        TRY_ASSIGN(floppy, parse_floppy(text));
+        config.floppies.push_back(std::move(floppy));
+    }
+    if (!o.watchdog.empty()) {
+        TRY_ASSIGN(action, parse_choice<WatchdogAction>("--watchdog", o.watchdog,
+                                                        {{"reset", WatchdogAction::reset},
+                                                         {"poweroff", WatchdogAction::power_off},
+                                                         {"none", WatchdogAction::none}}));
+        config.watchdog = action;
     }
     if (!o.rng.empty()) {
         TRY_ASSIGN(rng, parse_switch("--rng", o.rng));

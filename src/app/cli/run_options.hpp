@@ -31,6 +31,8 @@ struct RunOptions {
     std::string nvram;
     std::string boot;
     std::vector<std::string> disks;
+    std::vector<std::string> floppies;
+    std::string watchdog;
     std::string rng;
     std::string console;
     std::string debug_exit;

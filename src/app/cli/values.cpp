@@ -74,8 +74,10 @@ Result<bool> parse_switch(std::string_view option, std::string_view text) {
 }
 
 Result<ImageFormat> parse_format(std::string_view option, std::string_view text) {
-    return parse_choice<ImageFormat>(option, text,
-                                     {{"raw", ImageFormat::raw}, {"qcow2", ImageFormat::qcow2}});
+    Names<ImageFormat> names;
+    for (const auto& [name, format] : kImageFormats)
+        names.emplace_back(name, format);
+    return parse_choice<ImageFormat>(option, text, names);
 }
 
 Result<FileWithSettings> parse_settings(std::string_view option, std::string_view text) {

@@ -5,8 +5,13 @@
 #include <fmt/format.h>
 #include <vector>
 
+#include "backends/block/foreign/vdi_image.hpp"
+#include "backends/block/foreign/vhd_image.hpp"
+#include "backends/block/foreign/vhdx_image.hpp"
+#include "backends/block/foreign/vmdk_image.hpp"
 #include "backends/block/image/image_error.hpp"
 #include "backends/block/image/raw_image.hpp"
+#include "backends/block/nbd_file.hpp"
 #include "backends/block/posix_file.hpp"
 #include "host/posix/host_error.hpp"
 
@@ -51,7 +56,12 @@ Result<void> check_raw_size(uint64_t size, const std::string& path) {
 // Opens files from the top to the base, and sees to it that there is a base.
 class ChainOpener {
 public:
+    explicit ChainOpener(DiskCache cache) : cache_(cache) {}
+
     Result<OpenedImage> open_top(const ImageOptions& options) {
+        if (is_nbd_uri(options.path)) return open_server(options);
+        const auto said = options.format ? options.format : format_of_name(options.path);
+        if (said && !can_be_written(*said)) return open_foreign(options, *said);
         TRY_ASSIGN(file, open_file("open the disk", options.path, options.read_only));
         TRY_ASSIGN(found, format_in(*file));
         OpenedImage opened{nullptr, options.format.value_or(found), !options.format};
@@ -76,9 +86,59 @@ public:
     }
 
 private:
+    static Result<void> check_read_only(const ImageOptions& options, std::string_view what) {
+        if (options.read_only) return {};
+        return unsupported_image(message_name(options.path), fmt::format("{} are only read", what),
+                                 "add ,readonly=on to --disk, or make a qcow2 image of it with "
+                                 "banyan image convert");
+    }
+
+    static Result<OpenedImage> open_server(const ImageOptions& options) {
+        TRY(check_read_only(options, "disks of NBD servers"));
+        if (options.format.value_or(ImageFormat::raw) != ImageFormat::raw) {
+            return unsupported_image(message_name(options.path), "a server's disk is always raw",
+                                     "let the server read the image that it has");
+        }
+        TRY_ASSIGN(file, open_nbd(options.path));
+        TRY(check_raw_size(file->size(), options.path));
+        return OpenedImage{std::make_unique<RawImage>(std::move(file), message_name(options.path)),
+                           ImageFormat::raw, false};
+    }
+
+    Result<OpenedImage> open_foreign(const ImageOptions& options, ImageFormat format) {
+        TRY(check_read_only(options, fmt::format("images of the format {}", name_of(format))));
+        TRY_ASSIGN(file, open_file("open the disk", options.path, true));
+        TRY_ASSIGN(disk, read_foreign(std::move(file), format, options.path));
+        return OpenedImage{std::move(disk), format, false};
+    }
+
+    Result<std::unique_ptr<DiskImage>> read_foreign(std::unique_ptr<ImageFile> file,
+                                                    ImageFormat format, const std::string& path) {
+        const std::string name = message_name(path);
+        switch (format) {
+            case ImageFormat::vdi: return open_vdi(std::move(file), name);
+            case ImageFormat::vhd: return open_vhd(std::move(file), name);
+            case ImageFormat::vhdx: return open_vhdx(std::move(file), name);
+            case ImageFormat::vmdk:
+            case ImageFormat::raw:
+            case ImageFormat::qcow2: break;
+        }
+        return open_vmdk(std::move(file), name,
+                         [&](const std::string& extent) { return open_beside(path, extent); });
+    }
+
+    Result<std::unique_ptr<ImageFile>> open_beside(const std::string& path,
+                                                   const std::string& name) {
+        const size_t slash = path.rfind('/');
+        const std::string folder = slash == std::string::npos ? "" : path.substr(0, slash + 1);
+        TRY_ASSIGN(file, open_file("open a part of the disk", folder + name, true));
+        return file;
+    }
+
     Result<std::unique_ptr<PosixFile>> open_file(std::string_view verb, const std::string& path,
                                                  bool read_only) {
-        TRY_ASSIGN(file, open_image(fmt::format("{} {}", verb, quote_name(path)), path, read_only));
+        TRY_ASSIGN(file, open_image(fmt::format("{} {}", verb, quote_name(path)), path, read_only,
+                                    cache_));
         if (std::find(files_.begin(), files_.end(), file.identity) != files_.end()) {
             return malformed(message_name(path), "it stands on itself");
         }
@@ -134,6 +194,7 @@ private:
             "record the format with qemu-img rebase -u -b BASE -F qcow2, or -F raw");
     }
 
+    const DiskCache cache_;
     std::vector<FileIdentity> files_;
 };
 
@@ -156,7 +217,7 @@ Result<std::string> find_backing_path(const std::string& path, const std::string
 }
 
 Result<OpenedImage> open_image_chain(const ImageOptions& options) {
-    return ChainOpener().open_top(options);
+    return ChainOpener(options.cache).open_top(options);
 }
 
 Result<std::unique_ptr<Qcow2Image>> open_qcow2_alone(const std::string& path, bool read_only) {
@@ -166,6 +227,8 @@ Result<std::unique_ptr<Qcow2Image>> open_qcow2_alone(const std::string& path, bo
 }
 
 Result<ImageFormat> find_format(const std::string& path) {
+    if (is_nbd_uri(path)) return ImageFormat::raw;
+    if (const auto said = format_of_name(path)) return *said;
     TRY_ASSIGN(file, open_image("open the disk " + quote_name(path), path, true));
     PosixFile posix(std::move(file), message_name(path));
     return format_in(posix);

@@ -18,6 +18,7 @@ struct ImageOptions {
     std::string path = {};
     std::optional<ImageFormat> format = {};  // none: by what the file holds, as far as that is safe
     bool read_only = false;
+    DiskCache cache = DiskCache::writeback;
 };
 
 struct OpenedImage {
@@ -32,7 +33,7 @@ Result<OpenedImage> open_image_chain(const ImageOptions& options);
 // A qcow2 image by itself: what it stands on is not opened, so that its disk must not be read.
 Result<std::unique_ptr<Qcow2Image>> open_qcow2_alone(const std::string& path, bool read_only);
 
-// By the first bytes of a file.
+// By the name or the first bytes of a file.
 Result<ImageFormat> find_format(const std::string& path);
 
 // Where a backing file is that an image at `path` names. Fails on names that are not of files.

@@ -200,12 +200,15 @@ TEST_F(ImageChain, RequestsAtOnceDoNotDisturbEachOther) {
     EXPECT_EQ(report->errors + report->leaks, 0U);
 }
 
-TEST_F(ImageChain, Qcow2DisksOfferToForget) {
-    auto disk = ImageDisk::open({.path = qcow2("a.qcow2")});
-    EXPECT_TRUE((*disk)->supports(BlockRequest::Kind::discard));
-    EXPECT_TRUE((*disk)->supports(BlockRequest::Kind::write_zeroes));
-    auto raw_disk = ImageDisk::open({.path = raw("a.img", "")});
-    EXPECT_FALSE((*raw_disk)->supports(BlockRequest::Kind::discard));
+TEST_F(ImageChain, WritableDisksOfferToForget) {
+    for (const std::string& path : {qcow2("a.qcow2"), raw("a.img", "")}) {
+        for (const bool read_only : {false, true}) {
+            auto disk = ImageDisk::open({.path = path, .read_only = read_only});
+            ASSERT_TRUE(disk) << disk.error().text();
+            EXPECT_EQ((*disk)->supports(BlockRequest::Kind::discard), !read_only);
+            EXPECT_EQ((*disk)->supports(BlockRequest::Kind::write_zeroes), !read_only);
+        }
+    }
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "backends/block/open_image.hpp"
 
+#include <array>
 #include <cerrno>
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -7,7 +8,9 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
+#include "backends/block/image_locks.hpp"
 #include "host/posix/host_error.hpp"
+#include "support/log.hpp"
 
 namespace banyan {
 
@@ -52,22 +55,6 @@ Result<void> check_kind(const struct stat& info, const std::string& what, bool r
     return {};
 }
 
-// Locks of the open file description (fcntl(2), F_OFD_SETLK) belong to this file object, not to the
-// process: two VMs in one process exclude each other too. They vanish with the last descriptor.
-Result<void> lock(int fd, const std::string& what, bool read_only) {
-    struct flock whole {};
-    whole.l_type = static_cast<short>(read_only ? F_RDLCK : F_WRLCK);
-    whole.l_whence = SEEK_SET;
-    if (::fcntl(fd, F_OFD_SETLK, &whole) == 0) return {};
-    if (errno == EAGAIN || errno == EACCES) {
-        return fail(
-            ErrorCode::busy,
-            what + ": another VM or program uses it; end that, or use it read-only in both");
-    }
-    // File systems without locks (EINVAL, ENOLCK, EOPNOTSUPP) still make usable disks.
-    return {};
-}
-
 Result<uint64_t> find_size(int fd, const struct stat& info, const std::string& what) {
     auto size = static_cast<uint64_t>(info.st_size);
     if (S_ISBLK(info.st_mode) && ::ioctl(fd, BLKGETSIZE64, &size) != 0) {
@@ -76,16 +63,43 @@ Result<uint64_t> find_size(int fd, const struct stat& info, const std::string& w
     return size;
 }
 
+// What the host's direct I/O asks of offsets, lengths and memory is known by trying: a read of a
+// sector, 512 bytes off a page in the file and in memory.
+bool takes_sectors(int fd) {
+    alignas(4096) std::array<std::byte, 1024> memory;
+    return retry_interrupted([&] { return ::pread(fd, &memory[512], 512, 512); }) >= 0;
+}
+
+// A second view of the file, past the page cache. None: the host has no direct I/O for it, or only
+// in blocks that are larger than the guest's.
+UniqueFd open_direct(const std::string& path, const FileIdentity& identity, bool read_only) {
+    const int flags = (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK | O_DIRECT;
+    UniqueFd fd(retry_interrupted([&] { return ::open(path.c_str(), flags); }));
+    struct stat info {};
+    const bool same = fd.valid() && ::fstat(fd.get(), &info) == 0 &&
+                      identity == FileIdentity{info.st_dev, info.st_ino};
+    return same && takes_sectors(fd.get()) ? std::move(fd) : UniqueFd();
+}
+
 }  // namespace
 
-Result<OpenImage> open_image(const std::string& what, const std::string& path, bool read_only) {
+Result<OpenImage> open_image(const std::string& what, const std::string& path, bool read_only,
+                             DiskCache cache) {
     TRY_ASSIGN(fd, open_file(path, what, read_only));
     struct stat info {};
     if (::fstat(fd.get(), &info) != 0) return host_fail(errno, what, "check the file");
     TRY(check_kind(info, what, read_only));
     TRY_ASSIGN(size, find_size(fd.get(), info, what));
-    TRY(lock(fd.get(), what, read_only));
-    return OpenImage{std::move(fd), size, {info.st_dev, info.st_ino}};
+    TRY(lock_image(fd.get(), what, read_only ? ImageUse::read : ImageUse::write));
+    OpenImage image{std::move(fd), {}, size, {info.st_dev, info.st_ino}, cache};
+    if (cache != DiskCache::none) return image;
+    image.direct_fd = open_direct(path, image.identity, read_only);
+    if (!image.direct_fd.valid()) {
+        LOG_WARNING("disk",
+                    "%s: the host has no direct I/O of 512 bytes for it; the page cache is used",
+                    what.c_str());
+    }
+    return image;
 }
 
 }  // namespace banyan

@@ -5,6 +5,7 @@
 #include <string>
 #include <sys/types.h>
 
+#include "backends/block/disk_cache.hpp"
 #include "host/posix/unique_fd.hpp"
 #include "support/result.hpp"
 
@@ -19,12 +20,15 @@ struct FileIdentity {
 
 struct OpenImage {
     UniqueFd fd;
-    uint64_t size = 0;  // bytes
+    UniqueFd direct_fd;  // with DiskCache::none, if the host can
+    uint64_t size = 0;   // bytes
     FileIdentity identity;
+    DiskCache cache = DiskCache::writeback;
 };
 
 // A regular file or block device, locked against other writers as long as it is open. `what` is how
 // messages begin.
-Result<OpenImage> open_image(const std::string& what, const std::string& path, bool read_only);
+Result<OpenImage> open_image(const std::string& what, const std::string& path, bool read_only,
+                             DiskCache cache = DiskCache::writeback);
 
 }  // namespace banyan

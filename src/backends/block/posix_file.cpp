@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/falloc.h>
@@ -15,6 +16,8 @@ namespace {
 
 constexpr size_t kMostSegments = 64;  // of one system call; a longer list takes several
 constexpr size_t kZeroChunk = 64 * 1024;
+constexpr uint64_t kDirectAlignment = 512;
+constexpr size_t kBounceBytes = 128 * 1024;  // at once, of memory that direct I/O cannot use
 
 // The first pieces of a scatter list, as the kernel wants them.
 class Segments {
@@ -53,6 +56,125 @@ Transferred transfer(uint64_t offset, const Scatter& bytes, Call call) {
     return done;
 }
 
+bool in_sectors(const Scatter& bytes) {
+    bool aligned = true;
+    bytes.for_each([&](std::span<std::byte> piece) {
+        const auto address = reinterpret_cast<uintptr_t>(piece.data());
+        aligned = aligned && (address | piece.size()) % kDirectAlignment == 0;
+    });
+    return aligned;
+}
+
+// Memory that direct I/O can use, for requests whose own it cannot.
+class Bounce {
+public:
+    explicit Bounce(size_t size)
+        : memory_(std::aligned_alloc(4096, (size + 4095) / 4096 * 4096)), size_(size) {}
+    ~Bounce() { std::free(memory_); }
+    Bounce(const Bounce&) = delete;
+    Bounce& operator=(const Bounce&) = delete;
+    bool valid() const { return memory_ != nullptr; }
+    std::span<std::byte> bytes() const { return {static_cast<std::byte*>(memory_), size_}; }
+
+private:
+    void* const memory_;
+    const size_t size_;
+};
+
+// As transfer(), by way of other memory: move(bytes, offset) is given some of it at a time.
+template <class Move>
+Transferred bounce(uint64_t offset, const Scatter& bytes, Move move) {
+    const Bounce memory(std::min<uint64_t>(bytes.size(), kBounceBytes));
+    if (!memory.valid()) return {0, ENOMEM};
+    Transferred done;
+    while (done.bytes < bytes.size()) {
+        const uint64_t count = std::min<uint64_t>(bytes.size() - done.bytes, memory.bytes().size());
+        const Transferred part =
+            move(offset + done.bytes, bytes.part(done.bytes, count), memory.bytes().first(count));
+        done.bytes += part.bytes;
+        done.error_number = part.error_number;
+        if (part.bytes != count) break;
+    }
+    return done;
+}
+
+Transferred read_by(int fd, uint64_t offset, const Scatter& to) {
+    return transfer(offset, to, [&](const Segments& segments, off_t at) {
+        return ::preadv(fd, segments.data(), segments.count(), at);
+    });
+}
+
+Transferred write_by(int fd, uint64_t offset, const Scatter& from) {
+    return transfer(offset, from, [&](const Segments& segments, off_t at) {
+        return ::pwritev(fd, segments.data(), segments.count(), at);
+    });
+}
+
+uint64_t whole_sectors_before(uint64_t offset) {
+    return offset / kDirectAlignment * kDirectAlignment;
+}
+
+uint64_t whole_sectors_to(uint64_t offset) {
+    return whole_sectors_before(offset + kDirectAlignment - 1);
+}
+
+bool whole_sectors(uint64_t offset, uint64_t length) {
+    return (offset | length) % kDirectAlignment == 0;
+}
+
+// The sectors around bytes that are none: read, and given to use(), which returns how it went.
+template <class Use>
+Transferred with_sectors_around(int fd, uint64_t offset, uint64_t length, Use use) {
+    const uint64_t start = whole_sectors_before(offset);
+    const Bounce memory(whole_sectors_to(offset + length) - start);
+    if (!memory.valid()) return {0, ENOMEM};
+    const Transferred there = read_by(fd, start, OneBuffer(memory.bytes()));
+    if (there.error_number != 0) return {0, there.error_number};
+    const uint64_t end = start + there.bytes;  // the end of the file may come first
+    if (there.bytes < memory.bytes().size()) {
+        std::memset(&memory.bytes()[there.bytes], 0, memory.bytes().size() - there.bytes);
+    }
+    return use(start, memory.bytes(), end > offset ? std::min(end - offset, length) : 0);
+}
+
+Transferred read_odd(int fd, uint64_t offset, const Scatter& to) {
+    return with_sectors_around(
+        fd, offset, to.size(), [&](uint64_t start, std::span<std::byte> sectors, uint64_t there) {
+            to.part(0, there).copy_from(sectors.subspan(offset - start, there));
+            return Transferred{there, 0};
+        });
+}
+
+// What is no multiple of a sector are tables, headers and compressed data, which are written by one
+// at a time: nobody else changes these sectors meanwhile.
+Transferred write_odd(int fd, uint64_t offset, const Scatter& from) {
+    return with_sectors_around(
+        fd, offset, from.size(), [&](uint64_t start, std::span<std::byte> sectors, uint64_t) {
+            from.copy_to(sectors.subspan(offset - start, from.size()));
+            const Transferred done = write_by(fd, start, OneBuffer(sectors));
+            return Transferred{done.bytes == sectors.size() ? from.size() : 0, done.error_number};
+        });
+}
+
+Transferred read_direct(int fd, uint64_t offset, const Scatter& to) {
+    if (!whole_sectors(offset, to.size())) return read_odd(fd, offset, to);
+    if (in_sectors(to)) return read_by(fd, offset, to);
+    return bounce(offset, to, [&](uint64_t at, const Scatter& part, std::span<std::byte> memory) {
+        const Transferred done = read_by(fd, at, OneBuffer(memory));
+        part.part(0, done.bytes).copy_from(memory.first(done.bytes));
+        return done;
+    });
+}
+
+Transferred write_direct(int fd, uint64_t offset, const Scatter& from) {
+    if (!whole_sectors(offset, from.size())) return write_odd(fd, offset, from);
+    if (in_sectors(from)) return write_by(fd, offset, from);
+    return bounce(offset, from, [&](uint64_t at, const Scatter& part, std::span<std::byte> memory) {
+        part.copy_to(memory);
+        return write_by(fd, at, OneBuffer(memory));
+    });
+}
+
 std::string_view remedy_for(int error_number) {
     switch (error_number) {
         case ENOSPC:
@@ -69,10 +191,14 @@ tl::unexpected<Error> PosixFile::failed(std::string_view operation, int error_nu
                      remedy_for(error_number));
 }
 
+FileAccess PosixFile::access() const {
+    if (!direct_fd_.valid()) return {fd_.get(), 1};
+    return {direct_fd_.get(), kDirectAlignment};
+}
+
 Result<void> PosixFile::read(uint64_t offset, const Scatter& to) {
-    const auto done = transfer(offset, to, [&](const Segments& segments, off_t at) {
-        return ::preadv(fd_.get(), segments.data(), segments.count(), at);
-    });
+    const auto done = direct_fd_.valid() ? read_direct(direct_fd_.get(), offset, to)
+                                         : read_by(fd_.get(), offset, to);
     if (done.bytes == to.size()) return {};
     if (done.error_number != 0) return failed("read", done.error_number);
     // Somebody made the file shorter: what it held is lost, and zeroes would hide that.
@@ -82,9 +208,8 @@ Result<void> PosixFile::read(uint64_t offset, const Scatter& to) {
 }
 
 Result<void> PosixFile::write(uint64_t offset, const Scatter& from) {
-    const auto done = transfer(offset, from, [&](const Segments& segments, off_t at) {
-        return ::pwritev(fd_.get(), segments.data(), segments.count(), at);
-    });
+    const auto done = direct_fd_.valid() ? write_direct(direct_fd_.get(), offset, from)
+                                         : write_by(fd_.get(), offset, from);
     if (done.bytes != from.size()) return failed("write", done.error_number);
     grown_to(offset + done.bytes);
     return {};
@@ -97,6 +222,7 @@ void PosixFile::grown_to(uint64_t end) {
 }
 
 Result<void> PosixFile::flush() {
+    if (!flushes_) return {};
     if (retry_interrupted([&] { return ::fdatasync(fd_.get()); }) != 0)
         return failed("flush", errno);
     return {};
@@ -136,6 +262,8 @@ Result<void> PosixFile::discard(uint64_t offset, uint64_t length) {
                            static_cast<off_t>(offset), static_cast<off_t>(length));
     });
     if (result == 0) return {};
+    // Only a hint: where the file system cannot, what was there stays.
+    if (errno == EOPNOTSUPP) return {};
     return failed("discard a part of", errno);
 }
 

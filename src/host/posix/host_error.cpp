@@ -27,6 +27,8 @@ ErrorCode code_of(int error_number) {
         case EISDIR: return ErrorCode::invalid_argument;
         case ENOSYS:
         case EOPNOTSUPP: return ErrorCode::unsupported;
+        case ENOSPC:
+        case EDQUOT: return ErrorCode::no_space;
         default: return ErrorCode::io;
     }
 }

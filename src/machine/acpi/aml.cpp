@@ -29,6 +29,7 @@ enum Op : uint8_t {
     kArg0 = 0x68,
     kStore = 0x70,
     kExtendedDevice = 0x82,
+    kNotify = 0x86,
     kIf = 0xA0,
     kReturn = 0xA4,
 };
@@ -181,6 +182,10 @@ Bytes return_value(const Bytes& value) {
     return concat({{kReturn}, value});
 }
 
+Bytes notify(std::string_view object, uint8_t value) {
+    return concat({{kNotify}, path(object), integer(value)});
+}
+
 Bytes if_true(const Bytes& condition, const Bytes& body) {
     return with_length({kIf}, concat({condition, body}));
 }
@@ -204,6 +209,14 @@ Bytes io_ports(uint16_t first, uint8_t count) {
 Bytes irq(unsigned number) {
     Bytes bytes{0x22};
     append_number(bytes, uint64_t{1} << number, 2);
+    return bytes;
+}
+
+// Section 6.4.2.2 "DMA Descriptor".
+Bytes dma(unsigned channel) {
+    Bytes bytes{0x2A};
+    append_number(bytes, uint64_t{1} << channel, 1);
+    append_number(bytes, 0, 1);
     return bytes;
 }
 

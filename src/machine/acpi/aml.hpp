@@ -38,12 +38,14 @@ Bytes method(std::string_view path, unsigned arguments, const Bytes& body);
 Bytes argument(unsigned index);
 Bytes store(const Bytes& value, const Bytes& target);
 Bytes return_value(const Bytes& value);
+Bytes notify(std::string_view path, uint8_t value);
 Bytes if_true(const Bytes& condition, const Bytes& body);
 
 // Resource descriptors (section 6.4), gathered by resource_template().
 Bytes resource_template(std::initializer_list<Bytes> descriptors);
 Bytes io_ports(uint16_t first, uint8_t count);
-Bytes irq(unsigned number);  // edge-triggered, active high, not shared
+Bytes irq(unsigned number);   // edge-triggered, active high, not shared
+Bytes dma(unsigned channel);  // of bytes, no bus master
 Bytes memory_fixed(uint32_t start, uint32_t length);
 Bytes bus_window(uint16_t first, uint16_t count);
 Bytes port_window(uint16_t first, uint32_t count);

@@ -63,6 +63,11 @@ TEST(Aml, EndsAResourceTemplate) {
               (Bytes{0x11, 16, 0x0A, 13, 0x47, 1, 0xF8, 3, 0xF8, 3, 1, 8, 0x22, 0x10, 0, 0x79, 0}));
 }
 
+TEST(Aml, NamesDmaChannelsAndNotifies) {
+    EXPECT_EQ(dma(2), (Bytes{0x2A, 0x04, 0x00}));
+    EXPECT_EQ(notify("VGEN", 0x80), (Bytes{0x86, 'V', 'G', 'E', 'N', 0x0A, 0x80}));
+}
+
 TEST(Aml, WritesWindows) {
     EXPECT_EQ(bus_window(0, 1), (Bytes{0x88, 13, 0, 2, 0x0C, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0}));
     const Bytes memory = memory_window(0xC0000000, 0x20000000);

@@ -132,6 +132,38 @@ Bytes fw_cfg() {
                                                              FwCfg::kSelectorPort, kPorts)}))}));
 }
 
+Bytes dma_controllers() {
+    return aml::device(
+        "DMAC", concat({aml::name("_HID", aml::eisa_id("PNP0200")),
+                        aml::name("_CRS", aml::resource_template(
+                                              {aml::io_ports(0x00, 16), aml::io_ports(0x80, 16),
+                                               aml::io_ports(0xC0, 32), aml::dma(4)}))}));
+}
+
+Bytes floppy() {
+    return aml::device(
+        "FDC0", concat({aml::name("_HID", aml::eisa_id("PNP0700")),
+                        aml::name("_CRS", aml::resource_template({aml::io_ports(0x3F2, 4),
+                                                                  aml::io_ports(0x3F7, 1),
+                                                                  aml::irq(6), aml::dma(2)}))}));
+}
+
+// "Virtual Machine Generation ID" (Microsoft, 2012): ADDR gives the two halves of the address. The
+// notification comes by the event's method (section 5.6.4.1.1).
+Bytes generation_counter(uint32_t address) {
+    const Bytes halves[] = {integer(address), integer(0)};
+    return aml::device("VGEN",
+                       concat({aml::name("_HID", aml::string("BNYN0001")),
+                               aml::name("_CID", aml::string("VM_Gen_Counter")),
+                               aml::name("_DDN", aml::string("VM_Gen_Counter")),
+                               aml::method("ADDR", 0, aml::return_value(aml::package(halves)))}));
+}
+
+Bytes generation_event() {
+    static_assert(kGenerationEvent == 5);
+    return aml::scope("\\_GPE", aml::method("_E05", 0, aml::notify("\\_SB.VGEN", 0x80)));
+}
+
 // Section 7.4.2 "\_Sx": what goes to the sleep type fields of PM1a and PM1b control.
 Bytes power_off_state() {
     const Bytes values[] = {integer(AcpiPm::kSleepTypeS5), integer(0), integer(0), integer(0)};
@@ -146,7 +178,14 @@ Bytes dsdt_body(const BoardDescription& board) {
     if (board.keyboard) devices = concat({devices, keyboard()});
     if (board.hpet) devices = concat({devices, hpet(board)});
     if (board.fw_cfg) devices = concat({devices, fw_cfg()});
-    return concat({interrupt_mode(), aml::scope("\\_SB", devices), power_off_state()});
+    if (board.dma) devices = concat({devices, dma_controllers()});
+    if (board.floppy) devices = concat({devices, floppy()});
+    Bytes events;
+    if (board.generation_id != 0) {
+        devices = concat({devices, generation_counter(board.generation_id)});
+        events = generation_event();
+    }
+    return concat({interrupt_mode(), aml::scope("\\_SB", devices), power_off_state(), events});
 }
 
 }  // namespace banyan::acpi

@@ -55,7 +55,13 @@ struct BoardDescription {
     uint32_t ioapic = 0;
     uint32_t local_apic = 0;
     uint32_t hpet_base = 0;
+    bool dma = false;  // the 8237 pair
+    bool floppy = false;
+    uint32_t generation_id = 0;  // where the VM generation identifier lies; 0: there is none
 };
+
+// The general-purpose event by which a guest learns that its generation identifier has changed.
+inline constexpr unsigned kGenerationEvent = 5;
 
 // The definition block without its table header.
 aml::Bytes dsdt_body(const BoardDescription& board);

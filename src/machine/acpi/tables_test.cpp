@@ -1,5 +1,6 @@
 #include "machine/acpi/tables.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -29,6 +30,9 @@ BoardDescription full_board() {
     board.ioapic = 0xFEC00000;
     board.local_apic = 0xFEE00000;
     board.hpet_base = 0xFED00000;
+    board.dma = true;
+    board.floppy = true;
+    board.generation_id = 0xFF000;
     return board;
 }
 
@@ -39,6 +43,9 @@ BoardDescription small_board() {
     board.hpet = false;
     board.keyboard = false;
     board.fw_cfg = false;
+    board.dma = false;
+    board.floppy = false;
+    board.generation_id = 0;
     board.pci_devices = 1;
     return board;
 }
@@ -119,6 +126,17 @@ TEST(AcpiTables, FadtLeadsToFacsAndDsdt) {
     const auto facs = tables.at<Facs>(fadt.firmware_ctrl);
     EXPECT_EQ(std::string(facs.signature.data(), 4), "FACS");
     EXPECT_EQ(fadt.firmware_ctrl % 64, 0U);
+}
+
+TEST(AcpiTables, DsdtNamesWhatTheBoardHas) {
+    const auto has = [](const BoardDescription& board, std::string_view name) {
+        const aml::Bytes body = dsdt_body(board);
+        return std::search(body.begin(), body.end(), name.begin(), name.end()) != body.end();
+    };
+    for (const std::string_view name : {"FDC0", "DMAC", "VGEN", "VM_Gen_Counter", "_E05"}) {
+        EXPECT_TRUE(has(full_board(), name)) << name;
+        EXPECT_FALSE(has(small_board(), name)) << name;
+    }
 }
 
 TEST(AcpiTables, FadtNamesThePortsOfTheChip) {

@@ -5,6 +5,7 @@
 #include "machine/boards/board_parts.hpp"
 #include "machine/boards/board_state.hpp"
 #include "machine/boards/direct_boot.hpp"
+#include "machine/boards/generation_id.hpp"
 #include "snapshot/state.hpp"
 #include "support/assert.hpp"
 
@@ -67,6 +68,12 @@ Result<Gpa> Board::prepare_direct_boot() {
 void Board::press_power_button() {
     SlotLock lock(*parts_->acpi_pm_slot);
     parts_->acpi_pm->press_power_button();
+}
+
+void Board::set_generation_id(const GenerationId& id) {
+    if (!parts_->services.memory.write_object(kGenerationIdAddress, id)) return;
+    SlotLock lock(*parts_->acpi_pm_slot);
+    parts_->acpi_pm->raise_general_event(acpi::kGenerationEvent);
 }
 
 void Board::reset() {

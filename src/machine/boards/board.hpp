@@ -55,6 +55,9 @@ struct FirmwareConfig {
     BootKind boot_first = BootKind::disk;
 };
 
+// Differs whenever the guest's execution was repeated or copied from a saved state.
+using GenerationId = std::array<uint8_t, 16>;
+
 struct BoardConfig {
     BoardKind kind = BoardKind::micro;
     unsigned cpu_count = 1;
@@ -64,8 +67,11 @@ struct BoardConfig {
     EntropySource* rng = nullptr;  // virtio-rng, if given
     std::optional<CharPortConfig> virtio_console;
     std::optional<uint16_t> debug_exit_port;
-    CharBackend* debugcon = nullptr;  // port 0xE9, if given
-    FirmwareConfig firmware;          // of a pc that starts with firmware
+    FirmwareConfig firmware;               // of a pc that starts with firmware
+    CharBackend* debugcon = nullptr;       // port 0xE9, if given
+    std::vector<BlockBackend*> floppies;   // pc only: drives A and B
+    std::optional<MachineEvent> watchdog;  // what its time-out asks for; none: no watchdog
+    std::optional<GenerationId> generation_id;
 };
 
 // Host memory that the pc board shows in parts, at places that its guest chooses. Page-aligned, and
@@ -115,6 +121,8 @@ public:
     Result<Gpa> prepare_direct_boot();
 
     void press_power_button();
+    // Of a board that has one: the guest is told. From any thread.
+    void set_generation_id(const GenerationId& id);
 
     void reset();
     void save(StateWriter& writer) const;

@@ -25,8 +25,8 @@ uint64_t choose_address(FuzzBytes& bytes) {
 }
 
 uint16_t choose_port(FuzzBytes& bytes) {
-    constexpr uint16_t kPlaces[] = {0x20,  0xA0,  0x40,  0x60,  0x70,  0x92, 0xB2,
-                                    0x3F8, 0x4D0, 0x505, 0x510, 0x600, 0xCF8};
+    constexpr uint16_t kPlaces[] = {0x20, 0xA0,  0x40,  0x60,  0x70,  0x92,  0xB2,  0x00,
+                                    0xC0, 0x3F0, 0x3F8, 0x4D0, 0x505, 0x510, 0x600, 0xCF8};
     return static_cast<uint16_t>(kPlaces[bytes.u8() % std::size(kPlaces)] + (bytes.u8() & 0x3F));
 }
 
@@ -89,6 +89,7 @@ void act(testing::TestMachine& machine, FuzzBytes& bytes) {
 class Rig {
 public:
     explicit Rig(BoardKind kind) : machine_(kind, kCpus) {
+        machine_.add_legacy_parts();
         BANYAN_ASSERT(machine_.build().has_value());
         BANYAN_ASSERT(machine_.board->prepare_direct_boot().has_value());
         machine_.board->save(first_state_);

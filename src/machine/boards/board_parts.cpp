@@ -42,6 +42,7 @@ Board::Parts::~Parts() {
             if (function == chip->device.get()) function->drain();
         }
     }
+    drain_storage();
 }
 
 // The order is that in which chips are reset and restored: the HPET after the timers whose wires
@@ -56,6 +57,7 @@ Result<void> Board::Parts::build() {
     make_timers();
     if (is_pc()) make_keyboard();
     make_paravirtual_ports();
+    TRY(make_floppy());
     TRY(make_test_aids());
     TRY(make_pci_functions());
     return is_pc() ? configure_firmware(*this) : Result<void>();
@@ -290,14 +292,18 @@ Result<void> Board::Parts::make_test_aids() {
 
 Result<void> Board::Parts::make_pci_functions() {
     for (const DiskConfig& disk : config.disks) {
+        if (disk.bus == DiskBus::nvme && disk.medium == DiskMedium::disk) {
+            TRY(add_nvme(disk));
+            continue;
+        }
         if (disk.bus != DiskBus::virtio || disk.medium != DiskMedium::disk)
             return fail(ErrorCode::invalid_argument,
-                        "add a disk: this board has virtio disks only; use bus=virtio");
+                        "add a disk: this board has no such bus; use bus=virtio or bus=nvme");
         TRY(add_disk(disk));
     }
     if (config.rng != nullptr) TRY(add_rng());
     if (config.virtio_console) TRY(add_console());
-    return {};
+    return make_watchdog();
 }
 
 Result<void> Board::Parts::add_virtio(Chip& chip, const char* kind,

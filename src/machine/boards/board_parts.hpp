@@ -9,10 +9,13 @@
 #include "devices/chipset/acpi_pm.hpp"
 #include "devices/chipset/apic_bus.hpp"
 #include "devices/chipset/cmos_rtc.hpp"
+#include "devices/chipset/dma8237.hpp"
 #include "devices/chipset/fw_cfg.hpp"
 #include "devices/chipset/hpet.hpp"
 #include "devices/chipset/ioapic.hpp"
 #include "devices/chipset/pic8259.hpp"
+#include "devices/storage/floppy_controller.hpp"
+#include "devices/storage/nvme_controller.hpp"
 #include "devices/virtio/virtio_pci.hpp"
 #include "machine/acpi/dsdt.hpp"
 #include "machine/boards/board.hpp"
@@ -119,6 +122,14 @@ struct Board::Parts {
     CharClient* serial_client = nullptr;
     CharClient* console_client = nullptr;
     std::vector<VirtioPci*> virtio;
+    Dma8237Pair* dma = nullptr;
+    FloppyController* floppy = nullptr;
+    DeviceSlot* floppy_slot = nullptr;
+    struct Nvme {
+        DeviceSlot* slot = nullptr;
+        NvmeController* controller = nullptr;
+    };
+    std::vector<Nvme> nvme;
 
     // What firmware may boot from, each with its path in the form of Open Firmware, as QEMU's
     // bootorder file has it.
@@ -156,6 +167,11 @@ private:
     Result<void> add_disk(const DiskConfig& disk);
     Result<void> add_rng();
     Result<void> add_console();
+    // boards/legacy_parts.cpp
+    Result<void> make_floppy();
+    Result<void> add_nvme(const DiskConfig& disk);
+    Result<void> make_watchdog();
+    void drain_storage();
 
     std::array<std::optional<IrqRouter::Output>, 16> pic_inputs_;
     std::array<std::optional<IrqRouter::Output>, IoApic::kInputs> ioapic_inputs_;

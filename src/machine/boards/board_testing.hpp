@@ -49,6 +49,14 @@ public:
         config.debugcon = &debugcon;
     }
 
+    // What is made from legacy_parts.cpp; before build().
+    void add_legacy_parts() {
+        config.disks.push_back({&nvme_disk, "disk-1", DiskBus::nvme, DiskMedium::disk});
+        config.watchdog = MachineEvent::reset;
+        config.generation_id = GenerationId{1, 2, 3};
+        if (config.kind == BoardKind::pc) config.floppies = {&floppy};
+    }
+
     Result<void> build() {
         add_ram();
         TRY_ASSIGN(made, Board::create(
@@ -99,6 +107,8 @@ public:
     RecordingChar console;
     RecordingChar debugcon;
     MemoryBlock disk;
+    MemoryBlock nvme_disk{1 << 20};
+    MemoryBlock floppy{1440 * 1024};
     FakeEntropy entropy;
     std::vector<std::vector<Page>> ram;
     std::vector<Page> shadow{MemoryMap::kShadow.length / kPageSize};

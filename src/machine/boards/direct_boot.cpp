@@ -1,6 +1,9 @@
 #include "machine/boards/direct_boot.hpp"
 
 #include "machine/acpi/tables.hpp"
+#include "machine/boards/generation_id.hpp"
+#include "machine/mp/mp_tables.hpp"
+#include "support/assert.hpp"
 #include "support/bits.hpp"
 #include "support/le.hpp"
 
@@ -31,12 +34,17 @@ Result<void> write_bios_data(GuestMemory& memory) {
 
 Result<Gpa> write_acpi_tables(Board::Parts& parts) {
     const Gpa base = MemoryMap::kAcpiTables.start;
-    const auto tables = acpi::build_tables(parts.describe(), base);
+    acpi::BoardDescription board = parts.describe();
+    if (parts.config.generation_id) board.generation_id = low32(kGenerationIdAddress.value);
+    const auto tables = acpi::build_tables(board, base);
     if (tables.size() > MemoryMap::kAcpiTables.length) {
         return fail(ErrorCode::invalid_argument,
                     "write the ACPI tables: they are too large; use fewer vCPUs");
     }
     if (!parts.services.memory.load(base, tables)) return no_ram();
+    const auto& id = parts.config.generation_id;
+    if (id && !parts.services.memory.load(kGenerationIdAddress, std::as_bytes(std::span(*id))))
+        return no_ram();
     return base;
 }
 
@@ -67,6 +75,23 @@ void set_up_interrupts(Board::Parts& parts) {
         socket->set_virtual_wire_mode();
 }
 
+Result<void> write_mp_tables(Board::Parts& parts) {
+    const acpi::BoardDescription board = parts.describe();
+    mp::MachineDescription machine{.cpu_count = board.cpu_count,
+                                   .local_apic = board.local_apic,
+                                   .io_apic = board.ioapic,
+                                   .pci = {}};
+    for (unsigned device = 1; device < board.pci_devices; ++device) {
+        const unsigned input = acpi::kPciWireGsi + acpi::pci_wire(board.wiring, device, 0);
+        machine.pci.push_back(
+            {.device = static_cast<uint8_t>(device), .input = static_cast<uint8_t>(input)});
+    }
+    const auto tables = mp::build_tables(machine, MemoryMap::kBiosArea.start);
+    BANYAN_ASSERT(tables.size() <= kGenerationIdAddress - MemoryMap::kBiosArea.start);
+    if (!parts.services.memory.load(MemoryMap::kBiosArea.start, tables)) return no_ram();
+    return {};
+}
+
 }  // namespace
 
 acpi::BoardDescription Board::Parts::describe() const {
@@ -76,6 +101,8 @@ acpi::BoardDescription Board::Parts::describe() const {
     board.hpet = hpet != nullptr;
     board.keyboard = is_pc();
     board.fw_cfg = is_pc();
+    board.dma = dma != nullptr;
+    board.floppy = floppy != nullptr;
     board.pci_devices = pci.device_count();
     board.wiring = pci_wiring();
     describe_windows(board);
@@ -131,7 +158,11 @@ Result<Gpa> prepare_direct_boot(Board::Parts& parts) {
     if (parts.is_pc()) parts.set_up_chipset();
     TRY(write_bios_data(parts.services.memory));
     TRY(set_up_pci(parts));
-    if (parts.is_pc()) set_up_interrupts(parts);
+    if (parts.is_pc()) {
+        set_up_interrupts(parts);
+        TRY(write_mp_tables(parts));
+    }
+    if (parts.dma != nullptr) parts.dma->set_up_cascade();
     return write_acpi_tables(parts);
 }
 

@@ -15,6 +15,12 @@ struct Stretch {
     uint64_t length = 0;
 };
 
+// What those need who move a file's bytes by themselves.
+struct FileAccess {
+    int descriptor = -1;     // by which the host knows it; -1: only by the calls of ImageFile
+    uint32_t alignment = 1;  // bytes: of offsets, lengths and memory
+};
+
 // May be called from several threads. Errors say which file, why and what to do.
 class ImageFile {
 public:
@@ -35,6 +41,9 @@ public:
     virtual Result<void> discard(uint64_t offset, uint64_t length) = 0;
     // From `offset` on, at most `length`, which is not 0.
     virtual Stretch stretch(uint64_t offset, uint64_t length) = 0;
+
+    // Of read and write; flush, discard and write_zeroes know no alignment.
+    virtual FileAccess access() const { return {}; }
 
     Result<void> read_bytes(uint64_t offset, std::span<std::byte> to) {
         return read(offset, OneBuffer(to));

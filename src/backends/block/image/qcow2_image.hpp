@@ -61,6 +61,10 @@ public:
     Result<void> resize(uint64_t size) override;
     Result<void> close() override;
     Result<Stretch> stretch(uint64_t offset, uint64_t length) override;
+    // Reads and writes of clusters that are in the image, or in one that it stands on.
+    bool begin_direct(DirectKind kind, uint64_t offset, uint64_t length, const Scatter& bytes,
+                      DirectPlaces& places) override;
+    void end_direct(const DirectPlaces& places) override;
 
     // Makes the reference counts anew, if nothing else is wrong. Before the first request.
     Result<void> mend();
@@ -90,6 +94,10 @@ private:
     Result<void> read_backing(uint64_t offset, const Scatter& to);
     Result<void> read_compressed(const Qcow2Extent& extent, uint64_t offset, const Scatter& to);
     Result<void> read_for_copy(uint64_t offset, std::span<std::byte> to);
+    bool find_places(DirectKind kind, uint64_t offset, const Scatter& bytes, DirectPlaces& places);
+    bool add_place(DirectKind kind, const Qcow2Extent& extent, uint64_t offset,
+                   const Scatter& bytes, DirectPlaces& places);
+    bool leads_to_table(const Qcow2Extent& extent) const;
     bool backing_covers(uint64_t offset) const;
     bool reads_as_zeroes(const Qcow2Extent& extent, uint64_t offset) const;
 

@@ -57,20 +57,43 @@ tl::unexpected<Error> Qcow2Mapping::bad_entry(std::string_view why) const {
     return malformed(shared_.name, why);
 }
 
+// Where the L2 table is that tells of `offset`; 0: there is none.
+uint64_t Qcow2Mapping::table_of(uint64_t offset) const {
+    return l1_->entry(shared_.header.l1_index(offset)) & kOffsetMask;
+}
+
+uint64_t Qcow2Mapping::length_in_table(uint64_t offset, uint64_t length) const {
+    const Qcow2Header& header = shared_.header;
+    const uint64_t clusters = header.l2_entries() - header.l2_index(offset);
+    return std::min(length, (clusters << header.cluster_bits) - header.in_cluster(offset));
+}
+
 Result<Qcow2Extent> Qcow2Mapping::map(uint64_t offset, uint64_t length) {
+    length = length_in_table(offset, length);
+    const uint64_t l2_offset = table_of(offset);
+    if (l2_offset == 0) return Qcow2Extent{.length = length};
+    TRY_ASSIGN(table, cache_.get(l2_offset));
+    return map_in(*table, offset, length);
+}
+
+std::optional<Qcow2Extent> Qcow2Mapping::map_from_cache(uint64_t offset, uint64_t length) {
+    length = length_in_table(offset, length);
+    const uint64_t l2_offset = table_of(offset);
+    if (l2_offset == 0) return Qcow2Extent{.length = length};
+    const Table table = cache_.find(l2_offset);
+    if (table == nullptr) return std::nullopt;
+    const auto extent = map_in(*table, offset, length);
+    return extent ? std::optional(*extent) : std::nullopt;
+}
+
+Result<Qcow2Extent> Qcow2Mapping::map_in(const Qcow2Table& table, uint64_t offset,
+                                         uint64_t length) const {
     const Qcow2Header& header = shared_.header;
     const uint64_t index = header.l2_index(offset);
-    const uint64_t to_end_of_table =
-        ((header.l2_entries() - index) << header.cluster_bits) - header.in_cluster(offset);
-    length = std::min(length, to_end_of_table);
-    const uint64_t l2_offset = l1_->entry(header.l1_index(offset)) & kOffsetMask;
-    if (l2_offset == 0) return Qcow2Extent{.length = length};
-
-    TRY_ASSIGN(table, cache_.get(l2_offset));
-    TRY_ASSIGN(extent, decode(table->entry(index)));
+    TRY_ASSIGN(extent, decode(table.entry(index)));
     extent.length = header.cluster_size() - header.in_cluster(offset);
     for (uint64_t next = index + 1; extent.length < length; ++next) {
-        const auto more = decode(table->entry(next));
+        const auto more = decode(table.entry(next));
         if (!more || !continues(extent, *more)) break;
         extent.length += header.cluster_size();
     }

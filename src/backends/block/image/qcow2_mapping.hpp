@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "backends/block/image/qcow2_refcounts.hpp"
 
@@ -29,6 +30,8 @@ public:
 
     // From any thread. From `offset` on, at most `length`, which is not 0.
     Result<Qcow2Extent> map(uint64_t offset, uint64_t length);
+    // The same without reading the image; nothing if that takes it, or if the mapping is wrong.
+    std::optional<Qcow2Extent> map_from_cache(uint64_t offset, uint64_t length);
 
     // By one thread at a time. Changes stay in memory until they are written.
     Result<Table> table_to_change(uint64_t offset);
@@ -47,6 +50,9 @@ public:
 
 private:
     Result<void> check_l1() const;
+    uint64_t table_of(uint64_t offset) const;
+    uint64_t length_in_table(uint64_t offset, uint64_t length) const;
+    Result<Qcow2Extent> map_in(const Qcow2Table& table, uint64_t offset, uint64_t length) const;
     Result<Qcow2Extent> decode(uint64_t entry) const;
     Result<Qcow2Extent> decode_compressed(uint64_t entry) const;
     bool continues(const Qcow2Extent& extent, const Qcow2Extent& next) const;

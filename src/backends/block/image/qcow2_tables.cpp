@@ -44,13 +44,22 @@ Qcow2TableCache::Qcow2TableCache(ImageFile& file, uint64_t cluster_size, uint64_
       cluster_size_(cluster_size),
       bound_(std::max(kLeastTables, bound_bytes / cluster_size)) {}
 
+Qcow2TableCache::Table Qcow2TableCache::find(uint64_t offset) {
+    const MutexLock lock(mutex_);
+    return find_locked(offset);
+}
+
+Qcow2TableCache::Table Qcow2TableCache::find_locked(uint64_t offset) {
+    const auto place = places_.find(offset);
+    if (place == places_.end()) return nullptr;
+    order_.splice(order_.begin(), order_, place->second);
+    return *place->second;
+}
+
 // A table that is not there is read with the lock held: others wait, and find it then.
 Result<Qcow2TableCache::Table> Qcow2TableCache::get(uint64_t offset) {
     const MutexLock lock(mutex_);
-    if (const auto place = places_.find(offset); place != places_.end()) {
-        order_.splice(order_.begin(), order_, place->second);
-        return *place->second;
-    }
+    if (Table found = find_locked(offset)) return found;
     auto table = std::make_shared<Qcow2Table>(offset, cluster_size_);
     TRY(file_.read_bytes(offset, table->bytes()));
     insert(table);

@@ -52,6 +52,8 @@ public:
 
     // From any thread.
     Result<Table> get(uint64_t offset);
+    // Null: it would have to be read.
+    Table find(uint64_t offset);
     // Of zeroes, all dirty, not linked: in place of what the file has there.
     Table create(uint64_t offset);
     // The cluster is no table any more. Nobody holds it.
@@ -62,6 +64,7 @@ public:
 private:
     using Order = std::list<Table>;
 
+    Table find_locked(uint64_t offset) REQUIRES(mutex_);
     void insert(const Table& table) REQUIRES(mutex_);
     void make_room() REQUIRES(mutex_);
 

@@ -120,13 +120,15 @@ Result<void> Qcow2Image::write(uint64_t offset, const Scatter& from) {
 }
 
 // A hostile image could let a guest write its tables, and its header, which names files.
-Result<void> Qcow2Image::write_in_place(const Qcow2Extent& extent, const Scatter& from) {
-    if (failed_) return fail(ErrorCode::io, name_ + ": it failed before; restart the VM");
+bool Qcow2Image::leads_to_table(const Qcow2Extent& extent) const {
     const uint64_t first = header_.cluster_of(extent.host);
     const uint64_t last = header_.cluster_of(extent.host + extent.length - 1);
-    if (metadata_.meets(first, last - first + 1)) {
-        return malformed(name_, "an L2 entry leads to a table");
-    }
+    return metadata_.meets(first, last - first + 1);
+}
+
+Result<void> Qcow2Image::write_in_place(const Qcow2Extent& extent, const Scatter& from) {
+    if (failed_) return fail(ErrorCode::io, name_ + ": it failed before; restart the VM");
+    if (leads_to_table(extent)) return malformed(name_, "an L2 entry leads to a table");
     return file_->write(extent.host, from.part(0, extent.length));
 }
 

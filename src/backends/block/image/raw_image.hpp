@@ -35,8 +35,12 @@ public:
     Result<Stretch> stretch(uint64_t offset, uint64_t length) override {
         return file_->stretch(offset, length);
     }
+    bool begin_direct(DirectKind kind, uint64_t offset, uint64_t length, const Scatter& bytes,
+                      DirectPlaces& places) override;
 
 private:
+    Result<void> write_guarded(const Scatter& from);
+
     const std::unique_ptr<ImageFile> file_;
     const std::string name_;
     const Guard guard_;

@@ -22,7 +22,7 @@ public:
     std::function<bool()> has_room;
 
     Result<void> write(uint64_t offset, const Scatter& from) override {
-        if (has_room && !has_room()) return fail(ErrorCode::io, "the file: it is full; a test");
+        if (has_room && !has_room()) return fail(ErrorCode::no_space, "the file: it is full; a test");
         TRY(MemoryFile::write(offset, from));
         if (from.size() == 0) return {};
         for (uint64_t s = offset / kSector; s <= (offset + from.size() - 1) / kSector; ++s)
