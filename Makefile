@@ -11,7 +11,8 @@ FUZZ_SECONDS ?= 20
 PEER ?= banyan
 export ENGINE CPUS MEMORY GUEST APPEND FUZZ_SECONDS
 
-.PHONY: all run test bench micro smp modes startup exits block power-cut suite fuzz conformance stress systems install-test guests format lint clean help
+.PHONY: all run test bench micro smp modes startup exits block power-cut suite fuzz conformance stress systems install-test guests \
+	format lint clean help
 
 all: build/release/build.ninja  ## Build build/release/banyan (installs what is missing)
 	@cmake --build build/release -j $(JOBS)
@@ -91,7 +92,7 @@ install-test: all  ## Install Debian without a question, by UEFI, and boot it (t
 
 guests:  ## Prepare every guest
 	@scripts/install-packages.sh guest tools
-	@scripts/guests/prepare.sh shell storage debian tools suite bootable rescue memtest ipxe mach invaders syslinux refind \
+	@scripts/guests/prepare.sh shell storage debian tools suite drivers bootable rescue memtest ipxe mach invaders syslinux refind \
 		uefi-shell u-boot xen installer install
 
 format:  ## Format the C++ sources

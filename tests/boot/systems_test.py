@@ -164,8 +164,8 @@ class SystemsTest(unittest.TestCase):
     def test_xen(self):
         console = self.boot(memory="768M", disks=self.stick("xen/xen.iso"))
         console.expect(r"Xen version 4\.17", 60)
-        console.expect("Booting paravirtualized kernel on Xen", 180)
-        console.expect(r"Domain-0 +0 +\d+ +\d+ +r-----", 180)
+        console.expect("banyan-guest: hypervisor xen, control_d", 300)
+        console.expect(r"Domain-0 +0 +384 +1 +r-----", 60)
         console.expect("banyan-status: 0", 30)
         self.up(console)
 

@@ -32,7 +32,8 @@ def take(repository, files, index):
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(file, place)
             taken.append(text)
-    return "\n\n".join(taken) + "\n"
+    # An empty line after the last one as well: debootstrap reads a stanza up to there.
+    return "".join(f"{text}\n\n" for text in taken)
 
 
 def write_index(suite, name, text):
