@@ -24,6 +24,7 @@ ALLOWED = {
     "backends/block": ["support", "vm", "host/posix", "backends/block/image"],
     "backends/block/image": ["support"],
     "devices": BELOW_ENGINES,
+    "devices/chipset": BELOW_ENGINES + ["devices/pci"],
     "devices/virtio": BELOW_ENGINES + ["devices/pci"],
     "devices/storage": BELOW_ENGINES + ["devices/pci"],
     "devices/watchdog": BELOW_ENGINES + ["devices/pci"],

@@ -23,14 +23,42 @@ void PortBus::add_device(DeviceSlot& slot) {
         add(slot, *device.pio(), range);
 }
 
-const PortBus::Entry* PortBus::find(uint16_t port) const {
+bool PortWindow::map(uint16_t first) {
+    unmap();
+    if (first + native_.count > 0x10000) return false;
+    first_.store(first, std::memory_order_release);
+    return true;
+}
+
+PortWindow& PortBus::add_window(DeviceSlot& slot, PortIo& io, PortRange native) {
+    BANYAN_ASSERT(native.count != 0);
+    windows_.push_back(std::make_unique<PortWindow>(slot, io, native));
+    return *windows_.back();
+}
+
+PortBus::Hit PortBus::find(uint16_t port) const {
     const uint8_t number = entry_at_[port];
-    return number == 0 ? nullptr : &entries_[number - 1U];
+    if (number == 0) return find_in_windows(port);
+    const Entry& entry = entries_[number - 1U];
+    return {entry.slot, entry.io, port,
+            static_cast<unsigned>(entry.range.first) + entry.range.count - port};
+}
+
+PortBus::Hit PortBus::find_in_windows(uint16_t port) const {
+    for (const auto& window : windows_) {
+        const uint32_t offset = port - window->first_.load(std::memory_order_acquire);
+        const PortRange& native = window->native_;
+        if (offset < native.count) {
+            return {&window->slot_, &window->io_, static_cast<uint16_t>(native.first + offset),
+                    native.count - offset};
+        }
+    }
+    return {};
 }
 
 bool PortBus::anybody(uint16_t port, unsigned size) const {
     for (unsigned i = 0; i < size; ++i) {
-        if (find(static_cast<uint16_t>(port + i)) != nullptr) return true;
+        if (find(static_cast<uint16_t>(port + i)).slot != nullptr) return true;
     }
     return false;
 }
@@ -38,23 +66,23 @@ bool PortBus::anybody(uint16_t port, unsigned size) const {
 // The chip at the first port is asked for the whole access: CONFIG_ADDRESS of PCI is one port that
 // takes double words. What it does not take, or what reaches over the end of its range, is made
 // byte by byte, as the ISA bus does for 8-bit chips.
-bool PortBus::must_split(const Entry* entry, IoStatus status, uint16_t port, unsigned size) const {
+bool PortBus::must_split(const Hit& hit, IoStatus status, uint16_t port, unsigned size) const {
     if (size == 1 || !anybody(port, size)) return false;
-    if (entry == nullptr || status == IoStatus::bad_size) return true;
-    return port + size > static_cast<unsigned>(entry->range.first) + entry->range.count;
+    if (hit.slot == nullptr || status == IoStatus::bad_size) return true;
+    return size > hit.left;
 }
 
 uint32_t PortBus::read(uint16_t port, unsigned size) {
     const auto all_ones = static_cast<uint32_t>(size_mask(size));
-    const Entry* entry = find(port);
+    const Hit hit = find(port);
     IoStatus status = IoStatus::no_register;
-    if (entry != nullptr) {
+    if (hit.slot != nullptr) {
         uint32_t value = all_ones;
-        SlotLock lock(*entry->slot);
-        status = entry->io->port_read(port, size, value);
+        SlotLock lock(*hit.slot);
+        status = hit.io->port_read(hit.port, size, value);
         if (status == IoStatus::ok) return value & all_ones;
     }
-    if (must_split(entry, status, port, size)) {
+    if (must_split(hit, status, port, size)) {
         uint32_t value = 0;
         for (unsigned i = 0; i < size; ++i)
             value |= read(static_cast<uint16_t>(port + i), 1) << (8 * i);
@@ -67,14 +95,14 @@ uint32_t PortBus::read(uint16_t port, unsigned size) {
 
 void PortBus::write(uint16_t port, unsigned size, uint32_t value) {
     value &= static_cast<uint32_t>(size_mask(size));
-    const Entry* entry = find(port);
+    const Hit hit = find(port);
     IoStatus status = IoStatus::no_register;
-    if (entry != nullptr) {
-        SlotLock lock(*entry->slot);
-        status = entry->io->port_write(port, size, value);
+    if (hit.slot != nullptr) {
+        SlotLock lock(*hit.slot);
+        status = hit.io->port_write(hit.port, size, value);
         if (status == IoStatus::ok) return;
     }
-    if (must_split(entry, status, port, size)) {
+    if (must_split(hit, status, port, size)) {
         for (unsigned i = 0; i < size; ++i)
             write(static_cast<uint16_t>(port + i), 1, (value >> (8 * i)) & 0xFF);
         return;

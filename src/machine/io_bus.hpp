@@ -11,6 +11,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "machine/device_slot.hpp"
@@ -19,6 +20,27 @@
 
 namespace banyan {
 
+// A range of ports whose place may change at any time. Its length and chip are fixed; the chip sees
+// its ports from `native` on, wherever they are.
+class PortWindow {
+public:
+    PortWindow(DeviceSlot& slot, PortIo& io, PortRange native)
+        : slot_(slot), io_(io), native_(native) {}
+
+    // False, and nothing is mapped, when the range would reach past the last port.
+    bool map(uint16_t first);
+    void unmap() { first_.store(kUnmapped, std::memory_order_release); }
+
+private:
+    friend class PortBus;
+    static constexpr uint32_t kUnmapped = ~0U;
+
+    DeviceSlot& slot_;
+    PortIo& io_;
+    const PortRange native_;
+    std::atomic<uint32_t> first_{kUnmapped};
+};
+
 class PortBus {
 public:
     // A range that is added later lies on top of earlier ones (the reset register 0xCF9 inside
@@ -26,6 +48,8 @@ public:
     void add(DeviceSlot& slot, PortIo& io, PortRange range);
     // All port_ranges() of the slot's device.
     void add_device(DeviceSlot& slot);
+    // A range that moves, and lies below all that do not. It starts unmapped.
+    PortWindow& add_window(DeviceSlot& slot, PortIo& io, PortRange native);
 
     uint32_t read(uint16_t port, unsigned size);
     void write(uint16_t port, unsigned size, uint32_t value);
@@ -36,12 +60,21 @@ private:
         PortIo* io = nullptr;
         PortRange range;
     };
-    const Entry* find(uint16_t port) const;
+    // Who answers at a port, and what the port is to the chip.
+    struct Hit {
+        DeviceSlot* slot = nullptr;  // null: nobody
+        PortIo* io = nullptr;
+        uint16_t port = 0;
+        unsigned left = 0;  // ports from here to the end of the range
+    };
+    Hit find(uint16_t port) const;
+    Hit find_in_windows(uint16_t port) const;
     bool anybody(uint16_t port, unsigned size) const;
-    bool must_split(const Entry* entry, IoStatus status, uint16_t port, unsigned size) const;
+    bool must_split(const Hit& hit, IoStatus status, uint16_t port, unsigned size) const;
 
     std::vector<Entry> entries_;
-    std::array<uint8_t, 65536> entry_at_{};  // 1 + index into entries_; 0: nobody
+    std::array<uint8_t, 65536> entry_at_{};  // 1 + index into entries_; 0: nobody, or a window
+    std::vector<std::unique_ptr<PortWindow>> windows_;
 };
 
 // One range of the MMIO bus. Its length and chip are fixed, its place may change at any time.

@@ -39,6 +39,17 @@ void IrqRouter::set_level(Source& source, bool asserted) {
     }
 }
 
+void IrqRouter::reroute(IrqLine line, std::span<const Output> outputs) {
+    MutexLock lock(mutex_);
+    Source& source = sources_[line.input()];
+    if (std::equal(outputs.begin(), outputs.end(), source.outputs.begin(), source.outputs.end()))
+        return;
+    const bool asserted = source.asserted;
+    set_level(source, false);
+    source.outputs.assign(outputs.begin(), outputs.end());
+    set_level(source, asserted);
+}
+
 void IrqRouter::reset() {
     MutexLock lock(mutex_);
     for (Source& source : sources_)

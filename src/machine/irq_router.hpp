@@ -28,6 +28,9 @@ public:
         return add_source(std::span(outputs.begin(), outputs.size()));
     }
 
+    // The source leads to these from now on. From any thread.
+    void reroute(IrqLine source, std::span<const Output> outputs);
+
     std::string_view name() const override { return "irq_router"; }
     // Chips are reset before, and have let go of their wires; the controllers after.
     void reset() override;

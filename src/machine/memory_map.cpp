@@ -45,11 +45,16 @@ std::span<const GpaRange> MemoryMap::pci_windows() {
     return kPciWindows;
 }
 
-Result<MemoryMap> MemoryMap::create(uint64_t ram_size) {
+Result<MemoryMap> MemoryMap::create(uint64_t ram_size, MemoryLayout layout) {
     TRY(check_size(ram_size));
     MemoryMap map;
-    const Gpa low_end{std::min(ram_size, kMaxLowRam)};
-    map.ram_ = {{{0}, kVgaHole.start.value}, {kVgaHole.end(), low_end - kVgaHole.end()}};
+    const bool pc = layout == MemoryLayout::pc;
+    const uint64_t most = pc ? kMaxLowRamOfPc : kMaxLowRam;
+    const Gpa low_end{std::min(ram_size, most)};
+    const Gpa second = pc ? kShadow.end() : kVgaHole.end();
+    map.low_ram_end_ = low_end;
+    map.high_ram_end_ = kHighRam;
+    map.ram_ = {{{0}, kVgaHole.start.value}, {second, low_end - second}};
     // The area from 0xC0000 to 0xE0000 holds option ROMs on a PC: RAM, but not offered for use.
     map.e820_ = {
         {{0}, kEbda.start.value, E820Type::ram},
@@ -60,8 +65,9 @@ Result<MemoryMap> MemoryMap::create(uint64_t ram_size) {
         // Linux uses the configuration space only where it is reserved here or by ACPI.
         {kEcam.start, kEcam.length, E820Type::reserved},
     };
-    if (ram_size > kMaxLowRam) {
-        const uint64_t rest = ram_size - kMaxLowRam;
+    if (ram_size > most) {
+        const uint64_t rest = ram_size - most;
+        map.high_ram_end_ = kHighRam + rest;
         map.ram_.push_back({kHighRam, rest});
         map.e820_.push_back({kHighRam, rest, E820Type::ram});
     }

@@ -12,7 +12,7 @@ constexpr uint64_t kGiB = 1ULL << 30;
 class MemoryMapOfSize : public testing::TestWithParam<uint64_t> {};
 
 TEST_P(MemoryMapOfSize, HoldsAllRamButTheVgaHole) {
-    const auto map = MemoryMap::create(GetParam());
+    const auto map = MemoryMap::create(GetParam(), MemoryLayout::compact);
     ASSERT_TRUE(map);
     uint64_t sum = 0;
     for (const GpaRange& range : map->ram())
@@ -21,7 +21,7 @@ TEST_P(MemoryMapOfSize, HoldsAllRamButTheVgaHole) {
 }
 
 TEST_P(MemoryMapOfSize, ReportsOnlyWhatIsThere) {
-    const auto map = MemoryMap::create(GetParam());
+    const auto map = MemoryMap::create(GetParam(), MemoryLayout::compact);
     ASSERT_TRUE(map);
     for (const E820Entry& entry : map->e820()) {
         if (entry.type == E820Type::reserved && entry.start >= MemoryMap::kEcam.start) continue;
@@ -34,7 +34,7 @@ TEST_P(MemoryMapOfSize, ReportsOnlyWhatIsThere) {
 }
 
 TEST_P(MemoryMapOfSize, IsSortedAndDoesNotOverlap) {
-    const auto map = MemoryMap::create(GetParam());
+    const auto map = MemoryMap::create(GetParam(), MemoryLayout::compact);
     ASSERT_TRUE(map);
     for (size_t i = 1; i < map->e820().size(); ++i) {
         const E820Entry& before = map->e820()[i - 1];
@@ -46,7 +46,7 @@ TEST_P(MemoryMapOfSize, IsSortedAndDoesNotOverlap) {
 }
 
 TEST_P(MemoryMapOfSize, KeepsPciWindowsFree) {
-    const auto map = MemoryMap::create(GetParam());
+    const auto map = MemoryMap::create(GetParam(), MemoryLayout::compact);
     ASSERT_TRUE(map);
     for (const GpaRange& window : MemoryMap::pci_windows()) {
         for (const E820Entry& entry : map->e820()) {
@@ -64,18 +64,18 @@ INSTANTIATE_TEST_SUITE_P(Sizes, MemoryMapOfSize,
                                          4 * kGiB, MemoryMap::kMaxRam));
 
 TEST(MemoryMap, PutsTheRestAboveFourGiB) {
-    const auto map = MemoryMap::create(4 * kGiB);
+    const auto map = MemoryMap::create(4 * kGiB, MemoryLayout::compact);
     ASSERT_TRUE(map);
     EXPECT_EQ(map->ram().back(), (GpaRange{MemoryMap::kHighRam, kGiB}));
 }
 
 TEST(MemoryMap, RefusesOtherSizesWithAHint) {
     for (const uint64_t size : {uint64_t{0}, kMiB, 513 * kGiB, ~uint64_t{0}}) {
-        const auto map = MemoryMap::create(size);
+        const auto map = MemoryMap::create(size, MemoryLayout::compact);
         ASSERT_FALSE(map);
         EXPECT_NE(map.error().text().find("between 2M and 512G"), std::string_view::npos);
     }
-    const auto odd = MemoryMap::create(5 * kMiB + 1);
+    const auto odd = MemoryMap::create(5 * kMiB + 1, MemoryLayout::compact);
     ASSERT_FALSE(odd);
     EXPECT_NE(odd.error().text().find("6M"), std::string_view::npos);
 }

@@ -6,7 +6,12 @@
 // crash. Each page carries flags, so that whoever must know of a write is told: an engine that
 // holds decoded code of that page, and the dirty log.
 //
-// Threads: regions are added before vCPUs run and stay; everything else may be called from any
+// Most regions stay where they are. Windows are regions that the guest moves, switches off or makes
+// read-only while it runs: shadow RAM, flash, a display's memory. The host memory behind them stays
+// for as long as the GuestMemory, so that an access which was on its way while a window moved
+// reaches old memory, never none.
+//
+// Threads: regions and windows are added before vCPUs run; everything else may be called from any
 // thread. Guest memory is shared with running vCPUs: what is read here may change at once, so
 // callers copy before they check.
 #pragma once
@@ -15,10 +20,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <type_traits>
 #include <vector>
 
+#include "support/mutex.hpp"
 #include "support/result.hpp"
 #include "vm/address.hpp"
 
@@ -26,8 +33,8 @@ namespace banyan {
 
 enum class MemoryKind : uint8_t { ram, rom };
 
-// One contiguous range. `host` stays valid as long as the GuestMemory: whoever mapped it
-// (host/linux: GuestRam) keeps it.
+// One contiguous range, as it was when it was asked for. `host` stays valid as long as the
+// GuestMemory: whoever mapped it (host/linux: GuestRam) keeps it.
 struct MemoryRegion {
     Gpa start;
     uint64_t size = 0;          // bytes, a multiple of kPageSize
@@ -58,14 +65,58 @@ protected:
     ~WriteObserver() = default;
 };
 
+// What a window shows where. All are multiples of kPageSize.
+struct WindowPlace {
+    Gpa start;
+    uint64_t offset = 0;  // into the window's memory
+    uint64_t size = 0;
+    MemoryKind kind = MemoryKind::ram;
+
+    friend bool operator==(const WindowPlace&, const WindowPlace&) = default;
+};
+
+// Told of regions that come, go or change, by the thread that changed them; one change at a time.
+class LayoutObserver {
+public:
+    struct Change {
+        size_t index = 0;  // of the region, below region_count()
+        std::optional<MemoryRegion> before;
+        std::optional<MemoryRegion> now;
+    };
+    // GuestMemory shows `now` already.
+    virtual void on_layout_changed(std::span<const Change> changes) = 0;
+
+protected:
+    ~LayoutObserver() = default;
+};
+
 class GuestMemory {
 public:
+    GuestMemory() = default;
+    GuestMemory(const GuestMemory&) = delete;
+    GuestMemory& operator=(const GuestMemory&) = delete;
+
     // Fails when the range is empty, unaligned, wraps, or overlaps another region.
     Result<void> add_region(Gpa start, std::span<std::byte> host, MemoryKind kind);
 
-    // The region that holds gpa, or null.
-    const MemoryRegion* find(Gpa gpa) const;
-    std::span<const MemoryRegion> regions() const { return regions_; }
+    // A window onto `host`, of which up to `places` parts can be seen at a time, and none yet. It
+    // is named by what this gives. Where regions overlap, those that were added earlier are seen.
+    using WindowId = unsigned;
+    Result<WindowId> add_window(std::span<std::byte> host, unsigned places);
+    // From now on the window shows these parts and no others. From any thread, but not from within
+    // an observer.
+    void place_window(WindowId window, std::span<const WindowPlace> places);
+
+    // The region that holds gpa.
+    std::optional<MemoryRegion> find(Gpa gpa) const;
+    // Those that are to be seen, in the order in which they were added.
+    std::vector<MemoryRegion> regions() const;
+    // Regions by number, for engines that have slots for them: nothing for a place that is not
+    // used.
+    size_t region_count() const { return entries_.size(); }
+    std::optional<MemoryRegion> region(size_t index) const;
+    void add_layout_observer(LayoutObserver& observer);
+    void remove_layout_observer(LayoutObserver& observer);
 
     // Copies. False when the range is not wholly inside one region (write: RAM), and then nothing
     // was copied.
@@ -107,10 +158,40 @@ public:
     std::vector<Gpa> take_dirty();
 
 private:
-    std::vector<MemoryRegion> regions_;  // sorted by start
+    // A region that readers may meet while it changes. `size` is 0 where nothing is to be seen.
+    struct Entry {
+        std::atomic<uint64_t> start{0};
+        std::atomic<uint64_t> size{0};
+        std::atomic<std::byte*> host{nullptr};
+        std::atomic<MemoryKind> kind{MemoryKind::ram};
+        std::atomic<std::atomic<uint8_t>*> page_flags{nullptr};
+    };
+    struct Window {
+        std::span<std::byte> host;
+        std::atomic<uint8_t>* page_flags = nullptr;
+        size_t first_entry = 0;
+        size_t entry_count = 0;
+    };
+
+    static std::optional<MemoryRegion> load(const Entry& entry);
+    static void store(Entry& entry, const std::optional<MemoryRegion>& region);
+    std::optional<MemoryRegion> look_up(Gpa gpa) const;
+    std::atomic<uint8_t>* make_flags(uint64_t size);
+    // What `read` gives of the entries while nobody changes them.
+    template <class Function>
+    auto consistent(Function read) const;
+    void change(size_t index, const std::optional<MemoryRegion>& region) REQUIRES(layout_mutex_);
+
+    std::vector<std::unique_ptr<Entry>> entries_;
+    std::vector<Window> windows_;
     std::vector<std::unique_ptr<std::atomic<uint8_t>[]>> flags_;
+    // Odd while entries change: readers try again (a seqlock).
+    std::atomic<uint32_t> layout_version_{0};
+    Mutex layout_mutex_;
+    std::vector<LayoutObserver::Change> changes_ GUARDED_BY(layout_mutex_);  // of one call
     std::atomic<bool> logging_dirty_{false};
     WriteObserver* observer_ = nullptr;
+    std::vector<LayoutObserver*> layout_observers_ GUARDED_BY(layout_mutex_);
 };
 
 }  // namespace banyan

@@ -33,6 +33,9 @@ public:
         set(false);
     }
 
+    // For the sink that made the line.
+    unsigned input() const { return input_; }
+
 private:
     IrqSink* sink_ = nullptr;
     unsigned input_ = 0;

@@ -4,6 +4,7 @@
 #include "host/linux/input_file.hpp"
 #include "loader/loader.hpp"
 #include "machine/memory_map.hpp"
+#include "vmm/machine_uuid.hpp"
 
 namespace banyan {
 
@@ -87,7 +88,7 @@ Vm::~Vm() {
 }
 
 Result<void> Vm::create_memory() {
-    TRY_ASSIGN(map, MemoryMap::create(config_.memory));
+    TRY_ASSIGN(map, MemoryMap::create(config_.memory, Board::memory_layout(board_kind())));
     uint64_t size = 0;
     for (const GpaRange& range : map.ram())
         size = GuestRam::place_for(range.start, size) + range.length;
@@ -100,7 +101,30 @@ Result<void> Vm::create_memory() {
         TRY(memory_.add_region(range.start, ram_->bytes().subspan(offset, range.length),
                                MemoryKind::ram));
     }
+    return board_kind() == BoardKind::pc ? create_pc_memory() : Result<void>();
+}
+
+Result<void> Vm::create_pc_memory() {
+    TRY_ASSIGN(shadow, GuestRam::create(MemoryMap::kShadow.length));
+    shadow_ = std::move(shadow);
+    if (!config_.kernel.empty()) return {};
+    TRY_ASSIGN(firmware, FirmwareImage::load(config_.firmware));
+    firmware_ = std::move(firmware);
     return {};
+}
+
+BoardKind Vm::board_kind() const {
+    return config_.machine == MachineKind::pc ? BoardKind::pc : BoardKind::micro;
+}
+
+PcMemory Vm::pc_memory() const {
+    PcMemory memory;
+    if (shadow_ != nullptr) memory.shadow = shadow_->bytes();
+    if (firmware_ != nullptr) {
+        memory.rom = firmware_->rom();
+        memory.flash = firmware_->flash();
+    }
+    return memory;
 }
 
 Result<void> Vm::create_back_ends(EventLoop& loop) {
@@ -129,7 +153,7 @@ Result<void> Vm::create_back_ends(EventLoop& loop) {
 
 BoardConfig Vm::board_config() {
     BoardConfig board;
-    board.kind = config_.machine == MachineKind::pc ? BoardKind::pc : BoardKind::micro;
+    board.kind = board_kind();
     board.cpu_count = config_.cpus;
     board.ram_size = config_.memory;
     board.serial = console_->port();
@@ -144,6 +168,9 @@ BoardConfig Vm::board_config() {
         board.floppies.push_back(floppy.get());
     board.watchdog = event_of(config_.watchdog);
     board.generation_id = generation_id_;
+    board.firmware = {.uuid = machine_uuid(config_.name),
+                      .on_serial = config_.console.kind != ConsoleKind::none,
+                      .boot_first = config_.boot_first};
     return board;
 }
 
@@ -164,8 +191,8 @@ Result<void> Vm::create_board(EventLoop& loop) {
         [this](unsigned index, const DebugStop& why) { debugger_->on_vcpu_stop(index, why); }};
     TRY_ASSIGN(lifecycle, Lifecycle::create(loop, std::move(life)));
     lifecycle_ = std::move(lifecycle);
-    TRY_ASSIGN(board, Board::create(board_config(),
-                                    {memory_, clock_, timers_, *lifecycle_, engine_->apics()}));
+    TRY_ASSIGN(board, Board::create(board_config(), {memory_, clock_, timers_, *lifecycle_,
+                                                     engine_->apics(), pc_memory()}));
     board_ = std::move(board);
     return {};
 }
@@ -187,6 +214,18 @@ Result<void> Vm::create_debugger(EventLoop& loop) {
 }
 
 Result<void> Vm::boot() {
+    return config_.kernel.empty() ? boot_firmware() : boot_kernel();
+}
+
+// The boot processor begins at its reset vector, the others wait for it.
+Result<void> Vm::boot_firmware() {
+    VcpuGroup& vcpus = lifecycle_->vcpus();
+    for (unsigned i = 0; i < vcpus.size(); ++i)
+        vcpus.vcpu(i).reset();
+    return {};
+}
+
+Result<void> Vm::boot_kernel() {
     TRY_ASSIGN(rsdp, board_->prepare_direct_boot());
     TRY_ASSIGN(files, open_boot_files(config_));
     TRY_ASSIGN(entry, loader::load_kernel({.kernel_name = config_.kernel,

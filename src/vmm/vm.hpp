@@ -16,6 +16,7 @@
 #include "vm/guest_memory.hpp"
 #include "vmm/console.hpp"
 #include "vmm/engine_choice.hpp"
+#include "vmm/firmware_image.hpp"
 #include "vmm/lifecycle.hpp"
 #include "vmm/vm_api.hpp"
 #include "vmm/vm_debugger.hpp"
@@ -43,6 +44,9 @@ private:
     explicit Vm(const VmConfig& config);
 
     Result<void> create_memory();
+    Result<void> create_pc_memory();
+    BoardKind board_kind() const;
+    PcMemory pc_memory() const;
     Result<void> create_back_ends(EventLoop& loop);
     Result<void> create_engine(const EngineChoice& choice);
     Result<void> create_board(EventLoop& loop);
@@ -50,6 +54,8 @@ private:
     Result<void> create_debugger(EventLoop& loop);
     BoardConfig board_config();
     Result<void> boot();
+    Result<void> boot_firmware();
+    Result<void> boot_kernel();
     Result<void> restart();
     void resume_clock();
     void drain_disks();
@@ -62,6 +68,8 @@ private:
     HostTimers timers_;
     HostEntropy entropy_;
     std::unique_ptr<GuestRam> ram_;
+    std::unique_ptr<GuestRam> shadow_;         // of a pc
+    std::unique_ptr<FirmwareImage> firmware_;  // null: a kernel is started
     GuestMemory memory_;
     std::unique_ptr<Console> console_;
     std::unique_ptr<CharFile> debugcon_;

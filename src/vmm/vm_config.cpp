@@ -72,9 +72,11 @@ Result<void> validate(const VmConfig& config) {
                                  config.cpus, Board::kMaxCpus));
     }
     TRY(validate_memory(config.memory));
-    if (config.kernel.empty()) {
+    if (config.kernel.empty() && config.machine != MachineKind::pc) {
         return wrong(
-            "nothing to boot: no --kernel was given; add --kernel FILE, see banyan run --help");
+            "--machine micro: it has no firmware and starts kernels only; add --kernel FILE, or "
+            "use "
+            "--machine pc");
     }
     TRY(validate_floppies(config));
     return validate_disks(config.disks);

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "backends/block/image_format.hpp"
-#include "machine/boards/disk_bus.hpp"
+#include "machine/boards/board.hpp"
 #include "support/result.hpp"
 
 namespace banyan {
@@ -15,6 +15,7 @@ namespace banyan {
 enum class EngineKind : uint8_t { automatic, kvm, soft, interp };
 enum class MachineKind : uint8_t { micro, pc };
 enum class WatchdogAction : uint8_t { none, reset, power_off };
+enum class FirmwareKind : uint8_t { bios, uefi, file };
 enum class ConsoleKind : uint8_t { none, stdio, pty, file };
 
 struct InitrdFile {
@@ -31,6 +32,13 @@ struct DiskFile {
     DiskMedium medium = DiskMedium::disk;
 };
 
+struct FirmwareChoice {
+    FirmwareKind kind = FirmwareKind::bios;
+    std::string path;  // of a file
+    // Where a UEFI keeps its variables; made if it is not there. Empty: they are lost at the end.
+    std::string variables;
+};
+
 struct ConsoleChoice {
     ConsoleKind kind = ConsoleKind::stdio;
     std::string path;  // of a file
@@ -43,7 +51,9 @@ struct VmConfig {
     unsigned cpus = 1;
     uint64_t memory = uint64_t{512} << 20;
     std::string cpu_model = "max";
-    std::string kernel;
+    std::string kernel;  // empty: firmware starts the guest
+    FirmwareChoice firmware;
+    BootKind boot_first = BootKind::disk;
     std::vector<InitrdFile> initrds;
     std::string command_line;
     std::vector<DiskFile> disks;

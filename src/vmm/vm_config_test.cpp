@@ -18,9 +18,12 @@ std::string why_not(const VmConfig& config) {
     return std::string(valid.error().text());
 }
 
-TEST(VmConfig, DefaultsNeedOnlyAKernel) {
+TEST(VmConfig, DefaultsNeedAKernelOrFirmware) {
     EXPECT_EQ(why_not(usable()), "nothing");
-    EXPECT_NE(why_not(VmConfig{}).find("no --kernel was given"), std::string::npos);
+    EXPECT_NE(why_not(VmConfig{}).find("--machine micro: it has no firmware"), std::string::npos);
+    VmConfig pc;
+    pc.machine = MachineKind::pc;
+    EXPECT_EQ(why_not(pc), "nothing");
 }
 
 TEST(VmConfig, CpusHaveARange) {

@@ -17,6 +17,8 @@ constexpr std::string_view kExamples = R"(Examples:
   banyan run --kernel vmlinuz --initrd initrd.img --append 'console=ttyS0 root=/dev/vda' \
       --cpus 2 --memory 1G --disk debian.img,serial=root
   banyan run --kernel vmlinuz --append 'console=ttyS0 root=/dev/vda' --disk overlay.qcow2,format=qcow2
+  banyan run --disk debian.qcow2 --memory 1G
+  banyan run --firmware uefi --nvram debian.nvram --disk debian.qcow2
   banyan run --kernel test.elf --console file:log.txt --debug-exit 0x501 --no-reboot
   banyan run --kernel vmlinux --append 'console=ttyS0 nokaslr' --gdb 127.0.0.1:1234,wait
       and in another terminal: gdb vmlinux -ex 'target remote 127.0.0.1:1234'
@@ -24,9 +26,9 @@ With --console stdio, Ctrl-] ends the VM. Exit status: 0 power off, 1 failure, 2
 4 ended by a signal or Ctrl-], 5 engine defect.)";
 
 // In docs/cli.md, but not in this build: known, so that the message can say so.
-constexpr std::array<std::string_view, 14> kUnsupportedOptions{
-    "--firmware", "--boot",    "--cdrom",   "--net",  "--publish", "--share",       "--vsock",
-    "--balloon",  "--display", "--control", "--pool", "--shares",  "--reservation", "--limit"};
+constexpr std::array<std::string_view, 12> kUnsupportedOptions{
+    "--cdrom",   "--net",     "--publish", "--share",  "--vsock",       "--balloon",
+    "--display", "--control", "--pool",    "--shares", "--reservation", "--limit"};
 constexpr std::array<std::string_view, 3> kUnsupportedFlags{"--detach", "--rm", "--ephemeral"};
 
 void add_machine_options(CLI::App& command, RunOptions& o) {
@@ -51,6 +53,18 @@ void add_machine_options(CLI::App& command, RunOptions& o) {
         ->expected(1)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     command.add_option("--append", o.append, "the kernel's command line")->type_name("TEXT");
+    command
+        .add_option("--firmware", o.firmware,
+                    "without --kernel: bios (SeaBIOS, the default), uefi (OVMF), or a ROM file")
+        ->type_name("bios|uefi|FILE");
+    command
+        .add_option("--nvram", o.nvram,
+                    "file in which a UEFI keeps its variables; made if it is not there. Without it "
+                    "they are lost at the end")
+        ->type_name("FILE");
+    command
+        .add_option("--boot", o.boot, "what firmware tries first: disk, cdrom, floppy or network")
+        ->type_name("WHAT");
 }
 
 void add_device_options(CLI::App& command, RunOptions& o) {
@@ -215,6 +229,7 @@ Result<void> set_machine(const RunOptions& o, VmConfig& config) {
                                                      {"interp", EngineKind::interp}}));
         config.engine = engine;
     }
+    config.machine = o.kernel.empty() ? MachineKind::pc : MachineKind::micro;
     if (!o.machine.empty()) {
         TRY_ASSIGN(machine, parse_choice<MachineKind>(
                                 "--machine", o.machine,
@@ -230,6 +245,42 @@ Result<void> set_machine(const RunOptions& o, VmConfig& config) {
         config.memory = memory;
     }
     if (!o.cpu.empty()) config.cpu_model = o.cpu;
+    return {};
+}
+
+// Files are told from names by a slash or a dot: --firmware ./bios is a file.
+Result<void> set_firmware(const RunOptions& o, VmConfig& config) {
+    if (!o.kernel.empty()) {
+        for (const auto& [name, value] :
+             {std::pair{"--firmware", &o.firmware}, std::pair{"--nvram", &o.nvram},
+              std::pair{"--boot", &o.boot}}) {
+            if (value->empty()) continue;
+            return fail(ErrorCode::invalid_argument,
+                        fmt::format("{}: a kernel is started without firmware; leave out {} or "
+                                    "--kernel",
+                                    name, name));
+        }
+    }
+    if (o.firmware == "uefi") {
+        config.firmware.kind = FirmwareKind::uefi;
+    } else if (o.firmware.find_first_of("/.") != std::string::npos) {
+        config.firmware = {FirmwareKind::file, o.firmware, {}};
+    } else if (!o.firmware.empty() && o.firmware != "bios") {
+        return not_one_of("--firmware", o.firmware,
+                          {"bios", "uefi", "FILE with a path or a suffix"});
+    }
+    if (!o.nvram.empty() && config.firmware.kind != FirmwareKind::uefi) {
+        return fail(ErrorCode::invalid_argument,
+                    "--nvram: only a UEFI has variables to keep; add --firmware uefi");
+    }
+    config.firmware.variables = o.nvram;
+    if (o.boot.empty()) return {};
+    TRY_ASSIGN(first, parse_choice<BootKind>("--boot", o.boot,
+                                             {{"disk", BootKind::disk},
+                                              {"cdrom", BootKind::cdrom},
+                                              {"floppy", BootKind::floppy},
+                                              {"network", BootKind::network}}));
+    config.boot_first = first;
     return {};
 }
 
@@ -287,6 +338,12 @@ void add_run_options(CLI::App& command, RunOptions& options) {
 
 Result<VmConfig> make_config(const RunOptions& options) {
     if (!options.unsupported.empty()) return not_yet(options.unsupported.front());
+    if (options.kernel.empty() && options.firmware.empty() && options.disks.empty()) {
+        return fail(
+            ErrorCode::invalid_argument,
+            "nothing to boot: give --kernel FILE, or --disk FILE that firmware can start; see "
+            "banyan run --help");
+    }
     VmConfig config;
     config.name = options.name.empty() ? fmt::format("vm-{}", ::getpid()) : options.name;
     TRY(set_machine(options, config));
@@ -294,6 +351,7 @@ Result<VmConfig> make_config(const RunOptions& options) {
     TRY_ASSIGN(initrds, parse_initrds(options.initrds));
     config.initrds = std::move(initrds);
     config.command_line = options.append;
+    TRY(set_firmware(options, config));
     TRY(set_devices(options, config));
     TRY(set_trace(options, config));
     TRY(validate(config));

@@ -27,6 +27,9 @@ struct RunOptions {
     std::string kernel;
     std::vector<std::string> initrds;
     std::string append;
+    std::string firmware;
+    std::string nvram;
+    std::string boot;
     std::vector<std::string> disks;
     std::vector<std::string> floppies;
     std::string watchdog;

@@ -120,7 +120,7 @@ TEST(RunOptions, GdbIsAnAddressAndAWish) {
 }
 
 TEST(RunOptions, WrongValuesAreNamed) {
-    EXPECT_NE(error_of({}).find("no --kernel was given"), std::string::npos);
+    EXPECT_NE(error_of({}).find("nothing to boot"), std::string::npos);
     EXPECT_NE(error_of({"--kernel=k", "--engine=fast"}).find("--engine 'fast'"), std::string::npos);
     EXPECT_NE(error_of({"--kernel=k", "--machine=q35"}).find("micro, pc"), std::string::npos);
     EXPECT_NE(error_of({"--kernel=k", "--cpus=0"}).find("--cpus 0"), std::string::npos);
@@ -145,7 +145,7 @@ TEST(RunOptions, WrongValuesAreNamed) {
 
 TEST(RunOptions, WhatDoesNotWorkYetIsRefusedByName) {
     const std::vector<std::vector<std::string>> cases{
-        {"--net", "nat"}, {"--firmware=bios"}, {"--vsock", "3"},        {"--detach"},
+        {"--net", "nat"}, {"--share=d:t"},     {"--vsock", "3"},        {"--detach"},
         {"--rm"},         {"--disk=d,iops=9"}, {"--disk=d,cache=none"}, {"--console=unix:/tmp"},
     };
     for (auto arguments : cases) {
@@ -153,6 +153,26 @@ TEST(RunOptions, WhatDoesNotWorkYetIsRefusedByName) {
         arguments.insert(arguments.begin(), "--kernel=k");
         EXPECT_NE(error_of(arguments).find("not supported yet"), std::string::npos) << name;
     }
+}
+
+TEST(RunOptions, FirmwareStartsWhatHasNoKernel) {
+    const auto bios = configure({"--disk=d"});
+    ASSERT_TRUE(bios);
+    EXPECT_EQ(bios->machine, MachineKind::pc);
+    EXPECT_EQ(bios->firmware.kind, FirmwareKind::bios);
+
+    const auto uefi = configure({"--firmware=uefi", "--nvram=v", "--boot=network"});
+    ASSERT_TRUE(uefi);
+    EXPECT_EQ(uefi->firmware.kind, FirmwareKind::uefi);
+    EXPECT_EQ(uefi->firmware.variables, "v");
+    EXPECT_EQ(uefi->boot_first, BootKind::network);
+
+    EXPECT_EQ(configure({"--firmware=u-boot.rom"})->firmware.path, "u-boot.rom");
+    EXPECT_NE(error_of({"--firmware=coreboot"}).find("one of bios, uefi"), std::string::npos);
+    EXPECT_NE(error_of({"--kernel=k", "--firmware=bios"}).find("leave out --firmware"),
+              std::string::npos);
+    EXPECT_NE(error_of({"--disk=d", "--nvram=v"}).find("add --firmware uefi"), std::string::npos);
+    EXPECT_NE(error_of({"--disk=d", "--boot=tape"}).find("--boot 'tape'"), std::string::npos);
 }
 
 TEST(RunOptions, TracesTheEngine) {

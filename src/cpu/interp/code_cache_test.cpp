@@ -1,6 +1,10 @@
 #include "cpu/interp/code_cache.hpp"
 
+#include <array>
+#include <cstring>
 #include <gtest/gtest.h>
+#include <memory>
+#include <vector>
 
 #include "cpu/interp/test_machine.hpp"
 
@@ -34,6 +38,30 @@ TEST(CodeCache, CodeOfSegmentsWithBasesIsForgottenWhenWritten) {
 
     EXPECT_EQ(m.cpu().rip, M::kCode + 0x49);
     EXPECT_EQ(m.cpu().gpr[x86::kRcx], 34U);
+}
+
+// Code in a window that shows other memory from now on: what runs is what is seen.
+TEST(CodeCache, CodeOfAWindowIsForgottenWhenItShowsOtherMemory) {
+    constexpr uint64_t kPlace = 0x200000;  // behind the RAM
+    std::vector<std::byte> bytes(3 * kPageSize);
+    void* start = bytes.data();
+    size_t space = bytes.size();
+    auto* pages = static_cast<std::byte*>(std::align(kPageSize, 2 * kPageSize, start, space));
+    for (const unsigned page : {0U, 1U}) {  // mov ecx, number; hlt
+        const std::array<uint8_t, 6> code{0xB9, static_cast<uint8_t>(page + 1), 0, 0, 0, 0xF4};
+        std::memcpy(pages + page * kPageSize, code.data(), code.size());
+    }
+    TestMachine m;
+    const auto window = m.memory.add_window({pages, 2 * kPageSize}, 1);
+    ASSERT_TRUE(window.has_value());
+    for (const unsigned page : {0U, 1U, 0U}) {
+        m.memory.place_window(*window, std::array{WindowPlace{Gpa{kPlace}, page * kPageSize,
+                                                              kPageSize, MemoryKind::rom}});
+        m.enter_protected();
+        m.cpu().rip = kPlace;
+        m.run();
+        EXPECT_EQ(m.cpu().gpr[x86::kRcx], page + 1);
+    }
 }
 
 }  // namespace

@@ -18,10 +18,12 @@ constexpr uint64_t page_start(uint64_t gpa) {
 
 CodeCoherence::CodeCoherence(GuestMemory& memory) : memory_(memory) {
     memory_.set_write_observer(this);
+    memory_.add_layout_observer(*this);
 }
 
 CodeCoherence::~CodeCoherence() {
     memory_.set_write_observer(nullptr);
+    memory_.remove_layout_observer(*this);
 }
 
 void CodeCoherence::join(Cpu& cpu) {
@@ -143,8 +145,30 @@ void CodeCoherence::code_written(Cpu* by, uint64_t gpa, uint64_t length) {
     }
 }
 
+// Other memory is there now, which vCPUs may map writable.
+void CodeCoherence::unsettle_pages(const MemoryRegion& region) {
+    const std::lock_guard lock(pages_mutex_);
+    for (auto& [number, page] : pages_) {
+        if (region.contains(Gpa{number << kPageShift}, 1)) page.settled = false;
+    }
+}
+
+void CodeCoherence::on_layout_changed(std::span<const Change> changes) {
+    for (const auto& other : members_) {
+        if (other != nullptr) other->layout_changed.store(true, std::memory_order_seq_cst);
+    }
+    for (const Change& change : changes) {
+        for (const auto& region : {change.before, change.now}) {
+            if (!region) continue;
+            unsettle_pages(*region);
+            code_written(nullptr, region->start.value, region->size);
+        }
+    }
+}
+
 void CodeCoherence::service(Cpu& cpu) {
     Member& self = member(cpu);
+    if (self.layout_changed.exchange(false, std::memory_order_seq_cst)) cpu.flush_tlb();
     const uint64_t asked = self.asked.load(std::memory_order_seq_cst);
     if (asked != self.answered.load()) answer(self, asked);
     if (!self.has_written.load()) return;

@@ -22,7 +22,7 @@ namespace banyan::interp {
 
 class Cpu;
 
-class CodeCoherence final : public WriteObserver {
+class CodeCoherence final : public WriteObserver, public LayoutObserver {
 public:
     explicit CodeCoherence(GuestMemory& memory);
     ~CodeCoherence();
@@ -46,6 +46,10 @@ public:
     void on_code_page_written(Gpa gpa, uint64_t length) override {
         code_written(nullptr, gpa.value, length);
     }
+
+    // Windows have moved: asks all vCPUs to forget translations, and code of these places. Does not
+    // wait: until a vCPU looks at its events it works on with what was there before.
+    void on_layout_changed(std::span<const Change> changes) override;
 
     // Have others written code of which `cpu` may have blocks?
     bool has_written_code(const Cpu& cpu) { return member(cpu).has_written.load(); }
@@ -71,6 +75,7 @@ private:
         std::vector<const std::byte*> to_drop;  // host pages, kAllPages; guarded by mutex
         std::vector<Range> written;             // guarded by mutex
         std::atomic<bool> has_written{false};
+        std::atomic<bool> layout_changed{false};
     };
 
     struct CodePage {
@@ -90,6 +95,7 @@ private:
     // True: the page is settled.
     bool hold_page(uint64_t gpa);
     void settle_page(uint64_t gpa);
+    void unsettle_pages(const MemoryRegion& region);
     void drop_write_mappings_of_all(Cpu& cpu, uint64_t gpa);
 
     GuestMemory& memory_;

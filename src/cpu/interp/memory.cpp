@@ -149,16 +149,16 @@ bool Cpu::resolve(const Op* op, uint64_t linear, unsigned size, Access access, V
         return true;
     }
     fill_tlb(linear, first, as);
-    const MemoryRegion* region = memory.find(Gpa{first.gpa});
-    if (region != nullptr && (region->kind == MemoryKind::ram || access != Access::write)) {
+    const auto region = memory.find(Gpa{first.gpa});
+    if (region && (region->kind == MemoryKind::ram || access != Access::write)) {
         target.host = region->host + (first.gpa - region->start.value);
     }
     return true;
 }
 
 void Cpu::fill_tlb(uint64_t linear, const Translation& translation, View as) {
-    const MemoryRegion* region = memory.find(Gpa{translation.gpa});
-    if (region == nullptr || page_is_watched(*this, linear)) return;
+    const auto region = memory.find(Gpa{translation.gpa});
+    if (!region || page_is_watched(*this, linear)) return;
     const uint64_t offset = (translation.gpa & ~(kPageSize - 1)) - region->start.value;
     const bool plain =
         region->page_flags[offset >> kPageShift].load(std::memory_order_seq_cst) == 0;
@@ -240,9 +240,8 @@ void Cpu::read_physical(uint64_t gpa, std::byte* to, unsigned size) {
 }
 
 void Cpu::write_physical(uint64_t gpa, const std::byte* from, unsigned size) {
-    if (const MemoryRegion* region = memory.find(Gpa{gpa});
-        region != nullptr && region->contains(Gpa{gpa}, size)) {
-        if (region->kind == MemoryKind::rom) return;
+    if (const auto region = memory.find(Gpa{gpa});
+        region && region->kind == MemoryKind::ram && region->contains(Gpa{gpa}, size)) {
         move_bytes(region->host + (gpa - region->start.value), from, size);
         note_write(gpa, size);
         return;
@@ -259,8 +258,8 @@ void Cpu::write_physical(uint64_t gpa, const std::byte* from, unsigned size) {
 }
 
 void Cpu::note_write(uint64_t gpa, unsigned size) {
-    const MemoryRegion* region = memory.find(Gpa{gpa});
-    if (region == nullptr) return;
+    const auto region = memory.find(Gpa{gpa});
+    if (!region) return;
     std::atomic<uint8_t>& flags = region->page_flags[(gpa - region->start.value) >> kPageShift];
     const uint8_t now = flags.load(std::memory_order_seq_cst);
     if ((now & kPageLogDirty) != 0) flags.fetch_and(static_cast<uint8_t>(~kPageLogDirty));

@@ -39,9 +39,9 @@ constexpr std::array<WalkLevel, 2> kTwoLevel{{{22, 10, true}, {12, 10, false}}};
 // An entry in guest memory, 4 or 8 bytes. Accesses are atomic: other vCPUs set bits too.
 class EntryRef {
 public:
-    EntryRef(const MemoryRegion* region, uint64_t gpa, bool wide)
-        : host_(region == nullptr ? nullptr : region->host + (gpa - region->start.value)),
-          writable_(region != nullptr && region->kind == MemoryKind::ram),
+    EntryRef(const std::optional<MemoryRegion>& region, uint64_t gpa, bool wide)
+        : host_(region ? region->host + (gpa - region->start.value) : nullptr),
+          writable_(region && region->kind == MemoryKind::ram),
           wide_(wide) {}
 
     // Outside RAM nothing answers: all ones.
@@ -119,7 +119,7 @@ public:
 
 private:
     struct Visited {
-        EntryRef ref{nullptr, 0, false};
+        EntryRef ref{std::nullopt, 0, false};
         uint64_t entry = 0;
         uint64_t gpa = 0;
         bool changed = false;

@@ -66,6 +66,30 @@ TEST_F(KvmMemoryTest, WritesOfTheGuestReachTheDirtyLog) {
     EXPECT_TRUE(memory.take_dirty().empty());
 }
 
+// KVM refuses slots that overlap, so what goes is taken away before anything comes.
+TEST_F(KvmMemoryTest, WindowsTakeTheirSlotsWithThem) {
+    Pages flash;
+    const auto window = memory.add_window(flash.bytes, 2);
+    ASSERT_TRUE(window.has_value());
+    slots.clear();
+    memory.place_window(
+        *window, std::array{WindowPlace{Gpa{0x200000}, 0, kPageSize, MemoryKind::rom},
+                            WindowPlace{Gpa{0x300000}, kPageSize, kPageSize, MemoryKind::ram}});
+    ASSERT_EQ(slots.size(), 2U);
+    EXPECT_EQ(slots[0].slot, 2U);
+    EXPECT_EQ(slots[0].flags, unsigned{KVM_MEM_READONLY});
+    EXPECT_EQ(slots[1].userspace_addr, slots[0].userspace_addr + kPageSize);
+
+    slots.clear();
+    memory.place_window(*window,
+                        std::array{WindowPlace{Gpa{0x300000}, 0, kPageSize, MemoryKind::ram}});
+    ASSERT_EQ(slots.size(), 3U);
+    EXPECT_EQ(slots[0].memory_size, 0U);
+    EXPECT_EQ(slots[1].memory_size, 0U);
+    EXPECT_EQ(slots[2].slot, 2U);
+    EXPECT_EQ(slots[2].guest_phys_addr, 0x300000U);
+}
+
 TEST_F(KvmMemoryTest, WithoutALogNothingIsAsked) {
     kvm.collect();
 

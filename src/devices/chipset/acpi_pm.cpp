@@ -16,11 +16,17 @@ using namespace acpi;
 namespace {
 
 constexpr uint16_t kSmiDataPort = AcpiPm::kSmiCommandPort + 1;
+constexpr std::array<PortRange, 2> kFixedPorts{
+    {{AcpiPm::kSmiCommandPort, 2}, {AcpiPm::kResetPort, 1}}};
 constexpr std::array<PortRange, 5> kPmPorts{{{AcpiPm::kPm1EventPort, 6},
                                              {AcpiPm::kPmTimerPort, 4},
                                              {AcpiPm::kGpe0Port, 4},
-                                             {AcpiPm::kSmiCommandPort, 2},
-                                             {AcpiPm::kResetPort, 1}}};
+                                             kFixedPorts[0],
+                                             kFixedPorts[1]}};
+
+// SMI_EN of an ICH9 (Intel document 316972, section 13.8.3.9), as firmware leaves it that has set
+// up system management mode: there is none, and firmware does not try.
+constexpr uint32_t kSmiEnabled = 1U << 5;  // APMC_EN
 
 // Section 4.8.3.3: a 24-bit counter; TMR_STS is set whenever its highest bit changes.
 constexpr unsigned kTimerBits = 24;
@@ -50,6 +56,10 @@ AcpiPm::AcpiPm(const Wiring& wiring)
       machine_(wiring.machine),
       timer_(wiring.timers.create_timer(*this, 0)) {
     state_.seen_half = timer_count() >> kHalfPeriodShift;
+}
+
+std::span<const PortRange> AcpiPm::fixed_ports() {
+    return kFixedPorts;
 }
 
 std::span<const PortRange> AcpiPm::port_ranges() const {
@@ -109,6 +119,10 @@ bool AcpiPm::read_byte(uint16_t port, uint8_t& value) {
         case kGpe0Port + 1: value = byte_of(state_.gpe_status, port & 1U); return true;
         case kGpe0Port + 2:
         case kGpe0Port + 3: value = byte_of(state_.gpe_enable, port & 1U); return true;
+        case kSmiEnablePort:
+        case kSmiEnablePort + 1:
+        case kSmiEnablePort + 2:
+        case kSmiEnablePort + 3: value = byte_of(kSmiEnabled, port & 3U); return true;
         case kSmiCommandPort: value = state_.smi_command; return true;
         case kSmiDataPort: value = state_.smi_data; return true;
         case kResetPort: value = state_.reset_control; return true;
@@ -133,7 +147,11 @@ bool AcpiPm::write_byte(uint16_t port, uint8_t value) {
         case kPmTimerPort:
         case kPmTimerPort + 1:
         case kPmTimerPort + 2:
-        case kPmTimerPort + 3: return true;  // read only
+        case kPmTimerPort + 3:  // read only
+        case kSmiEnablePort:
+        case kSmiEnablePort + 1:
+        case kSmiEnablePort + 2:
+        case kSmiEnablePort + 3: return true;
         case kGpe0Port:
         case kGpe0Port + 1: state_.gpe_status = cleared(state_.gpe_status, n, value); return true;
         case kGpe0Port + 2:

@@ -20,6 +20,10 @@ public:
     static constexpr uint16_t kPm1ControlPort = 0x604;  // 2 bytes
     static constexpr uint16_t kPmTimerPort = 0x608;     // 4 bytes
     static constexpr uint16_t kGpe0Port = 0x620;        // 4 bytes: status (2), enable (2)
+    static constexpr uint16_t kSmiEnablePort = 0x630;   // 4 bytes
+    // All of these, where a chipset can move them, and what stays.
+    static constexpr PortRange kMovablePorts{kPm1EventPort, 0x80};
+    static std::span<const PortRange> fixed_ports();
     static constexpr uint16_t kSmiCommandPort = 0xB2;
     static constexpr uint8_t kAcpiEnable = 2;
     static constexpr uint8_t kAcpiDisable = 3;

@@ -6,7 +6,7 @@ namespace banyan {
 
 namespace {
 
-constexpr PortRange kDebugConPorts{DebugCon::kPort, 1};
+constexpr PortRange kDebugConPorts[] = {{DebugCon::kPort, 1}, {DebugCon::kFirmwarePort, 1}};
 constexpr PortRange kPvPanicPorts{PvPanic::kPort, 1};
 constexpr uint8_t kDebugConPresent = 0xE9;
 
@@ -24,7 +24,7 @@ IoStatus DebugExit::port_write(uint16_t port, unsigned /*size*/, uint32_t value)
 }
 
 std::span<const PortRange> DebugCon::port_ranges() const {
-    return {&kDebugConPorts, 1};
+    return kDebugConPorts;
 }
 
 IoStatus DebugCon::port_read(uint16_t /*port*/, unsigned size, uint32_t& value) {

@@ -38,11 +38,12 @@ private:
     const PortRange range_;
 };
 
-// Characters written to port E9h (as Bochs and QEMU have it). Reads give E9h, by which guests find
-// it.
+// Characters written to port E9h (as Bochs and QEMU have it), or to 402h, where SeaBIOS and OVMF
+// write what they do. Reads give E9h, by which guests find it.
 class DebugCon final : public StatelessDevice, public PortIo {
 public:
     static constexpr uint16_t kPort = 0xE9;
+    static constexpr uint16_t kFirmwarePort = 0x402;
 
     struct Wiring {
         CharBackend& out;

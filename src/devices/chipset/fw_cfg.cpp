@@ -90,9 +90,9 @@ constexpr uint32_t kEnd = std::numeric_limits<uint32_t>::max();
 FwCfg::FwCfg(const Wiring& wiring) : memory_(wiring.memory) {
     constexpr char kSignature[4] = {'Q', 'E', 'M', 'U'};
     const uint8_t features[4] = {kTraditionalInterface | kDmaInterface, 0, 0, 0};  // little-endian
-    items_.push_back({kSignatureKey, bytes_of(kSignature)});
-    items_.push_back({kFeaturesKey, bytes_of(features)});
-    items_.push_back({kDirectoryKey, bytes_of(be32(0))});
+    items_.push_back({kSignatureKey, bytes_of(kSignature), nullptr});
+    items_.push_back({kFeaturesKey, bytes_of(features), nullptr});
+    items_.push_back({kDirectoryKey, bytes_of(be32(0)), nullptr});
 }
 
 std::span<const PortRange> FwCfg::port_ranges() const {
@@ -105,12 +105,12 @@ const FwCfg::Item* FwCfg::find(uint16_t key) const {
     return at != items_.end() && at->key == key ? &*at : nullptr;
 }
 
-Result<void> FwCfg::insert(uint16_t key, std::vector<std::byte> bytes) {
+Result<void> FwCfg::insert(uint16_t key, std::vector<std::byte> bytes, FwCfgSource* source) {
     if (bytes.size() > kEnd)
         return fail(ErrorCode::invalid_argument, "add to fw_cfg: an item must be under 4 GiB");
     const auto at = std::upper_bound(items_.begin(), items_.end(), key,
                                      [](uint16_t k, const Item& item) { return k < item.key; });
-    items_.insert(at, Item{key, std::move(bytes)});
+    items_.insert(at, Item{key, std::move(bytes), source});
     return {};
 }
 
@@ -120,10 +120,11 @@ Result<void> FwCfg::add_item(uint16_t key, std::vector<std::byte> bytes) {
     }
     if (find(key) != nullptr)
         return fail(ErrorCode::invalid_argument, "add to fw_cfg: the key is taken");
-    return insert(key, std::move(bytes));
+    return insert(key, std::move(bytes), nullptr);
 }
 
-Result<void> FwCfg::add_file(std::string_view name, std::vector<std::byte> bytes) {
+Result<void> FwCfg::add_file(std::string_view name, std::vector<std::byte> bytes,
+                             FwCfgSource* source) {
     if (name.empty() || name.size() > kMaxFileName || name.find('\0') != name.npos) {
         return fail(ErrorCode::invalid_argument,
                     "add to fw_cfg: a file's name must have 1 to 55 characters");
@@ -139,7 +140,7 @@ Result<void> FwCfg::add_file(std::string_view name, std::vector<std::byte> bytes
             return fail(ErrorCode::invalid_argument, "add to fw_cfg: the file is already there");
     }
     const size_t size = bytes.size();
-    TRY(insert(next_file_key_, std::move(bytes)));
+    TRY(insert(next_file_key_, std::move(bytes), source));
     list_file(name, next_file_key_++, size);
     return {};
 }
@@ -195,6 +196,9 @@ IoStatus FwCfg::port_write(uint16_t port, unsigned size, uint32_t value) {
 void FwCfg::select(uint16_t key) {
     state_.key = key & static_cast<uint16_t>(~kWriteAccess);
     state_.offset = 0;
+    const auto at = std::find_if(items_.begin(), items_.end(),
+                                 [&](const Item& item) { return item.key == state_.key; });
+    if (at != items_.end() && at->source != nullptr) at->source->refresh(at->bytes);
 }
 
 // What is left of the selected item; nothing behind its end and of unknown items: they read as

@@ -15,6 +15,17 @@
 
 namespace banyan {
 
+// Makes the bytes of an item that depends on how the guest has set up the machine. Called with the
+// device's lock held, when the guest selects the item.
+class FwCfgSource {
+public:
+    // All of `bytes` is to be written; they hold what they held before.
+    virtual void refresh(std::span<std::byte> bytes) = 0;
+
+protected:
+    ~FwCfgSource() = default;
+};
+
 class FwCfg final : public Device, public PortIo {
 public:
     static constexpr uint16_t kSelectorPort = 0x510;
@@ -33,7 +44,9 @@ public:
     // device does not use itself (0x00, 0x01, 0x19), each once.
     Result<void> add_item(uint16_t key, std::vector<std::byte> bytes);
     // The file gets the next key from 0x20 on. Names ("etc/e820", "opt/org.example/x") are unique.
-    Result<void> add_file(std::string_view name, std::vector<std::byte> bytes);
+    // `source`, which may be null, outlives this.
+    Result<void> add_file(std::string_view name, std::vector<std::byte> bytes,
+                          FwCfgSource* source = nullptr);
 
     std::string_view name() const override { return "fw_cfg"; }
     void reset() override { state_ = {}; }
@@ -49,6 +62,7 @@ private:
     struct Item {
         uint16_t key = 0;
         std::vector<std::byte> bytes;
+        FwCfgSource* source = nullptr;
     };
     struct State {
         uint16_t key = 0;
@@ -57,7 +71,7 @@ private:
     };
 
     const Item* find(uint16_t key) const;
-    Result<void> insert(uint16_t key, std::vector<std::byte> bytes);
+    Result<void> insert(uint16_t key, std::vector<std::byte> bytes, FwCfgSource* source);
     void list_file(std::string_view name, uint16_t key, size_t size);
 
     void select(uint16_t key);

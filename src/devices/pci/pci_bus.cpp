@@ -93,10 +93,6 @@ Result<void> assign_function(PciFunction& function, Allocators& allocators) {
 
 PciHostBridge::PciHostBridge(const PciWiring& wiring) : PciFunction(kBridgeIdentity, wiring) {}
 
-PciHost::PciHost(PciBarMapper& mapper) : bridge_(PciWiring{mapper}) {
-    slots_[0] = {&bridge_, LockRef(bridge_lock_)};
-}
-
 Result<void> PciHost::add_function(PciAddress address, PciFunction& function, LockRef lock) {
     if (address.device > 31 || address.function > 7) {
         return fail(ErrorCode::invalid_argument,
@@ -133,19 +129,15 @@ Result<void> PciHost::assign_bars(const PciWindows& windows) {
 
 void PciHost::reset() {
     config_address_ = 0;
-    MutexLock lock(bridge_lock_);
-    bridge_.reset();
 }
 
 void PciHost::save(StateWriter& writer) const {
     writer.section(PciHostStateV1{config_address_});
-    bridge_.save(writer);
 }
 
 Result<void> PciHost::restore(StateReader& reader) {
     reset();
     TRY_ASSIGN(state, reader.section<PciHostStateV1>());
-    TRY(bridge_.restore(reader));
     config_address_ = state.config_address & kConfigAddressWritable;
     return {};
 }

@@ -38,6 +38,7 @@ struct PciWindows {
     PciWindow ports;     // may be empty
 };
 
+// A host bridge that has nothing but its identity, for boards that need no registers of one.
 class PciHostBridge final : public PciFunction {
 public:
     explicit PciHostBridge(const PciWiring& wiring);
@@ -52,8 +53,6 @@ class PciHost final : public Device, private PortIo, private MmioIo {
 public:
     static constexpr uint64_t kEcamSize = 1U << 20;  // one bus
 
-    explicit PciHost(PciBarMapper& mapper);
-
     // `lock` is the function's device lock: the host holds it around configuration accesses, inside
     // its own. Fails when the address is taken or does not exist.
     Result<void> add_function(PciAddress address, PciFunction& function, LockRef lock);
@@ -63,7 +62,7 @@ public:
     Result<void> assign_bars(const PciWindows& windows);
 
     std::string_view name() const override { return "pci-host"; }
-    // Of the bridge only; the functions are devices of their own.
+    // The functions are devices of their own.
     void reset() override;
     void save(StateWriter& writer) const override;
     Result<void> restore(StateReader& reader) override;
@@ -86,9 +85,6 @@ private:
     void config_write(unsigned devfn, uint16_t offset, unsigned size, uint32_t value);
     void retry_blocked_bars();
 
-    // sub-devices
-    PciHostBridge bridge_;
-    Mutex bridge_lock_;
     // bookkeeping
     std::array<Slot, 256> slots_{};  // by device and function number
     // guest-visible state

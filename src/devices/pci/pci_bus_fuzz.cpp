@@ -29,7 +29,7 @@ struct Machine {
     Mutex second_lock;
     TestFunction first{PciWiring{mapper}, msi};
     TestFunction second{PciWiring{mapper}, msi};
-    PciHost host{mapper};
+    PciHost host;
 };
 
 void write_header(FuzzBytes& bytes, PciHost& host) {

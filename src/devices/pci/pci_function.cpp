@@ -32,6 +32,7 @@ constexpr uint16_t bar_offset(unsigned bar) {
 // 6.2.5.1 "Address Maps": the read-only low bits of a BAR.
 constexpr uint32_t kBarIo = 1;
 constexpr uint32_t kBarMemory64 = 4;
+constexpr uint32_t kBarPrefetchable = 8;
 constexpr uint64_t kIoAddressMask = ~uint64_t{3};
 constexpr uint64_t kMemoryAddressMask = ~uint64_t{15};
 
@@ -64,13 +65,6 @@ PciFunction::PciFunction(const PciIdentity& identity, const PciWiring& wiring)
     set_initial(offset_of(Reg8::interrupt_pin), identity.interrupt_pin, 1, 0);
 }
 
-template <class T>
-T PciFunction::get(uint16_t offset) const {
-    T value{};
-    std::memcpy(&value, config_.data() + offset, sizeof(T));
-    return value;
-}
-
 void PciFunction::set_initial(uint16_t offset, uint32_t value, unsigned size, uint32_t writable) {
     std::memcpy(power_on_.data() + offset, &value, size);
     std::memcpy(config_.data() + offset, &value, size);
@@ -79,13 +73,24 @@ void PciFunction::set_initial(uint16_t offset, uint32_t value, unsigned size, ui
 
 void PciFunction::declare_memory_bar(unsigned bar, PciBarKind kind, uint64_t size,
                                      MmioIo& handler) {
-    const bool wide = kind == PciBarKind::memory64;
-    BANYAN_ASSERT(wide || kind == PciBarKind::memory32);
-    BANYAN_ASSERT(bar + (wide ? 1 : 0) < bars_.size() && std::has_single_bit(size) && size >= 16);
-    BANYAN_ASSERT(wide || size <= bit(31));
-    bars_[bar] = {kind, size, &handler, nullptr};
-    const uint64_t writable = ~(size - 1);
-    set_initial(bar_offset(bar), wide ? kBarMemory64 : 0, 4, static_cast<uint32_t>(writable));
+    declare_memory(bar, {.kind = kind, .size = size, .memory = &handler}, 0);
+}
+
+void PciFunction::declare_ram_bar(unsigned bar, PciBarKind kind, std::span<std::byte> ram) {
+    BANYAN_ASSERT(ram.size() >= kPageSize);
+    declare_memory(bar, {.kind = kind, .size = ram.size(), .ram = ram}, kBarPrefetchable);
+}
+
+void PciFunction::declare_memory(unsigned bar, const PciBar& what, uint32_t low_bits) {
+    const bool wide = what.kind == PciBarKind::memory64;
+    BANYAN_ASSERT(wide || what.kind == PciBarKind::memory32);
+    BANYAN_ASSERT(bar + (wide ? 1 : 0) < bars_.size());
+    BANYAN_ASSERT(std::has_single_bit(what.size) && what.size >= 16);
+    BANYAN_ASSERT(wide || what.size <= bit(31));
+    bars_[bar] = what;
+    const uint64_t writable = ~(what.size - 1);
+    set_initial(bar_offset(bar), low_bits | (wide ? kBarMemory64 : 0), 4,
+                static_cast<uint32_t>(writable));
     if (wide) set_initial(bar_offset(bar + 1), 0, 4, static_cast<uint32_t>(writable >> 32));
     writable_[offset_of(Reg16::command)] |= bit<uint8_t>(Command::MemorySpace::kLow);
 }
@@ -93,7 +98,7 @@ void PciFunction::declare_memory_bar(unsigned bar, PciBarKind kind, uint64_t siz
 void PciFunction::declare_io_bar(unsigned bar, uint32_t size, PortIo& handler) {
     // 6.2.5.1: an I/O BAR is at most 256 bytes.
     BANYAN_ASSERT(bar < bars_.size() && std::has_single_bit(size) && size >= 4 && size <= 256);
-    bars_[bar] = {PciBarKind::io, size, nullptr, &handler};
+    bars_[bar] = {.kind = PciBarKind::io, .size = size, .ports = &handler};
     set_initial(bar_offset(bar), kBarIo, 4, ~(size - 1));
     writable_[offset_of(Reg16::command)] |= bit<uint8_t>(Command::IoSpace::kLow);
 }
@@ -164,7 +169,7 @@ void PciFunction::set_config_bytes(uint16_t offset, std::span<const uint8_t> byt
 }
 
 Command PciFunction::command() const {
-    return {get<uint16_t>(offset_of(Reg16::command))};
+    return {config_value<uint16_t>(offset_of(Reg16::command))};
 }
 
 bool PciFunction::bus_master_enabled() const {
@@ -172,13 +177,14 @@ bool PciFunction::bus_master_enabled() const {
 }
 
 uint64_t PciFunction::bar_address(unsigned bar) const {
-    const uint64_t low = get<uint32_t>(bar_offset(bar));
+    const uint64_t low = config_value<uint32_t>(bar_offset(bar));
     switch (bars_[bar].kind) {
         case PciBarKind::none: break;
         case PciBarKind::io: return low & kIoAddressMask;
         case PciBarKind::memory32: return low & kMemoryAddressMask;
         case PciBarKind::memory64:
-            return (uint64_t{get<uint32_t>(bar_offset(bar + 1))} << 32 | low) & kMemoryAddressMask;
+            return (uint64_t{config_value<uint32_t>(bar_offset(bar + 1))} << 32 | low) &
+                   kMemoryAddressMask;
     }
     return 0;
 }
@@ -225,6 +231,7 @@ uint64_t PciFunction::wanted_address(unsigned bar) const {
 
 bool PciFunction::map(unsigned bar, uint64_t address) {
     const PciBar& what = bars_[bar];
+    if (!what.ram.empty()) return mapper_.map_ram(*this, bar, Gpa{address});
     if (what.kind != PciBarKind::io)
         return mapper_.map_memory(*this, bar, Gpa{address}, what.size, *what.memory);
     const PortRange range{static_cast<uint16_t>(address), static_cast<uint16_t>(what.size)};
@@ -254,7 +261,8 @@ void PciFunction::update_mappings() {
 // The command register or the MSI-X control has changed.
 void PciFunction::config_changed() {
     if (msix_ != nullptr) {
-        const MsixControl control{get<uint16_t>(static_cast<uint16_t>(msix_capability_ + 2))};
+        const MsixControl control{
+            config_value<uint16_t>(static_cast<uint16_t>(msix_capability_ + 2))};
         // A message is a memory write of the function, which it may do only as a bus master
         // (6.2.2).
         const bool masked = control.get<MsixControl::FunctionMask>() || !bus_master_enabled();
@@ -270,7 +278,7 @@ void PciFunction::set_intx(bool asserted) {
 
 void PciFunction::update_intx() {
     // 6.2.3: the status bit shows the function's wish even while the wire is disabled.
-    Status status{get<uint16_t>(offset_of(Reg16::status))};
+    Status status{config_value<uint16_t>(offset_of(Reg16::status))};
     status.set<Status::InterruptStatus>(intx_wanted_);
     std::memcpy(config_.data() + offset_of(Reg16::status), &status.raw, 2);
     const bool silent =

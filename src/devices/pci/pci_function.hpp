@@ -9,6 +9,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <span>
 
@@ -64,6 +65,9 @@ protected:
 
     // For constructors.
     void declare_memory_bar(unsigned bar, PciBarKind kind, uint64_t size, MmioIo& handler);
+    // A BAR of memory that vCPUs access without the device (a display's). `ram` outlives this.
+    void declare_ram_bar(unsigned bar, PciBarKind kind, std::span<std::byte> ram);
+    // The handler sees ports from 0 on.
     void declare_io_bar(unsigned bar, uint32_t size, PortIo& handler);
     // `body` follows the id and next-pointer bytes; bits of `writable` (of the same length, or
     // empty) the guest may change. Returns the capability's offset.
@@ -74,6 +78,8 @@ protected:
     void declare_register(uint16_t offset, uint32_t value, unsigned size, uint32_t writable) {
         set_initial(offset, value, size, writable);
     }
+    // Registers that lock themselves. Not undone by reset_config().
+    void set_writable(uint16_t offset, uint8_t bits) { writable_[offset] = bits; }
     // Adds the capability and a memory BAR that holds nothing but `msix`.
     void add_msix(Msix& msix, unsigned bar);
 
@@ -87,6 +93,12 @@ protected:
     // A guest has written these bytes, of which only the writable bits have changed.
     virtual void on_config_written(uint16_t, unsigned) {}
     std::span<const uint8_t> config() const { return config_; }
+    template <class T>
+    T config_value(uint16_t offset) const {
+        T value{};
+        std::memcpy(&value, config_.data() + offset, sizeof(T));
+        return value;
+    }
     void set_config_bytes(uint16_t offset, std::span<const uint8_t> bytes);
 
     void reset_config();
@@ -96,8 +108,7 @@ protected:
 private:
     static constexpr uint64_t kNotMapped = ~uint64_t{0};
 
-    template <class T>
-    T get(uint16_t offset) const;
+    void declare_memory(unsigned bar, const PciBar& what, uint32_t low_bits);
     void set_initial(uint16_t offset, uint32_t value, unsigned size, uint32_t writable);
     pci::Command command() const;
     bool decoding(PciBarKind kind) const;

@@ -233,9 +233,13 @@ namespace {
 // Section 6.4.3.5 "Address Space Resource Descriptors", tables 6-50 to 6-54.
 constexpr uint8_t kWordSpace = 0x88;
 constexpr uint8_t kDwordSpace = 0x87;
+constexpr uint8_t kQwordSpace = 0x8A;
 constexpr uint8_t kMemory = 0;
+constexpr uint8_t kPorts = 1;
 constexpr uint8_t kBusNumbers = 2;
-constexpr uint8_t kFixed = 0x0C;  // minimum and maximum are fixed; a producer, positive decode
+constexpr uint8_t kReadWrite = 1;    // of memory
+constexpr uint8_t kEntireRange = 3;  // of ports: ISA and others
+constexpr uint8_t kFixed = 0x0C;     // minimum and maximum are fixed; a producer, positive decode
 
 Bytes address_space(uint8_t tag, unsigned width, uint8_t type, uint8_t type_flags, uint64_t start,
                     uint64_t length) {
@@ -254,8 +258,15 @@ Bytes bus_window(uint16_t first, uint16_t count) {
     return address_space(kWordSpace, 2, kBusNumbers, 0, first, count);
 }
 
+Bytes port_window(uint16_t first, uint32_t count) {
+    return address_space(kDwordSpace, 4, kPorts, kEntireRange, first, count);
+}
+
+Bytes wide_memory_window(uint64_t start, uint64_t length) {
+    return address_space(kQwordSpace, 8, kMemory, kReadWrite, start, length);
+}
+
 Bytes memory_window(uint32_t start, uint32_t length) {
-    constexpr uint8_t kReadWrite = 1;
     return address_space(kDwordSpace, 4, kMemory, kReadWrite, start, length);
 }
 

@@ -48,7 +48,9 @@ Bytes irq(unsigned number);   // edge-triggered, active high, not shared
 Bytes dma(unsigned channel);  // of bytes, no bus master
 Bytes memory_fixed(uint32_t start, uint32_t length);
 Bytes bus_window(uint16_t first, uint16_t count);
-Bytes memory_window(uint32_t start,
-                    uint32_t length);  // produced by a bridge, not cacheable, read and write
+Bytes port_window(uint16_t first, uint32_t count);
+// Produced by a bridge, not cacheable, read and write.
+Bytes memory_window(uint32_t start, uint32_t length);
+Bytes wide_memory_window(uint64_t start, uint64_t length);
 
 }  // namespace banyan::aml

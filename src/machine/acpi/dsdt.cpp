@@ -16,11 +16,11 @@ constexpr unsigned kPins = 4;
 
 // Section 6.2.13 "_PRT": {address, pin, source, source index}, with the global interrupt number as
 // the index.
-Bytes routing_table(unsigned devices, bool through_8259) {
+Bytes routing_table(const BoardDescription& board, bool through_8259) {
     std::vector<Bytes> entries;
-    for (unsigned device = 0; device < devices; ++device) {
+    for (unsigned device = 0; device < board.pci_devices; ++device) {
         for (unsigned pin = 0; pin < kPins; ++pin) {
-            const unsigned wire = pci_wire(device, pin);
+            const unsigned wire = pci_wire(board.wiring, device, pin);
             const unsigned input = through_8259 ? pci_wire_irq(wire) : kPciWireGsi + wire;
             const Bytes entry[] = {integer((device << 16) | 0xFFFF), integer(pin), integer(0),
                                    integer(input)};
@@ -33,11 +33,11 @@ Bytes routing_table(unsigned devices, bool through_8259) {
 // A guest says by \_PIC (section 5.8.1) that it uses the IO-APIC; one that does not finds its
 // devices on the 8259s.
 Bytes routing(const BoardDescription& board) {
-    const Bytes apic = aml::return_value(routing_table(board.pci_devices, false));
+    const Bytes apic = aml::return_value(routing_table(board, false));
     if (!board.legacy_irq_chips) return aml::method("_PRT", 0, apic);
     return aml::method("_PRT", 0,
                        concat({aml::if_true(aml::path("\\PICM"), apic),
-                               aml::return_value(routing_table(board.pci_devices, true))}));
+                               aml::return_value(routing_table(board, true))}));
 }
 
 Bytes interrupt_mode() {
@@ -51,7 +51,12 @@ Bytes pci_resources(const BoardDescription& board) {
     for (const MemoryWindow& window : board.pci_windows) {
         windows = concat({windows, aml::memory_window(window.start, window.length)});
     }
-    return aml::resource_template({aml::bus_window(0, 1), aml::io_ports(kConfigPorts, 8), windows});
+    if (const auto& wide = board.wide_pci_window)
+        windows = concat({windows, aml::wide_memory_window(wide->start, wide->length)});
+    // Ports below and above those of configuration space, for I/O BARs and the legacy devices.
+    return aml::resource_template(
+        {aml::bus_window(0, 1), aml::io_ports(kConfigPorts, 8), aml::port_window(0, kConfigPorts),
+         aml::port_window(kConfigPorts + 8, 0x10000 - kConfigPorts - 8), windows});
 }
 
 Bytes pci_host(const BoardDescription& board) {
@@ -70,7 +75,7 @@ Bytes pci_host(const BoardDescription& board) {
 // space, which Linux uses only where it is reserved like this (PCI Firmware Specification 3.3,
 // section 4.1.2).
 Bytes motherboard(const BoardDescription& board) {
-    constexpr uint8_t kPmPorts = 0x40;
+    constexpr uint8_t kPmPorts = 0x80;
     return aml::device(
         "MBRD",
         concat({aml::name("_HID", aml::eisa_id("PNP0C02")), aml::name("_UID", integer(0)),

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "machine/acpi/aml.hpp"
@@ -14,6 +15,28 @@ struct MemoryWindow {
     uint32_t length = 0;
 };
 
+struct WideWindow {
+    uint64_t start = 0;
+    uint64_t length = 0;
+};
+
+// PCI interrupt wires. INTx of device d, pin p (0 is INTA#) is wire...
+enum class PciWiring : uint8_t {
+    spread,  // (d + p) mod 8
+    ich9,    // of an ICH9, as firmware leaves it: 4 + (d + p) mod 4 up to device 24, then p
+};
+inline constexpr unsigned kPciWires = 8;
+inline constexpr unsigned kPciWireGsi = 16;  // of wire 0
+constexpr unsigned pci_wire(PciWiring wiring, unsigned device, unsigned pin) {
+    if (wiring == PciWiring::spread) return (device + pin) % kPciWires;
+    return device < 25 ? 4 + (device + pin) % 4 : pin;
+}
+// For guests that use the 8259s: two of their inputs, which no ISA chip has. Those that SeaBIOS
+// programs, too.
+constexpr unsigned pci_wire_irq(unsigned wire) {
+    return wire % 4 < 2 ? 10 : 11;
+}
+
 // What a board has, as far as its guest must be told. Addresses that never differ come from the
 // chips' own headers.
 struct BoardDescription {
@@ -23,9 +46,12 @@ struct BoardDescription {
     bool keyboard = false;  // i8042
     bool serial = true;     // COM1
     bool fw_cfg = false;
+    bool vga = false;
     unsigned pci_devices = 1;  // device numbers 0..n-1 are in use
-    std::vector<MemoryWindow> pci_windows;
-    MemoryWindow ecam;  // one bus
+    PciWiring wiring = PciWiring::spread;
+    std::vector<MemoryWindow> pci_windows;  // below 4 GiB
+    std::optional<WideWindow> wide_pci_window;
+    MemoryWindow ecam;
     uint32_t ioapic = 0;
     uint32_t local_apic = 0;
     uint32_t hpet_base = 0;
@@ -36,18 +62,6 @@ struct BoardDescription {
 
 // The general-purpose event by which a guest learns that its generation identifier has changed.
 inline constexpr unsigned kGenerationEvent = 5;
-
-// PCI interrupt wires. INTx of device d, pin p (0 is INTA#) is wire (d + p) mod 8, and so spreads
-// the devices.
-inline constexpr unsigned kPciWires = 8;
-inline constexpr unsigned kPciWireGsi = 16;  // of wire 0
-constexpr unsigned pci_wire(unsigned device, unsigned pin) {
-    return (device + pin) % kPciWires;
-}
-// For guests that use the 8259s: two of their inputs, which no ISA chip has.
-constexpr unsigned pci_wire_irq(unsigned wire) {
-    return wire % 2 == 0 ? 10 : 11;
-}
 
 // The definition block without its table header.
 aml::Bytes dsdt_body(const BoardDescription& board);

@@ -39,13 +39,18 @@ uint8_t checksum(std::span<const std::byte> bytes) {
     return static_cast<uint8_t>(0U - sum);
 }
 
-// Tables one after the other, at the addresses where the guest will see them.
+// Tables one after the other, at the addresses where the guest will see them. What they point to is
+// in the same area.
 class Area {
 public:
     explicit Area(Gpa base) : base_(base) {}
 
+    // The address of what is added next.
+    Gpa next(size_t alignment = kAlignment) const {
+        return base_ + align_up(piece_.bytes.size(), alignment);
+    }
     template <class T>
-    Gpa add(const T& table, size_t alignment = 8) {
+    Gpa add(const T& table, size_t alignment = kAlignment) {
         return add_bytes(std::as_bytes(std::span(&table, 1)), alignment);
     }
     // A table of a header and what follows it. Fills the common fields of the header.
@@ -64,29 +69,43 @@ public:
         std::memcpy(static_cast<void*>(&table), &header, sizeof(header));
 
         const Gpa at = add(table);
-        bytes_.insert(bytes_.end(), rest.begin(), rest.end());
-        const auto start = at - base_;
-        bytes_[start + offsetof(TableHeader, checksum)] =
-            std::byte{checksum(std::span(bytes_).subspan(start))};
+        piece_.bytes.insert(piece_.bytes.end(), rest.begin(), rest.end());
+        add_checksum(at, offsetof(TableHeader, checksum), sizeof(T) + rest.size());
         return at;
     }
-    template <class T>
-    void replace(Gpa at, const T& table) {
-        std::memcpy(bytes_.data() + (at - base_), &table, sizeof(table));
+    // `field`, within what is at `at`, holds an address.
+    void add_pointer(Gpa at, size_t field, uint8_t size) {
+        piece_.pointers.push_back({offset(at) + static_cast<uint32_t>(field), size});
     }
-    std::vector<std::byte> take() { return std::move(bytes_); }
+    void add_checksum(Gpa at, size_t field, size_t length) {
+        const uint32_t start = offset(at);
+        piece_.checksums.push_back(
+            {start + static_cast<uint32_t>(field), start, static_cast<uint32_t>(length)});
+    }
+    RelocatableTables::Piece take() { return std::move(piece_); }
 
 private:
+    static constexpr size_t kAlignment = 8;
+
+    uint32_t offset(Gpa at) const { return static_cast<uint32_t>(at - base_); }
     Gpa add_bytes(std::span<const std::byte> bytes, size_t alignment) {
-        bytes_.resize(align_up(bytes_.size(), alignment));
-        const Gpa at = base_ + bytes_.size();
-        bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+        const Gpa at = next(alignment);
+        piece_.bytes.resize(at - base_);
+        piece_.bytes.insert(piece_.bytes.end(), bytes.begin(), bytes.end());
         return at;
     }
 
     Gpa base_;
-    std::vector<std::byte> bytes_;
+    RelocatableTables::Piece piece_;
 };
+
+void fill_checksums(RelocatableTables::Piece& piece) {
+    for (const auto& sum : piece.checksums) {
+        piece.bytes[sum.offset] = std::byte{0};
+        piece.bytes[sum.offset] =
+            std::byte{checksum(std::span(piece.bytes).subspan(sum.start, sum.length))};
+    }
+}
 
 uint32_t low32(Gpa gpa) {
     return static_cast<uint32_t>(gpa.value);
@@ -132,7 +151,8 @@ Fadt make_fadt(const BoardDescription& board, Gpa facs, Gpa dsdt) {
     fadt.dsdt = low32(dsdt);
     fadt.x_dsdt = dsdt.value;
     fadt.century = 0x32;  // index in CMOS
-    unsigned boot = kNoVga | kNoAspm;
+    unsigned boot = kNoAspm;
+    if (!board.vga) boot |= kNoVga;
     if (board.legacy_irq_chips) boot |= kLegacyDevices;
     if (board.keyboard) boot |= kKeyboardController;
     fadt.iapc_boot_arch = static_cast<uint16_t>(boot);
@@ -195,36 +215,73 @@ Gpa add_hpet(Area& area, const BoardDescription& board) {
     return area.add_table("HPET", 1, hpet);
 }
 
-Rsdp make_rsdp(Gpa xsdt) {
+// The RSDT is for systems older than ACPI 2.0; others take the XSDT.
+RelocatableTables::Piece make_rsdp(Gpa base, Gpa rsdt, Gpa xsdt) {
+    constexpr size_t kFirstPart = 20;  // what revision 1 had
     Rsdp rsdp;
     set_text(rsdp.oem_id, kOemId);
     rsdp.length = sizeof(rsdp);
+    rsdp.rsdt = low32(rsdt);
     rsdp.xsdt = xsdt.value;
-    constexpr size_t kFirstPart = 20;  // what revision 1 had
-    rsdp.checksum = checksum(std::as_bytes(std::span(&rsdp, 1)).first(kFirstPart));
-    rsdp.extended_checksum = checksum(std::as_bytes(std::span(&rsdp, 1)));
-    return rsdp;
+    Area area(base);
+    area.add(rsdp);
+    area.add_pointer(base, offsetof(Rsdp, rsdt), 4);
+    area.add_pointer(base, offsetof(Rsdp, xsdt), 8);
+    area.add_checksum(base, offsetof(Rsdp, checksum), kFirstPart);
+    area.add_checksum(base, offsetof(Rsdp, extended_checksum), sizeof(rsdp));
+    return area.take();
+}
+
+Gpa add_fadt(Area& area, const BoardDescription& board) {
+    constexpr size_t kFacsAlignment = 64;
+    const Gpa facs = area.add(Facs{}, kFacsAlignment);
+    const aml::Bytes body = dsdt_body(board);
+    const Gpa dsdt = area.add_table("DSDT", 2, TableHeader{}, std::as_bytes(std::span(body)));
+    const Gpa fadt = area.add_table("FACP", 6, make_fadt(board, facs, dsdt));
+    area.add_pointer(fadt, offsetof(Fadt, firmware_ctrl), 4);
+    area.add_pointer(fadt, offsetof(Fadt, dsdt), 4);
+    area.add_pointer(fadt, offsetof(Fadt, x_dsdt), 8);
+    return fadt;
+}
+
+// RSDT and XSDT: a header and the addresses of all other tables.
+template <class Number>
+Gpa add_root(Area& area, std::string_view signature, std::span<const Gpa> tables) {
+    std::vector<Le<Number>> addresses;
+    for (const Gpa table : tables)
+        addresses.emplace_back(static_cast<Number>(table.value));
+    const Gpa root =
+        area.add_table(signature, 1, TableHeader{}, std::as_bytes(std::span(addresses)));
+    for (size_t i = 0; i < tables.size(); ++i)
+        area.add_pointer(root, sizeof(TableHeader) + i * sizeof(Number), sizeof(Number));
+    return root;
+}
+
+RelocatableTables build(const BoardDescription& board, Gpa rsdp, Gpa base) {
+    BANYAN_ASSERT(board.cpu_count <= 255);  // local APIC entries have 8-bit ids
+    Area area(base);
+    std::vector<Gpa> tables{add_fadt(area, board), add_madt(area, board), add_mcfg(area, board)};
+    if (board.hpet) tables.push_back(add_hpet(area, board));
+    const Gpa rsdt = add_root<uint32_t>(area, "RSDT", tables);
+    const Gpa xsdt = add_root<uint64_t>(area, "XSDT", tables);
+    return {make_rsdp(rsdp, rsdt, xsdt), area.take()};
 }
 
 }  // namespace
 
 std::vector<std::byte> build_tables(const BoardDescription& board, Gpa base) {
-    BANYAN_ASSERT(board.cpu_count <= 255);  // local APIC entries have 8-bit ids
-    constexpr size_t kFacsAlignment = 64;
-    Area area(base);
-    const Gpa rsdp = area.add(Rsdp{});
-    const Gpa facs = area.add(Facs{}, kFacsAlignment);
-    const aml::Bytes body = dsdt_body(board);
-    const Gpa dsdt = area.add_table("DSDT", 2, TableHeader{}, std::as_bytes(std::span(body)));
+    constexpr uint64_t kRsdpSpace = 64;
+    RelocatableTables tables = build(board, base, base + kRsdpSpace);
+    fill_checksums(tables.rsdp);
+    fill_checksums(tables.tables);
+    std::vector<std::byte> all = std::move(tables.rsdp.bytes);
+    all.resize(kRsdpSpace);
+    all.insert(all.end(), tables.tables.bytes.begin(), tables.tables.bytes.end());
+    return all;
+}
 
-    std::vector<le64> pointers;
-    pointers.emplace_back(area.add_table("FACP", 6, make_fadt(board, facs, dsdt)).value);
-    pointers.emplace_back(add_madt(area, board).value);
-    pointers.emplace_back(add_mcfg(area, board).value);
-    if (board.hpet) pointers.emplace_back(add_hpet(area, board).value);
-    const Gpa xsdt = area.add_table("XSDT", 1, TableHeader{}, std::as_bytes(std::span(pointers)));
-    area.replace(rsdp, make_rsdp(xsdt));
-    return area.take();
+RelocatableTables build_relocatable_tables(const BoardDescription& board) {
+    return build(board, Gpa{0}, Gpa{0});
 }
 
 }  // namespace banyan::acpi

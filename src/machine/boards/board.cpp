@@ -17,7 +17,7 @@ Result<std::unique_ptr<Board>> Board::create(const BoardConfig& config,
         return fail(ErrorCode::invalid_argument,
                     "vCPUs: a machine has between 1 and 255; give --cpus a number in that range");
     }
-    TRY_ASSIGN(map, MemoryMap::create(config.ram_size));
+    TRY_ASSIGN(map, MemoryMap::create(config.ram_size, memory_layout(config.kind)));
     auto parts = std::make_unique<Parts>(config, services, std::move(map));
     TRY(parts->build());
     return std::unique_ptr<Board>(new Board(std::move(parts)));

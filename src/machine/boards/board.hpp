@@ -2,7 +2,8 @@
 // vCPUs, the loader and the VM's life cycle see of them.
 //
 // Order of use: MemoryMap and GuestMemory with its RAM; the engine; Board::create; the engine's
-// vCPUs with vcpu_wiring(), each attach_vcpu()ed; prepare_direct_boot(); load_kernel() with
+// vCPUs with vcpu_wiring(), each attach_vcpu()ed. Then a pc with firmware starts at its reset
+// vector; for a kernel without firmware prepare_direct_boot(), and load_kernel() with
 // memory_map().e820() and the RSDP.
 //
 // Threads: cpu_io(), cpu_interrupts(), the char clients and press_power_button() from any thread.
@@ -10,9 +11,11 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -46,6 +49,15 @@ struct CharPortConfig {
 // Differs whenever the guest's execution was repeated or copied from a saved state.
 using GenerationId = std::array<uint8_t, 16>;
 
+enum class BootKind : uint8_t { disk, cdrom, floppy, network };
+
+// What firmware is told.
+struct FirmwareConfig {
+    std::array<uint8_t, 16> uuid{};  // of the machine
+    bool on_serial = false;          // SeaBIOS' screen and keyboard are COM1
+    BootKind boot_first = BootKind::disk;
+};
+
 struct BoardConfig {
     BoardKind kind = BoardKind::micro;
     unsigned cpu_count = 1;
@@ -56,9 +68,18 @@ struct BoardConfig {
     std::optional<CharPortConfig> virtio_console;
     std::optional<uint16_t> debug_exit_port;
     CharBackend* debugcon = nullptr;       // port 0xE9, if given
+    FirmwareConfig firmware;               // of a pc that starts with firmware
     std::vector<BlockBackend*> floppies;   // pc only: drives A and B
     std::optional<MachineEvent> watchdog;  // what its time-out asks for; none: no watchdog
     std::optional<GenerationId> generation_id;
+};
+
+// Host memory that the pc board shows in parts, at places that its guest chooses. Page-aligned, and
+// valid for as long as the GuestMemory. Its contents stay when the board is reset.
+struct PcMemory {
+    std::span<std::byte> shadow;  // MemoryMap::kShadow
+    std::span<std::byte> rom;     // firmware, of 4 KiB to 16 MiB; empty: none
+    std::span<std::byte> flash;   // its variables, right below `rom`; empty: none
 };
 
 struct BoardServices {
@@ -67,6 +88,7 @@ struct BoardServices {
     TimerService& timers;
     MachineControl& control;
     EngineApics* engine_apics = nullptr;  // null: the board makes the local APICs
+    PcMemory pc_memory = {};              // of a pc
 };
 
 class Board {
@@ -79,6 +101,9 @@ public:
     Board(const Board&) = delete;
     Board& operator=(const Board&) = delete;
 
+    static MemoryLayout memory_layout(BoardKind kind) {
+        return kind == BoardKind::pc ? MemoryLayout::pc : MemoryLayout::compact;
+    }
     const MemoryMap& memory_map() const;
 
     // What an engine's vCPU is made with.

@@ -1,7 +1,8 @@
 #include "machine/boards/board_parts.hpp"
 
+#include <cstdio>
+
 #include "devices/chipset/debug_ports.hpp"
-#include "devices/chipset/fw_cfg.hpp"
 #include "devices/chipset/i8042.hpp"
 #include "devices/chipset/pit8254.hpp"
 #include "devices/serial/uart16550.hpp"
@@ -29,6 +30,7 @@ Board::Parts::Parts(const BoardConfig& asked, const BoardServices& host, MemoryM
     : config(asked),
       services(host),
       map(std::move(memory_map)),
+      pci({mmio, ports, host.memory}),
       pic_chip(host.timers),
       ioapic_chip(host.timers) {}
 
@@ -49,15 +51,16 @@ Result<void> Board::Parts::build() {
     make_sockets();
     make_ioapic();
     if (is_pc()) make_pic();
-    make_pci_host();
+    TRY(make_pci_host());
+    if (is_pc()) TRY(make_flash());
     make_serial();
     make_timers();
-    make_power_management();
     if (is_pc()) make_keyboard();
     make_paravirtual_ports();
     TRY(make_floppy());
     TRY(make_test_aids());
-    return make_pci_functions();
+    TRY(make_pci_functions());
+    return is_pc() ? configure_firmware(*this) : Result<void>();
 }
 
 MsiSink& Board::Parts::msi() {
@@ -120,11 +123,17 @@ IrqLine Board::Parts::irq(unsigned isa_irq) {
     return router.add_source({pic_input(isa_irq), at_ioapic});
 }
 
-IrqLine Board::Parts::intx(unsigned device) {
-    const unsigned wire = acpi::pci_wire(device, 0);
-    const auto at_ioapic = ioapic_input(acpi::kPciWireGsi + wire);
-    if (pic == nullptr) return router.add_source({at_ioapic});
-    return router.add_source({pic_input(acpi::pci_wire_irq(wire)), at_ioapic});
+IrqLine Board::Parts::intx(PciAddress address) {
+    if (chipset != nullptr)
+        return chipset->add_pirq_source(acpi::pci_wire(acpi::PciWiring::ich9, address.device, 0));
+    const unsigned wire = acpi::pci_wire(acpi::PciWiring::spread, address.device, 0);
+    return router.add_source({ioapic_input(acpi::kPciWireGsi + wire)});
+}
+
+Result<PciAddress> Board::Parts::free_pci_address() const {
+    if (const auto device = pci.free_device()) return PciAddress{*device, 0};
+    return fail(ErrorCode::invalid_argument,
+                "add a device: the PCI bus has 32 places, and all are taken; use fewer");
 }
 
 Chip& Board::Parts::add_chip() {
@@ -132,11 +141,63 @@ Chip& Board::Parts::add_chip() {
     return *chips.back();
 }
 
-void Board::Parts::make_pci_host() {
+// The pc's guest says where memory BARs may lie; they stay away from RAM and from fixed chips.
+std::vector<GpaRange> Board::Parts::bar_windows() const {
+    const auto fixed = MemoryMap::pci_windows();
+    if (!is_pc()) return {fixed.begin(), fixed.end()};
+    constexpr Gpa kEnd{uint64_t{1} << 52};  // the most that page tables can name
+    return {{map.low_ram_end(), MemoryMap::kIoApic.start - map.low_ram_end()},
+            {map.high_ram_end(), kEnd - map.high_ram_end()}};
+}
+
+Result<void> Board::Parts::make_pci_host() {
+    pci.set_windows(bar_windows());
     Chip& chip = add_chip();
-    pci_host = &chip.make<PciHost>("pci-host", pci);
+    pci_host = &chip.make<PciHost>("pci-host");
     ports.add_device(chip.slot);
-    mmio.add(chip.slot, *pci_host->mmio(), PciHost::kEcamSize).map(MemoryMap::kEcam.start);
+    MmioWindow& ecam = mmio.add(chip.slot, *pci_host->mmio(), PciHost::kEcamSize);
+    Chip& bridge = add_chip();
+    if (is_pc()) return make_chipset(bridge, ecam);
+    ecam.map(MemoryMap::kEcam.start);
+    make_power_management();
+    auto& function = bridge.make<PciHostBridge>("host-bridge", PciWiring{pci});
+    return pci.add(*pci_host, {0, 0}, function, bridge.slot);
+}
+
+// The host bridge at 00.0, and the bridge to the legacy devices at 1F.0.
+Result<void> Board::Parts::make_chipset(Chip& bridge, MmioWindow& ecam) {
+    constexpr PciAddress kHostBridge{0, 0};
+    constexpr PciAddress kLegacyBridge{0x1F, 0};
+    PcChipset::Wiring wiring{router, services.memory, {}, {}};
+    for (unsigned input = 0; input < PcChipset::kPicInputs; ++input)
+        wiring.pic[input] = pic_input(input);
+    for (unsigned pirq = 0; pirq < Ich9Lpc::kPirqs; ++pirq)
+        wiring.ioapic[pirq] = ioapic_input(acpi::kPciWireGsi + pirq);
+    chipset = std::make_unique<PcChipset>(wiring);
+    make_power_management();
+    chipset->connect(ecam, ports.add_window(*acpi_pm_slot, *acpi_pm, AcpiPm::kMovablePorts));
+    TRY(chipset->shadow().create(services.pc_memory.shadow, services.pc_memory.rom));
+    mmio.add(bridge.slot, chipset->shadow(), MemoryMap::kShadow.length)
+        .map(MemoryMap::kShadow.start);
+
+    mch = &bridge.make<Q35Mch>("mch", Q35Mch::Wiring{{pci}, *chipset});
+    TRY(pci.add(*pci_host, kHostBridge, *mch, bridge.slot));
+    Chip& legacy = add_chip();
+    lpc = &legacy.make<Ich9Lpc>("lpc", Ich9Lpc::Wiring{{pci}, *chipset});
+    return pci.add(*pci_host, kLegacyBridge, *lpc, legacy.slot);
+}
+
+Result<void> Board::Parts::make_flash() {
+    const auto bytes = services.pc_memory.flash;
+    if (bytes.empty()) return {};
+    constexpr uint64_t kFourGib = uint64_t{1} << 32;
+    const Gpa start{kFourGib - services.pc_memory.rom.size() - bytes.size()};
+    TRY_ASSIGN(memory, FlashMemory::create(services.memory, start, bytes));
+    flash_memory = std::move(memory);
+    Chip& chip = add_chip();
+    auto& flash = chip.make<CfiFlash>("flash", CfiFlash::Wiring{bytes, *flash_memory});
+    mmio.add(chip.slot, flash, bytes.size()).map(start);
+    return {};
 }
 
 void Board::Parts::make_serial() {
@@ -187,7 +248,9 @@ void Board::Parts::make_power_management() {
     acpi_pm = &chip.make<AcpiPm>(
         "acpi_pm", AcpiPm::Wiring{services.clock, chip.timers, irq(kSciIrq), services.control});
     acpi_pm_slot = &chip.slot;
-    ports.add_device(chip.slot);
+    if (!is_pc()) return ports.add_device(chip.slot);
+    for (const PortRange& range : AcpiPm::fixed_ports())
+        ports.add(chip.slot, *acpi_pm, range);
 }
 
 void Board::Parts::make_keyboard() {
@@ -202,7 +265,7 @@ void Board::Parts::make_paravirtual_ports() {
     ports.add_device(panic.slot);
     if (!is_pc()) return;
     Chip& chip = add_chip();
-    chip.make<FwCfg>("fw_cfg", FwCfg::Wiring{services.memory});
+    fw_cfg = &chip.make<FwCfg>("fw_cfg", FwCfg::Wiring{services.memory});
     ports.add_device(chip.slot);
 }
 
@@ -245,25 +308,25 @@ Result<void> Board::Parts::make_pci_functions() {
 
 Result<void> Board::Parts::add_virtio(Chip& chip, const char* kind,
                                       std::unique_ptr<VirtioDevice> device) {
-    if (pci.full()) {
-        return fail(ErrorCode::invalid_argument,
-                    "add a device: the PCI bus has 31 places, and all are taken; use fewer");
-    }
-    const unsigned number = pci.next_device();
-    auto& function =
-        chip.make<VirtioPci>(std::string(kind) + "@" + std::to_string(number), std::move(device),
-                             VirtioPciWiring{.mapper = pci,
-                                             .msi = msi(),
-                                             .clock = services.clock,
-                                             .timers = chip.timers,
-                                             .intx = intx(number)});
+    TRY_ASSIGN(address, free_pci_address());
+    auto& function = chip.make<VirtioPci>(std::string(kind) + "@" + std::to_string(address.device),
+                                          std::move(device),
+                                          VirtioPciWiring{.mapper = pci,
+                                                          .msi = msi(),
+                                                          .clock = services.clock,
+                                                          .timers = chip.timers,
+                                                          .intx = intx(address)});
     virtio.push_back(&function);
-    return pci.add(*pci_host, function, chip.slot);
+    return pci.add(*pci_host, address, function, chip.slot);
 }
 
 Result<void> Board::Parts::add_disk(const DiskConfig& disk) {
     Chip& chip = add_chip();
     disks.push_back(std::make_unique<LockedBlockBackend>(*disk.backend, chip.slot));
+    TRY_ASSIGN(address, free_pci_address());
+    char path[64];
+    std::snprintf(path, sizeof(path), "/pci@i0cf8/scsi@%x/disk@0,0", address.device);
+    boot_entries.push_back({BootKind::disk, path});
     return add_virtio(chip, "virtio-blk",
                       std::make_unique<VirtioBlk>(VirtioBlkConfig{.serial = disk.serial},
                                                   VirtioBlkWiring{services.memory, *disks.back()}));

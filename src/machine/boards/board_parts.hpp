@@ -10,6 +10,7 @@
 #include "devices/chipset/apic_bus.hpp"
 #include "devices/chipset/cmos_rtc.hpp"
 #include "devices/chipset/dma8237.hpp"
+#include "devices/chipset/fw_cfg.hpp"
 #include "devices/chipset/hpet.hpp"
 #include "devices/chipset/ioapic.hpp"
 #include "devices/chipset/pic8259.hpp"
@@ -19,6 +20,9 @@
 #include "machine/acpi/dsdt.hpp"
 #include "machine/boards/board.hpp"
 #include "machine/boards/chip.hpp"
+#include "machine/boards/firmware_config.hpp"
+#include "machine/boards/flash_memory.hpp"
+#include "machine/boards/pc_chipset.hpp"
 #include "machine/boards/pci_slots.hpp"
 #include "machine/boards/vcpu_socket.hpp"
 #include "machine/io_bus.hpp"
@@ -64,7 +68,10 @@ struct Board::Parts {
 
     Result<void> build();
 
+    // As the guest has set up the machine by now.
     acpi::BoardDescription describe() const;
+    acpi::PciWiring pci_wiring() const;
+    void set_up_chipset();
 
     // Every chip, in the order in which they are reset, saved and restored: those that drive wires,
     // the wires, those that wires lead to. Calls `function(key, device)` with the device's lock
@@ -88,7 +95,10 @@ struct Board::Parts {
     ApicBus apics;  // of the board's own local APICs
     IrqRouter router;
     HpetInputs hpet_inputs;
-    PciSlots pci{mmio};
+    PciSlots pci;
+    std::unique_ptr<PcChipset> chipset;  // of a pc
+    std::unique_ptr<FlashMemory> flash_memory;
+    std::unique_ptr<FirmwareTables> firmware_tables;
     std::vector<std::unique_ptr<LockedBlockBackend>> disks;
 
     // chips: `chips` has those that drive wires, in the order of reset
@@ -103,12 +113,15 @@ struct Board::Parts {
     IoApic* ioapic = nullptr;
     Hpet* hpet = nullptr;
     PciHost* pci_host = nullptr;
+    Q35Mch* mch = nullptr;
+    Ich9Lpc* lpc = nullptr;
+    FwCfg* fw_cfg = nullptr;
+    CmosRtc* cmos = nullptr;
     AcpiPm* acpi_pm = nullptr;
     DeviceSlot* acpi_pm_slot = nullptr;
     CharClient* serial_client = nullptr;
     CharClient* console_client = nullptr;
     std::vector<VirtioPci*> virtio;
-    CmosRtc* cmos = nullptr;
     Dma8237Pair* dma = nullptr;
     FloppyController* floppy = nullptr;
     DeviceSlot* floppy_slot = nullptr;
@@ -118,17 +131,31 @@ struct Board::Parts {
     };
     std::vector<Nvme> nvme;
 
+    // What firmware may boot from, each with its path in the form of Open Firmware, as QEMU's
+    // bootorder file has it.
+    struct BootEntry {
+        BootKind kind;
+        std::string path;
+    };
+    std::vector<BootEntry> boot_entries;
+
 private:
+    void describe_windows(acpi::BoardDescription& board) const;
+    acpi::WideWindow wide_window() const;
     void make_sockets();
     void make_ioapic();
     void make_pic();
-    IrqLine irq(unsigned isa_irq);  // a new source on an ISA interrupt
-    IrqLine intx(unsigned device);
+    IrqLine irq(unsigned isa_irq);     // a new source on an ISA interrupt
+    IrqLine intx(PciAddress address);  // INTA# of the function
+    Result<PciAddress> free_pci_address() const;
     IrqRouter::Output pic_input(unsigned input);
     IrqRouter::Output ioapic_input(unsigned input);
 
     Chip& add_chip();
-    void make_pci_host();
+    Result<void> make_pci_host();
+    Result<void> make_chipset(Chip& host_chip, MmioWindow& ecam);
+    Result<void> make_flash();
+    std::vector<GpaRange> bar_windows() const;
     void make_serial();
     void make_timers();
     void make_power_management();

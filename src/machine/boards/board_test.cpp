@@ -17,6 +17,7 @@ protected:
     void SetUp() override {
         const auto built = machine.build();
         ASSERT_TRUE(built) << built.error().text();
+        ASSERT_TRUE(machine.board->prepare_direct_boot());
     }
     TestMachine machine{GetParam()};
 };
@@ -97,7 +98,8 @@ TEST_P(BoardOfKind, ShowsItsPciFunctionsByBothMechanisms) {
     for (unsigned device = 0; device < 4; ++device) {
         const uint32_t id = machine.config_read(device, 0);
         EXPECT_EQ(machine.read(0xE0000000 + (device << 15)), id);
-        EXPECT_EQ(id & 0xFFFF, device == 0 ? 0x1B36U : 0x1AF4U);
+        const uint32_t bridge = GetParam() == BoardKind::pc ? 0x8086U : 0x1B36U;
+        EXPECT_EQ(id & 0xFFFF, device == 0 ? bridge : 0x1AF4U);
     }
     EXPECT_EQ(machine.config_read(1, 0) >> 16, 0x1042U) << "the disk";
     EXPECT_EQ(machine.config_read(2, 0) >> 16, 0x1044U) << "random numbers";
@@ -222,7 +224,8 @@ constexpr uint64_t kBuffer = 0x103000;
 TEST_P(BoardOfKind, LeadsIntxToItsPin) {
     ASSERT_TRUE(machine.board->prepare_direct_boot());
     machine.enable_apic();
-    machine.route(16 + 2, 0x52, true);
+    const unsigned wire = GetParam() == BoardKind::pc ? 6 : 2;
+    machine.route(16 + wire, 0x52, true);
     Driver driver(machine, 2);
     driver.start();
 
@@ -325,11 +328,13 @@ std::vector<std::byte> saved(TestMachine& machine) {
 }
 
 TEST_P(BoardOfKind, ResetsToItsFirstState) {
-    const auto fresh = saved(machine);
-    use(machine);
-    EXPECT_NE(saved(machine), fresh);
-    machine.board->reset();
-    EXPECT_EQ(saved(machine), fresh);
+    TestMachine other(GetParam());
+    ASSERT_TRUE(other.build());
+    const auto fresh = saved(other);
+    use(other);
+    EXPECT_NE(saved(other), fresh);
+    other.board->reset();
+    EXPECT_EQ(saved(other), fresh);
 }
 
 TEST_P(BoardOfKind, GoesOnWhereItWasSaved) {
@@ -346,6 +351,7 @@ TEST_P(BoardOfKind, GoesOnWhereItWasSaved) {
 }
 
 TEST_P(BoardOfKind, RefusesDamagedStates) {
+    machine.board->reset();
     const auto fresh = saved(machine);
     use(machine);
     const auto state = saved(machine);
@@ -461,10 +467,116 @@ TEST(BoardRefuses, ImpossibleNumbersOfCpus) {
     }
 }
 
+// A pc whose guest has set up nothing yet.
+class PcAtPowerOn : public ::testing::Test {
+protected:
+    void SetUp() override {
+        machine.rom.back().bytes[0xFF0] = std::byte{0xEA};
+        ASSERT_TRUE(machine.build());
+    }
+    uint8_t byte_at(uint64_t gpa) const {
+        uint8_t byte = 0;
+        EXPECT_TRUE(machine.memory.read_object({gpa}, byte));
+        return byte;
+    }
+    void set_pam(unsigned offset, uint32_t value) { machine.config_write(0, offset, value); }
+
+    TestMachine machine{BoardKind::pc};
+};
+
+TEST_F(PcAtPowerOn, ShowsTheFirmwareAtBothEndsOfItsReach) {
+    EXPECT_EQ(byte_at(0xFFFFFFF0), 0xEA);
+    EXPECT_EQ(byte_at(0xFFFF0), 0xEA);
+    EXPECT_FALSE(machine.memory.write_object({0xFFFF0}, uint8_t{0}));
+    EXPECT_FALSE(machine.memory.find({0xC0000}).has_value())
+        << "the firmware is seen from E0000h on";
+    EXPECT_EQ(machine.read(0xC0000), 0xFFFFFFFFU);
+}
+
+// What SeaBIOS does: RAM behind the ROM, the ROM's contents into it.
+TEST_F(PcAtPowerOn, ShadowRamTakesWritesUnderTheRom) {
+    set_pam(0x90, 0x20);  // F0000h: write to RAM, read from ROM
+    machine.write(0xFFFF0, 0x12345678);
+    EXPECT_EQ(byte_at(0xFFFF0), 0xEA);
+    set_pam(0x90, 0x10);  // read only
+    EXPECT_EQ(byte_at(0xFFFF0), 0x78);
+    EXPECT_FALSE(machine.memory.write_object({0xFFFF0}, uint8_t{0}));
+    machine.write(0xFFFF0, 0);
+    EXPECT_EQ(byte_at(0xFFFF0), 0x78);
+    set_pam(0x90, 0x30);
+    EXPECT_TRUE(machine.memory.write_object({0xFFFF0}, uint8_t{1}));
+    EXPECT_EQ(byte_at(0xFFFF0), 1);
+    machine.board->reset();
+    EXPECT_EQ(byte_at(0xFFFF0), 0xEA);
+}
+
+TEST_F(PcAtPowerOn, ShadowRamIsOnePieceForDevices) {
+    set_pam(0x90, 0x33333330);
+    set_pam(0x94, 0x00333333);
+    EXPECT_EQ(machine.memory.writable_range({0xC0000}, 0x40000).size(), 0x40000U);
+}
+
+TEST_F(PcAtPowerOn, ConfigurationSpaceAndPowerManagementGoWhereTheyAreTold) {
+    EXPECT_EQ(machine.read(0xB0000000), 0xFFFFFFFFU);
+    machine.config_write(0, 0x60, 0xB0000001);
+    EXPECT_EQ(machine.read(0xB0000000), 0x29C08086U);
+    EXPECT_EQ(machine.in(0x404, 2), 0xFFFFU);
+    machine.config_write(31, 0x40, 0x401);
+    machine.config_write(31, 0x44, 0x80);
+    machine.out(0x404, 1U << 13 | 5U << 10, 2);
+    ASSERT_EQ(machine.control.count(), 1U);
+    EXPECT_EQ(machine.control.event(), MachineEvent::power_off);
+}
+
+TEST_F(PcAtPowerOn, FlashIsMemoryUntilItTakesACommand) {
+    constexpr uint64_t kFlash = 0xFFFB0000;  // 64 KiB below a ROM of 256
+    machine.write(kFlash, 0x70, 1);          // read status
+    EXPECT_FALSE(machine.memory.find({kFlash}).has_value());
+    EXPECT_EQ(machine.read(kFlash, 1), 0x80U) << "ready";
+    machine.write(kFlash, 0x20, 1);  // erase
+    machine.write(kFlash, 0xD0, 1);
+    machine.write(kFlash, 0x10, 1);  // program
+    machine.write(kFlash, 0x5A, 1);
+    machine.write(kFlash, 0xFF, 1);
+    EXPECT_EQ(byte_at(kFlash), 0x5A);
+    EXPECT_EQ(byte_at(kFlash + 1), 0xFF);
+    EXPECT_EQ(machine.flash[0].bytes[0], std::byte{0x5A});
+}
+
+// The MCFG table of the relocatable tables, which firmware reads by fw_cfg, tells where the guest
+// has put configuration space.
+TEST_F(PcAtPowerOn, TablesTellWhatTheGuestHasSetUp) {
+    const auto read_file = [&](std::string_view name) {
+        machine.out(0x510, 0x19, 2);
+        unsigned count = 0;
+        for (unsigned i = 0; i < 4; ++i)
+            count = count << 8 | machine.in(0x511);
+        for (unsigned i = 0; i < count; ++i) {
+            std::vector<uint8_t> entry(64);
+            for (uint8_t& byte : entry)
+                byte = static_cast<uint8_t>(machine.in(0x511));
+            if (name != reinterpret_cast<const char*>(entry.data() + 8)) continue;
+            std::string content(size_t{entry[2]} << 8 | entry[3], 0);
+            machine.out(0x510, entry[4] << 8U | entry[5], 2);
+            for (char& c : content)
+                c = static_cast<char>(machine.in(0x511));
+            return content;
+        }
+        return std::string();
+    };
+    machine.config_write(0, 0x60, 0xB0000001);
+    const std::string tables = read_file("etc/acpi/tables");
+    const size_t mcfg = tables.find("MCFG");
+    ASSERT_NE(mcfg, std::string::npos);
+    EXPECT_EQ(tables.substr(mcfg + 44, 4), std::string("\x00\x00\x00\xB0", 4));
+    EXPECT_EQ(read_file("etc/table-loader").size() % 128, 0U);
+    EXPECT_EQ(read_file("bootorder"), std::string("/pci@i0cf8/scsi@1/disk@0,0\0", 27));
+}
+
 TEST(BoardRefuses, MoreDevicesThanTheBusHolds) {
     TestMachine machine(BoardKind::micro);
-    machine.config.disks.assign(30, DiskConfig{&machine.disk, ""});
-    EXPECT_NE(refusal(machine).find("31 places"), std::string::npos);
+    machine.config.disks.assign(30, DiskConfig{.backend = &machine.disk, .serial = ""});
+    EXPECT_NE(refusal(machine).find("32 places"), std::string::npos);
 }
 
 TEST(BoardRefuses, APortBeyondTheLast) {
@@ -505,6 +617,7 @@ TEST_F(BoardOfAnEngine, InterruptsBecomeItsMessages) {
 }
 
 TEST_F(BoardOfAnEngine, LevelsAreToldAndEndByItsReport) {
+    ASSERT_TRUE(machine.board->prepare_direct_boot());
     machine.route(9, 0x39, true);
     EXPECT_EQ(apics.routes, (std::map<unsigned, MsiMessage>{{9, {0xFEE0'0000, 0xC039}}}));
     machine.out(0xB2, 2);            // ACPI mode

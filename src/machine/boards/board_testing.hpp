@@ -59,7 +59,8 @@ public:
 
     Result<void> build() {
         add_ram();
-        TRY_ASSIGN(made, Board::create(config, {memory, clock, timers, control, engine_apics}));
+        TRY_ASSIGN(made, Board::create(
+                             config, {memory, clock, timers, control, engine_apics, pc_memory()}));
         board = std::move(made);
         for (unsigned i = 0; i < config.cpu_count; ++i)
             board->attach_vcpu(i, signals[i]);
@@ -110,6 +111,9 @@ public:
     MemoryBlock floppy{1440 * 1024};
     FakeEntropy entropy;
     std::vector<std::vector<Page>> ram;
+    std::vector<Page> shadow{MemoryMap::kShadow.length / kPageSize};
+    std::vector<Page> rom{64};  // change them before build()
+    std::vector<Page> flash{16};
     GuestMemory memory;
     BoardConfig config;
     EngineApics* engine_apics = nullptr;  // set before build()
@@ -117,8 +121,15 @@ public:
     std::unique_ptr<Board> board;
 
 private:
+    static std::span<std::byte> bytes_of(std::vector<Page>& pages) {
+        return std::as_writable_bytes(std::span(pages));
+    }
+    PcMemory pc_memory() {
+        if (config.kind != BoardKind::pc) return {};
+        return {bytes_of(shadow), bytes_of(rom), bytes_of(flash)};
+    }
     void add_ram() {
-        const auto map = MemoryMap::create(kRam);
+        const auto map = MemoryMap::create(kRam, Board::memory_layout(config.kind));
         BANYAN_ASSERT(map.has_value());
         for (const GpaRange& range : map->ram()) {
             ram.emplace_back(range.length / kPageSize);

@@ -1,5 +1,7 @@
 // What old and strict systems expect of a PC: DMA and floppy; and disks and timers of makes that
 // all systems have drivers for.
+#include <cstdio>
+
 #include "devices/watchdog/i6300esb.hpp"
 #include "machine/boards/board_parts.hpp"
 
@@ -14,11 +16,6 @@ constexpr unsigned kFloppyChannel = 2;
 // and 6 (number less one) and 0 (there are drives) of the equipment byte.
 constexpr uint8_t kDriveTypes = 0x10;
 constexpr uint8_t kEquipment = 0x14;
-
-tl::unexpected<Error> no_place() {
-    return fail(ErrorCode::invalid_argument,
-                "add a device: the PCI bus has 31 places, and all are taken; use fewer");
-}
 
 Result<void> check_floppies(const BoardConfig& config) {
     if (config.floppies.size() > FloppyController::kMaxDrives) {
@@ -63,16 +60,16 @@ Result<void> Board::Parts::make_floppy() {
     }
     cmos->set_byte(kDriveTypes, floppy->cmos_drive_types());
     cmos->set_byte(kEquipment, static_cast<uint8_t>((config.floppies.size() - 1) << 6 | 1));
+    boot_entries.push_back({BootKind::floppy, "/pci@i0cf8/isa@1f/fdc@03f0/floppy@0"});
     ports.add_device(chip.slot);
     return {};
 }
 
 Result<void> Board::Parts::add_nvme(const DiskConfig& disk) {
-    if (pci.full()) return no_place();
-    const unsigned number = pci.next_device();
+    TRY_ASSIGN(address, free_pci_address());
     Chip& chip = add_chip();
     disks.push_back(std::make_unique<LockedBlockBackend>(*disk.backend, chip.slot));
-    const std::string key = "nvme@" + std::to_string(number);
+    const std::string key = "nvme@" + std::to_string(address.device);
     auto& controller = chip.make<NvmeController>(key, disk.serial.empty() ? key : disk.serial,
                                                  NvmeWiring{.memory = services.memory,
                                                             .backend = *disks.back(),
@@ -80,21 +77,24 @@ Result<void> Board::Parts::add_nvme(const DiskConfig& disk) {
                                                             .msi = msi(),
                                                             .clock = services.clock,
                                                             .timers = chip.timers,
-                                                            .intx = intx(number)});
+                                                            .intx = intx(address)});
     nvme.push_back({&chip.slot, &controller});
-    return pci.add(*pci_host, controller, chip.slot);
+    char path[64];
+    std::snprintf(path, sizeof(path), "/pci@i0cf8/nvme@%x/namespace@1,0", address.device);
+    boot_entries.push_back({BootKind::disk, path});
+    return pci.add(*pci_host, address, controller, chip.slot);
 }
 
 Result<void> Board::Parts::make_watchdog() {
     if (!config.watchdog) return {};
-    if (pci.full()) return no_place();
+    TRY_ASSIGN(address, free_pci_address());
     Chip& chip = add_chip();
     auto& timer = chip.make<I6300Esb>("i6300esb", *config.watchdog,
                                       I6300Esb::Wiring{.mapper = pci,
                                                        .clock = services.clock,
                                                        .timers = chip.timers,
                                                        .machine = services.control});
-    return pci.add(*pci_host, timer, chip.slot);
+    return pci.add(*pci_host, address, timer, chip.slot);
 }
 
 // Disks complete into memory and devices that are about to go.

@@ -19,9 +19,10 @@ namespace {
 constexpr uint64_t kLongest = 10'000;  // instructions: what lasts longer is not compared
 
 std::span<std::byte> all_ram(GuestMemory& memory) {
-    std::byte* begin = memory.regions().front().host;
+    const auto regions = memory.regions();
+    std::byte* begin = regions.front().host;
     std::byte* end = begin;
-    for (const MemoryRegion& region : memory.regions()) {
+    for (const MemoryRegion& region : regions) {
         begin = std::min(begin, region.host);
         end = std::max(end, region.host + region.size);
     }

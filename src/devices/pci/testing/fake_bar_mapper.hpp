@@ -6,7 +6,7 @@
 #include <map>
 #include <utility>
 
-#include "devices/pci/pci_bar.hpp"
+#include "devices/pci/pci_function.hpp"
 #include "support/assert.hpp"
 #include "support/bits.hpp"
 
@@ -26,6 +26,10 @@ public:
     bool map_memory(PciFunction& function, unsigned bar, Gpa start, uint64_t size,
                     MmioIo& handler) override {
         return add({&function, bar}, {false, start.value, size, &handler, nullptr});
+    }
+    bool map_ram(PciFunction& function, unsigned bar, Gpa start) override {
+        const uint64_t size = function.bars()[bar].ram.size();
+        return add({&function, bar}, {false, start.value, size, nullptr, nullptr});
     }
     bool map_ports(PciFunction& function, unsigned bar, PortRange range, PortIo& handler) override {
         return add({&function, bar}, {true, range.first, range.count, nullptr, &handler});
