@@ -183,7 +183,7 @@ TEST(RunOptions, DisksAndDiscsHaveABus) {
               std::string::npos);
     EXPECT_NE(error_of({"--kernel=k", "--cdrom=a,bus=virtio"}).find("ahci, ide, scsi"),
               std::string::npos);
-    EXPECT_NE(error_of({"--kernel=k", "--disk=a,bus=usb"}).find("virtio, ahci, ide, scsi"),
+    EXPECT_NE(error_of({"--kernel=k", "--disk=a,bus=usb"}).find("virtio, nvme, ahci, ide, scsi"),
               std::string::npos);
 }
 

@@ -71,11 +71,11 @@ TEST(PcDisks, IdeInterruptsAtItsIsaInterrupt) {
 TEST(DisksOnBuses, AreRefusedWhereThereIsNoPlace) {
     MachineWithDisks micro(BoardKind::micro);
     micro.add(DiskBus::ahci);
-    EXPECT_NE(micro.error().find("the machine micro has the buses virtio and scsi"),
+    EXPECT_NE(micro.error().find("the machine micro has the buses virtio, nvme and scsi"),
               std::string::npos);
     MachineWithDisks disc(BoardKind::pc);
     disc.add(DiskBus::virtio, DiskMedium::cdrom);
-    EXPECT_NE(disc.error().find("none on the bus virtio"), std::string::npos);
+    EXPECT_NE(disc.error().find("none on the buses virtio and nvme"), std::string::npos);
     MachineWithDisks ahci(BoardKind::pc);
     for (unsigned i = 0; i < 5; ++i)
         ahci.add(DiskBus::ahci);
