@@ -93,7 +93,7 @@ class StatisticsTest(unittest.TestCase):
             self.assertEqual(len(self.figures()), 1)
             console.signal(signal.SIGKILL)
             console.wait(10)
-            self.assertEqual(len(list(self.files.iterdir())), 1)
+            self.assertEqual({path.suffix for path in self.files.iterdir()}, {".json", ".screen"})
             self.assertEqual(self.figures(), [])
             self.assertEqual(list(self.files.iterdir()), [])
 

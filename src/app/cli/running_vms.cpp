@@ -24,6 +24,14 @@ bool is_well_formed(const RunningVm& vm) {
     });
 }
 
+// A VM's figures, and the sockets that stand beside them: PID.json, PID.screen, ...
+void remove_with_sockets(const RunDirectory& directory, const std::string& figures) {
+    const std::string prefix = figures.substr(0, figures.size() - kSuffix.size()) + ".";
+    for (const std::string& file : directory.names()) {
+        if (file.starts_with(prefix)) directory.remove(file);
+    }
+}
+
 bool is_alive(const RunningVm& vm) {
     return process_start(vm["pid"].get<int>()) == vm["process_start"].get<uint64_t>();
 }
@@ -69,7 +77,7 @@ std::vector<RunningVm> running_vms(const RunDirectory& directory) {
         if (is_alive(vm)) {
             found.push_back(std::move(vm));
         } else {
-            directory.remove(file);
+            remove_with_sockets(directory, file);
         }
     }
     std::sort(found.begin(), found.end(), [](const RunningVm& a, const RunningVm& b) {

@@ -85,6 +85,7 @@ TEST_F(StatsTest, RemovesWhatTheDeadHaveLeft) {
     auto dead = nlohmann::json::parse(*directory().read(pid + ".json"));
     dead["process_start"] = dead["process_start"].get<uint64_t>() + 1;
     ASSERT_TRUE(directory().write("dead.json", dead.dump()));
+    ASSERT_TRUE(directory().write("dead.screen", ""));
 
     EXPECT_EQ(running_vms(directory()).size(), 1U);
     EXPECT_EQ(directory().names(), std::vector<std::string>{pid + ".json"});
