@@ -23,6 +23,7 @@ make_rescue() {
     unpack grub-rescue-pc
     mv grub-rescue-pc/usr/lib/grub-rescue/grub-rescue-cdrom.iso cdrom.iso
     mv grub-rescue-pc/usr/lib/grub-rescue/grub-rescue-floppy.img floppy.img
+    truncate -s 1440K floppy.img # as long as the disk that it is meant for
     rm -rf grub-rescue-pc
 }
 

@@ -181,7 +181,7 @@ class SystemsTest(unittest.TestCase):
         self.check_installer(cdroms=(guest_file("installer/installer.iso"),))
 
     def test_debian_installer_uefi(self):
-        self.check_installer(firmware="uefi", cdroms=(guest_file("installer/installer.iso"),))
+        self.check_installer(firmware="uefi", disks=self.stick("installer/installer.iso"))
 
     def check_debian(self, firmware, bus):
         console = self.boot(firmware=firmware, memory="512M", disks=((self.copy("bootable/disk.img"), bus),))
