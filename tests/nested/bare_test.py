@@ -22,12 +22,17 @@ class BareGuestTest(ShellTest):
             for guest in sorted(guests.SOURCE.glob("*.asm")):
                 guests.build(guest, CPUS if guests.notes(guest, "cpus") else 1, image)
                 files[f"bare/{guest.stem}"] = image.read_bytes()
+                for kib in guests.notes(guest, "floppy"):
+                    guests.make_floppy(image, int(kib))
+                    files[f"bare/{guest.stem}.floppy"] = image.read_bytes()
         return files
 
     def line(self, guest):
         options = " ".join(guests.notes(guest, "run")).split()
         if guests.notes(guest, "cpus"):
             options += ["--cpus", CPUS]
+        if guests.notes(guest, "floppy"):
+            options += ["--floppy", self.rig.path(f"bare/{guest.stem}.floppy")]
         return " ".join(["timeout", "-s", "KILL", str(int(guests.LIMIT_SECONDS)), self.rig.path("banyan"), "run",
                          "--engine kvm --memory 64M --console none --no-reboot", "--debug-exit", guests.EXIT_PORT,
                          "--debugcon /tmp/banyan-bare.log --kernel", self.rig.path(f"bare/{guest.stem}"), *options])

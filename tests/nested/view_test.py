@@ -40,6 +40,11 @@ def parse(text):
     return cpuid, others
 
 
+def without_generation(lines):
+    """The page of the generation identifier differs from one VM to the next."""
+    return [line for line in lines if not line.startswith("tables 000ff000")]
+
+
 class ViewTest(ShellTest):
     @classmethod
     def extra_files(cls):
@@ -71,7 +76,7 @@ class ViewTest(ShellTest):
         kvm_cpuid, kvm = self.view("kvm", *options)
         soft_cpuid, soft = self.view("soft", *options)
         self.assertGreater(len(soft), 16)
-        self.assertEqual(kvm, soft)
+        self.assertEqual(without_generation(kvm), without_generation(soft))
         self.check_cpuid(kvm_cpuid, soft_cpuid)
 
     def test_micro(self):
