@@ -56,10 +56,6 @@ constexpr bool may_be_routed(unsigned irq) {
     return irq >= 3 && irq != 8 && irq != 13;
 }
 
-constexpr bool touches(uint16_t offset, unsigned size, uint16_t first, unsigned count) {
-    return offset < first + count && first < offset + size;
-}
-
 }  // namespace
 
 Ich9Lpc::Ich9Lpc(const Wiring& wiring) : PciFunction(kIdentity, wiring.pci), board_(wiring.board) {
@@ -104,7 +100,7 @@ Result<void> Ich9Lpc::restore(StateReader& reader) {
 }
 
 void Ich9Lpc::on_config_written(uint16_t offset, unsigned size) {
-    if (touches(offset, size, kPmBase, 5) || touches(offset, size, kPirqA, 12)) apply();
+    if (pci::touches(offset, size, kPmBase, 5) || pci::touches(offset, size, kPirqA, 12)) apply();
 }
 
 std::optional<uint16_t> Ich9Lpc::power_management() const {

@@ -46,10 +46,6 @@ constexpr uint16_t kEsmramc = 0x9E;
 constexpr uint8_t kEsmramcFixed = 0x38;
 constexpr uint8_t kEsmramcWritable = 0x87;
 
-constexpr bool touches(uint16_t offset, unsigned size, uint16_t first, unsigned count) {
-    return offset < first + count && first < offset + size;
-}
-
 }  // namespace
 
 Q35Mch::Q35Mch(const Wiring& wiring) : PciFunction(kIdentity, wiring.pci), space_(wiring.space) {
@@ -90,8 +86,10 @@ Result<void> Q35Mch::restore(StateReader& reader) {
 }
 
 void Q35Mch::on_config_written(uint16_t offset, unsigned size) {
-    if (touches(offset, size, kSmram, 2)) lock_smram();
-    if (touches(offset, size, kPciExBar, 8) || touches(offset, size, kPam0, kPamRegisters)) apply();
+    if (pci::touches(offset, size, kSmram, 2)) lock_smram();
+    if (pci::touches(offset, size, kPciExBar, 8) ||
+        pci::touches(offset, size, kPam0, kPamRegisters))
+        apply();
 }
 
 // Once locked, both registers are read only until reset, and SMRAM is shut.

@@ -47,10 +47,6 @@ constexpr uint16_t kCommandWritable =
     bit<uint16_t>(Command::BusMaster::kLow) | bit<uint16_t>(Command::ParityErrorResponse::kLow) |
     bit<uint16_t>(Command::SerrEnable::kLow) | bit<uint16_t>(Command::InterruptDisable::kLow);
 
-bool touches(uint16_t offset, unsigned size, uint16_t first, unsigned count) {
-    return offset < first + count && first < offset + size;
-}
-
 }  // namespace
 
 IoStatus PciRom::mmio_read(uint64_t offset, unsigned size, uint64_t& value) {
@@ -188,11 +184,11 @@ void PciFunction::config_write(uint16_t offset, unsigned size, uint32_t value) {
         const uint8_t writable = writable_[offset + i];
         byte = static_cast<uint8_t>((byte & ~writable) | (value >> (8 * i) & writable));
     }
-    const bool command = touches(offset, size, offset_of(Reg16::command), 2);
-    if (command || touches(offset, size, offset_of(Reg32::bar0), 4 * pci::kBarCount) ||
-        touches(offset, size, offset_of(Reg32::rom), 4))
+    const bool command = pci::touches(offset, size, offset_of(Reg16::command), 2);
+    if (command || pci::touches(offset, size, offset_of(Reg32::bar0), 4 * pci::kBarCount) ||
+        pci::touches(offset, size, offset_of(Reg32::rom), 4))
         update_mappings();
-    if (command || (msix_ != nullptr && touches(offset, size, msix_capability_, 4)))
+    if (command || (msix_ != nullptr && pci::touches(offset, size, msix_capability_, 4)))
         config_changed();
     on_config_written(offset, size);
 }

@@ -67,4 +67,9 @@ struct MsixControl : Reg<uint16_t> {
     using Enable = Field<MsixControl, 15, 15, bool>;
 };
 
+// Whether an access of `size` bytes at `offset` reaches any of `count` bytes from `first` on.
+constexpr bool touches(uint16_t offset, unsigned size, uint16_t first, unsigned count) {
+    return offset < first + count && first < offset + size;
+}
+
 }  // namespace banyan::pci

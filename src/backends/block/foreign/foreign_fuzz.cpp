@@ -6,6 +6,7 @@
 #include "backends/block/foreign/vhd_image.hpp"
 #include "backends/block/foreign/vhdx_image.hpp"
 #include "backends/block/foreign/vmdk_image.hpp"
+#include "backends/block/image/testing/fuzz_input.hpp"
 #include "support/assert.hpp"
 
 namespace banyan {
@@ -13,27 +14,6 @@ namespace {
 
 using Bytes = MemoryFile::Bytes;
 constexpr uint64_t kMostRead = 64 << 10;
-
-class Input {
-public:
-    Input(const uint8_t* data, size_t size) : bytes_(data, size) {}
-    bool empty() const { return bytes_.empty(); }
-    uint64_t number(unsigned size) {
-        uint64_t value = 0;
-        for (; size > 0 && !bytes_.empty(); --size) {
-            value = value << 8 | bytes_[0];
-            bytes_ = bytes_.subspan(1);
-        }
-        return value;
-    }
-    Bytes rest() const {
-        const auto bytes = std::as_bytes(bytes_);
-        return {bytes.begin(), bytes.end()};
-    }
-
-private:
-    std::span<const uint8_t> bytes_;
-};
 
 // Of all kinds; their headers' checksums are made right again after they were changed.
 constexpr size_t kKinds = 7;
@@ -50,7 +30,7 @@ Bytes sound_image(size_t kind) {
     }
 }
 
-Bytes make_image(Input& input, size_t kind) {
+Bytes make_image(FuzzInput& input, size_t kind) {
     if (input.number(1) < 16) return input.rest();
     Bytes image = sound_image(kind);
     for (uint64_t patches = input.number(1) % 16; patches > 0; --patches) {
@@ -78,7 +58,7 @@ Result<std::unique_ptr<DiskImage>> open(size_t kind, std::unique_ptr<ImageFile> 
     }
 }
 
-void read_some(DiskImage& disk, Input& input) {
+void read_some(DiskImage& disk, FuzzInput& input) {
     const uint64_t size = disk.size();
     Bytes data(std::min(size, kMostRead));
     while (!input.empty()) {
@@ -99,7 +79,7 @@ void read_some(DiskImage& disk, Input& input) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     using namespace banyan;
-    Input input(data, size);
+    FuzzInput input(data, size);
     const size_t kind = input.number(1) % kKinds;
     MemoryFile file(make_image(input, kind));
     const Bytes before = file.bytes();

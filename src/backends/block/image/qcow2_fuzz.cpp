@@ -4,7 +4,7 @@
 #include "backends/block/image/borrowed_file.hpp"
 #include "backends/block/image/qcow2_check.hpp"
 #include "backends/block/image/qcow2_create.hpp"
-#include "backends/block/image/testing/memory_file.hpp"
+#include "backends/block/image/testing/fuzz_input.hpp"
 #include "support/assert.hpp"
 
 namespace banyan {
@@ -13,27 +13,6 @@ namespace {
 using Bytes = MemoryFile::Bytes;
 constexpr uint64_t kMostBytes = 4 << 20;  // of a file, and of what is read at once
 constexpr uint64_t kLargestRequest = 64 << 10;
-
-class Input {
-public:
-    Input(const uint8_t* data, size_t size) : bytes_(data, size) {}
-    bool empty() const { return bytes_.empty(); }
-    uint64_t number(unsigned size) {
-        uint64_t value = 0;
-        for (; size > 0 && !bytes_.empty(); --size) {
-            value = value << 8 | bytes_[0];
-            bytes_ = bytes_.subspan(1);
-        }
-        return value;
-    }
-    Bytes rest() const {
-        const auto bytes = std::as_bytes(bytes_);
-        return {bytes.begin(), bytes.end()};
-    }
-
-private:
-    std::span<const uint8_t> bytes_;
-};
 
 Result<std::unique_ptr<Qcow2Image>> open(MemoryFile& file, bool writable) {
     return Qcow2Image::open(std::make_unique<BorrowedFile>(file),
@@ -57,7 +36,7 @@ Bytes sound_image(bool lazy) {
     return file.bytes();
 }
 
-Bytes make_image(Input& input) {
+Bytes make_image(FuzzInput& input) {
     static const std::array<Bytes, 2> kSound{sound_image(false), sound_image(true)};
     const uint64_t choice = input.number(1);
     if (choice < 16) return input.rest();
@@ -69,7 +48,7 @@ Bytes make_image(Input& input) {
     return image;
 }
 
-void request(Qcow2Image& image, Input& input) {
+void request(Qcow2Image& image, FuzzInput& input) {
     const uint64_t kind = input.number(1);
     if (image.size() == 0) return;
     const uint64_t offset = input.number(3) * 512 % image.size();
@@ -102,7 +81,7 @@ void read_only(MemoryFile& file) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     using namespace banyan;
-    Input input(data, size);
+    FuzzInput input(data, size);
     MemoryFile file(make_image(input));
     file.limit_to(kMostBytes);
     read_only(file);
