@@ -45,11 +45,20 @@ std::string version_text(bool as_json) {
     return nlohmann::ordered_json{{"version", BANYAN_VERSION}}.dump() + "\n";
 }
 
-int run(const RunOptions& options, const std::vector<std::string>& extra) {
-    if (!extra.empty()) {
-        // docs/cli.md has an image there.
+// Names of images have neither slash nor dot: a file is a disk, or a CD.
+bool take_image(const std::string& image, RunOptions& options) {
+    if (image.starts_with("-") || image.find_first_of("/.") == std::string::npos) return false;
+    auto& place = image.ends_with(".iso") ? options.cdroms : options.disks;
+    place.insert(place.begin(), image);
+    return true;
+}
+
+int run(RunOptions options, const std::vector<std::string>& extra) {
+    if (extra.size() > 1 || (extra.size() == 1 && !take_image(extra.front(), options))) {
         const bool is_option = extra.front().starts_with("-");
-        const char* why = is_option ? "no such option" : "an image is not supported yet";
+        const char* why = is_option          ? "no such option"
+                          : extra.size() > 1 ? "one image only, others by --disk"
+                                             : "images have no names yet, give the file";
         return usage_error(fmt::format("wrong usage: {}: {}; see banyan run --help",
                                        quote_name(extra.front()), why));
     }

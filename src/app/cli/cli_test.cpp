@@ -33,6 +33,8 @@ TEST(Cli, WrongUsageIsOneLineAndStatus2) {
         {"run"},
         {"run", "--fly", "--kernel=k"},
         {"run", "debian", "--kernel=k"},
+        {"run", "a.img", "b.img"},
+        {"run", "a.iso", "--machine=micro"},
         {"run", "--kernel"},
         {"run", "--kernel=k", "--kernel=l"},
         {"run", "--kernel=k", "--cpus=0"},

@@ -18,7 +18,7 @@ constexpr std::string_view kExamples = R"(Examples:
   banyan run --kernel vmlinuz --initrd initrd.img --append 'console=ttyS0 root=/dev/vda' \
       --cpus 2 --memory 1G --disk debian.img,serial=root
   banyan run --kernel vmlinuz --append 'console=ttyS0 root=/dev/vda' --disk overlay.qcow2,format=qcow2
-  banyan run --disk debian.qcow2 --memory 1G
+  banyan run debian.qcow2 --memory 1G          a disk; an *.iso file is a CD
   banyan run --firmware uefi --nvram debian.nvram --disk debian.qcow2
   banyan run --kernel test.elf --console file:log.txt --debug-exit 0x501 --no-reboot
   banyan run --kernel vmlinux --append 'console=ttyS0 nokaslr' --gdb 127.0.0.1:1234,wait
