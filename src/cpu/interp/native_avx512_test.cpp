@@ -273,6 +273,21 @@ TEST_F(Avx512, GatherStopsWhereItFaults) {
     EXPECT_EQ(element(1, 1), 22U);
 }
 
+// Of 128 bits, so that there are bytes above: cleared with the first element, not before.
+TEST_F(Avx512, GatherThatFaultsAtOnceChangesNothing) {
+    count_from(1, 7);
+    count_from(3, 0);
+    k(1) = 0x4;
+    EXPECT_EQ(m.run_code({0x62, 0xF2, 0x7D, 0x09, 0x90, 0x0C, 0x9F}),
+              raised(Vector::pf));  // vpgatherdd xmm1{k1}, [rdi+xmm3*4]
+    EXPECT_EQ(k(1), 0x4U);
+    EXPECT_EQ(element(1, 5), 12U);
+    k(1) = 0x6;
+    EXPECT_EQ(m.run_code({0x62, 0xF2, 0x7D, 0x09, 0x90, 0x0C, 0x9F}), raised(Vector::pf));
+    EXPECT_EQ(element(1, 1), 22U);
+    EXPECT_EQ(element(1, 5), 0U);
+}
+
 TEST_F(Avx512, ScatterStopsWhereItFaults) {
     count_from(1, 21);
     count_from(3, 0);

@@ -64,17 +64,22 @@ bool for_each_opmasked(Cpu& cpu, const Gather& g, F access) {
     return true;
 }
 
+// A fault before the first element leaves the destination as it was; one that comes later finds the
+// bytes above the vector cleared already.
 template <class Index, class Element>
 void op_opmasked_gather(Cpu& cpu, const Op* op) {
     const auto& g = *static_cast<const Gather*>(op->extra);
     WideVector data = get_vector(cpu, g.data);
+    bool any = false;
     const auto load = [&](uint64_t displaced, size_t at) {
         Element value;
         if (!cpu.read(op, value, displaced)) return false;
         std::memcpy(&data[at], &value, sizeof(value));
+        any = true;
         return true;
     };
     const bool done = for_each_opmasked<Index, Element>(cpu, g, load);
+    if (!done && !any) return;
     const size_t size = g.count * sizeof(Element);
     std::memset(&data[size], 0, data.size() - size);
     put_vector(cpu, g.data, data);
