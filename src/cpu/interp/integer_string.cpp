@@ -3,6 +3,7 @@
 
 #include "cpu/interp/code_cache.hpp"
 #include "cpu/interp/integer_forms.hpp"
+#include "cpu/interp/system.hpp"
 
 namespace banyan::interp {
 
@@ -181,13 +182,23 @@ bool ends_comparison(const Op* op, T a, T b) {
     return (a == b) == op->has(Op::kRepne);
 }
 
+bool source_is_canonical(const Cpu& cpu, const Op* op) {
+    return !cpu.code64() ||
+           is_canonical(cpu.base[source_segment(op)] + get_index(cpu, op, x86::kRsi));
+}
+
 struct Cmps {
     static constexpr bool kCompares = true;
     template <class T>
     static bool element(Cpu& cpu, const Op* op) {
         T a;
         T b;
-        // The destination first, as faults of both show on AMD's processors.
+        // As faults of both show on AMD's processors: addresses are looked at before either is
+        // read; then the destination comes first.
+        if (!source_is_canonical(cpu, op)) {
+            (void)cpu.read_segment(op, source_segment(op), get_index(cpu, op, x86::kRsi), a);
+            return false;
+        }
         if (!cpu.read_segment(op, x86::kEs, get_index(cpu, op, x86::kRdi), b)) return false;
         if (!cpu.read_segment(op, source_segment(op), get_index(cpu, op, x86::kRsi), a)) {
             return false;

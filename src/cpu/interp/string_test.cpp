@@ -207,5 +207,21 @@ TEST_F(StringsTest, DoWhatElementsOneByOneDo) {
     }
 }
 
+// Where both operands fault, an address that is none comes before a page that is missing, whichever
+// is read first.
+TEST(String, CmpsLooksAtBothAddressesBeforeItReads) {
+    constexpr uint64_t kNowhere = uint64_t{1} << 62;  // not canonical
+    constexpr uint64_t kMissing = uint64_t{1} << 40;
+    for (const bool source_is_wrong : {true, false}) {
+        TestMachine m;
+        m.enter_long();
+        m.code({0xA6, 0xF4});
+        m.cpu().gpr[x86::kRsi] = source_is_wrong ? kNowhere : kMissing;
+        m.cpu().gpr[x86::kRdi] = source_is_wrong ? kMissing : kNowhere;
+        m.run();
+        EXPECT_EQ((m.cpu().rip - M::kHandlers) / 16, 13U) << source_is_wrong;
+    }
+}
+
 }  // namespace
 }  // namespace banyan::interp
