@@ -64,6 +64,9 @@ public:
 
     // Back to the state after power-on. The wiring stays.
     virtual void reset() = 0;
+    // Returns when the device waits for no back end: completions have come by then. save() does so
+    // too.
+    virtual void drain() const {}
 
     virtual void save(StateWriter& writer) const = 0;
     // Validates; on an error the device is as after reset().

@@ -35,11 +35,9 @@ public:
     // While the board is built; the port is free and below kPorts.
     void attach(unsigned port, std::unique_ptr<AtaDevice> device);
 
-    // Returns when no command is in flight. save() does so too.
-    void drain() const;
-
     std::string_view name() const override { return "ahci"; }
     void reset() override;
+    void drain() const override;
     void save(StateWriter& writer) const override;
     Result<void> restore(StateReader& reader) override;
 

@@ -44,12 +44,9 @@ public:
     // Byte 10h of the CMOS memory: the type of drive A in the high half, of B in the low.
     uint8_t cmos_drive_types() const;
 
-    // Returns when no request is in flight; the backend delivers completions before its drain()
-    // returns.
-    void drain() const;
-
     std::string_view name() const override { return "floppy"; }
     void reset() override;
+    void drain() const override;
     void save(StateWriter& writer) const override;
     Result<void> restore(StateReader& reader) override;
 

@@ -33,11 +33,9 @@ public:
     // While the board is built: primary master and slave, secondary master and slave are 0 to 3.
     void attach(unsigned place, std::unique_ptr<AtaDevice> device);
 
-    // Returns when no command is in flight. save() does so too.
-    void drain() const;
-
     std::string_view name() const override { return "ide"; }
     void reset() override;
+    void drain() const override;
     void save(StateWriter& writer) const override;
     Result<void> restore(StateReader& reader) override;
     // The legacy ports.

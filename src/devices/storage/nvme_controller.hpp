@@ -50,12 +50,9 @@ public:
     // `serial` is cut at 20 characters.
     NvmeController(std::string_view serial, const NvmeWiring& wiring);
 
-    // Returns when no request is in flight; the backend delivers completions before its drain()
-    // returns.
-    void drain() const;
-
     std::string_view name() const override { return "nvme"; }
     void reset() override;
+    void drain() const override;
     void save(StateWriter& writer) const override;
     Result<void> restore(StateReader& reader) override;
 

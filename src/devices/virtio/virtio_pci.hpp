@@ -30,11 +30,9 @@ class VirtioPci final : public PciFunction,
 public:
     VirtioPci(std::unique_ptr<VirtioDevice> device, const VirtioPciWiring& wiring);
 
-    // Returns when no request is in flight. save() does so too.
-    void drain() { device_->drain(); }
-
     std::string_view name() const override { return device_->identity().name; }
     void reset() override;
+    void drain() const override { device_->drain(); }
     void save(StateWriter& writer) const override;
     Result<void> restore(StateReader& reader) override;
 

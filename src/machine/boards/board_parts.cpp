@@ -34,13 +34,8 @@ Board::Parts::Parts(const BoardConfig& asked, const BoardServices& host, MemoryM
 Board::Parts::~Parts() {
     for (const auto& chip : chips) {
         SlotLock lock(chip->slot);
-        for (VirtioPci* function : virtio) {
-            if (function == chip->device.get()) function->drain();
-        }
-        if (ahci != nullptr && ahci == chip->device.get()) ahci->drain();
-        if (ide != nullptr && ide == chip->device.get()) ide->drain();
+        if (chip->device != nullptr) chip->device->drain();
     }
-    drain_storage();
 }
 
 // The order is that in which chips are reset and restored: the HPET after the timers whose wires
@@ -301,7 +296,6 @@ Result<void> Board::Parts::add_virtio(Chip& chip, const char* kind,
                                                           .clock = services.clock,
                                                           .timers = chip.timers,
                                                           .intx = intx(address)});
-    virtio.push_back(&function);
     return pci.add(*pci_host, address, function, chip.slot);
 }
 

@@ -14,10 +14,7 @@
 #include "devices/chipset/hpet.hpp"
 #include "devices/chipset/ioapic.hpp"
 #include "devices/chipset/pic8259.hpp"
-#include "devices/storage/ahci.hpp"
 #include "devices/storage/floppy_controller.hpp"
-#include "devices/storage/ide.hpp"
-#include "devices/storage/nvme_controller.hpp"
 #include "devices/virtio/virtio_pci.hpp"
 #include "machine/acpi/dsdt.hpp"
 #include "machine/boards/board.hpp"
@@ -126,17 +123,8 @@ struct Board::Parts {
     DeviceSlot* acpi_pm_slot = nullptr;
     CharClient* serial_client = nullptr;
     CharClient* console_client = nullptr;
-    std::vector<VirtioPci*> virtio;
     Dma8237Pair* dma = nullptr;
     FloppyController* floppy = nullptr;
-    DeviceSlot* floppy_slot = nullptr;
-    struct Nvme {
-        DeviceSlot* slot = nullptr;
-        NvmeController* controller = nullptr;
-    };
-    std::vector<Nvme> nvme;
-    Ahci* ahci = nullptr;
-    Ide* ide = nullptr;
     Vga* vga = nullptr;
     DeviceSlot* vga_slot = nullptr;
     std::unique_ptr<LockedDisplay> display;
@@ -190,7 +178,6 @@ private:
     Result<void> make_floppy();
     Result<void> add_nvme(const DiskConfig& disk);
     Result<void> make_watchdog();
-    void drain_storage();
     Result<void> add_vga();
 
     std::array<std::optional<IrqRouter::Output>, 16> pic_inputs_;

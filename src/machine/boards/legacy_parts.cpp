@@ -2,6 +2,7 @@
 // all systems have drivers for.
 #include <cstdio>
 
+#include "devices/storage/nvme_controller.hpp"
 #include "devices/watchdog/i6300esb.hpp"
 #include "machine/boards/board_parts.hpp"
 
@@ -48,7 +49,6 @@ Result<void> Board::Parts::make_floppy() {
     if (config.floppies.empty()) return {};
 
     Chip& chip = add_chip();
-    floppy_slot = &chip.slot;
     floppy = &chip.make<FloppyController>("floppy",
                                           FloppyController::Wiring{.clock = services.clock,
                                                                    .timers = chip.timers,
@@ -78,7 +78,6 @@ Result<void> Board::Parts::add_nvme(const DiskConfig& disk) {
                                                             .clock = services.clock,
                                                             .timers = chip.timers,
                                                             .intx = intx(address)});
-    nvme.push_back({&chip.slot, &controller});
     char path[64];
     std::snprintf(path, sizeof(path), "/pci@i0cf8/pci1b36,10@%x/namespace@1,0", address.device);
     boot_entries.push_back({BootKind::disk, path});
@@ -95,18 +94,6 @@ Result<void> Board::Parts::make_watchdog() {
                                                        .timers = chip.timers,
                                                        .machine = services.control});
     return pci.add(*pci_host, address, timer, chip.slot);
-}
-
-// Disks complete into memory and devices that are about to go.
-void Board::Parts::drain_storage() {
-    if (floppy != nullptr) {
-        SlotLock lock(*floppy_slot);
-        floppy->drain();
-    }
-    for (const Nvme& disk : nvme) {
-        SlotLock lock(*disk.slot);
-        disk.controller->drain();
-    }
 }
 
 }  // namespace banyan

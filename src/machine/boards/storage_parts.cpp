@@ -5,8 +5,10 @@
 
 #include "devices/scsi/scsi_cdrom.hpp"
 #include "devices/scsi/scsi_disk.hpp"
+#include "devices/storage/ahci.hpp"
 #include "devices/storage/ata_disk.hpp"
 #include "devices/storage/ata_packet.hpp"
+#include "devices/storage/ide.hpp"
 #include "devices/virtio/virtio_blk.hpp"
 #include "devices/virtio/virtio_scsi.hpp"
 #include "machine/boards/board_parts.hpp"
@@ -122,18 +124,18 @@ Result<void> Board::Parts::add_ahci(const std::vector<const DiskConfig*>& device
                     "add disks: the bus ahci has six places; use fewer on it");
     }
     Chip& chip = add_chip();
-    ahci = &chip.make<Ahci>("ahci", AhciWiring{.memory = services.memory,
-                                               .mapper = pci,
-                                               .msi = msi(),
-                                               .clock = services.clock,
-                                               .timers = chip.timers,
-                                               .intx = intx(kAhciAddress)});
+    auto& ahci = chip.make<Ahci>("ahci", AhciWiring{.memory = services.memory,
+                                                    .mapper = pci,
+                                                    .msi = msi(),
+                                                    .clock = services.clock,
+                                                    .timers = chip.timers,
+                                                    .intx = intx(kAhciAddress)});
     unsigned port = 0;
     for (const DiskConfig* disk : devices) {
         add_boot_entry(*disk, "/pci@i0cf8/pci8086,2922@1f,2/drive@%x/disk@0", port);
-        ahci->attach(port++, make_ata(*disk, AtaCable::serial, add_backend(*disk, chip)));
+        ahci.attach(port++, make_ata(*disk, AtaCable::serial, add_backend(*disk, chip)));
     }
-    return pci.add(*pci_host, kAhciAddress, *ahci, chip.slot);
+    return pci.add(*pci_host, kAhciAddress, ahci, chip.slot);
 }
 
 Result<void> Board::Parts::add_ide(const std::vector<const DiskConfig*>& devices) {
@@ -143,10 +145,10 @@ Result<void> Board::Parts::add_ide(const std::vector<const DiskConfig*>& devices
     }
     TRY_ASSIGN(address, free_pci_address());
     Chip& chip = add_chip();
-    ide = &chip.make<Ide>("ide", IdeWiring{.memory = services.memory,
-                                           .mapper = pci,
-                                           .primary = irq(kIdePrimaryIrq),
-                                           .secondary = irq(kIdeSecondaryIrq)});
+    auto& ide = chip.make<Ide>("ide", IdeWiring{.memory = services.memory,
+                                                .mapper = pci,
+                                                .primary = irq(kIdePrimaryIrq),
+                                                .secondary = irq(kIdeSecondaryIrq)});
     IdePlaces places;
     for (const bool cdrom : {true, false}) {
         for (const DiskConfig* disk : devices) {
@@ -154,11 +156,11 @@ Result<void> Board::Parts::add_ide(const std::vector<const DiskConfig*>& devices
             const unsigned place = places.take(cdrom);
             add_boot_entry(*disk, "/pci@i0cf8/ide@%x/drive@%x/disk@%x", address.device, place / 2,
                            place % 2);
-            ide->attach(place, make_ata(*disk, AtaCable::parallel, add_backend(*disk, chip)));
+            ide.attach(place, make_ata(*disk, AtaCable::parallel, add_backend(*disk, chip)));
         }
     }
     ports.add_device(chip.slot);
-    return pci.add(*pci_host, address, *ide, chip.slot);
+    return pci.add(*pci_host, address, ide, chip.slot);
 }
 
 // Each at a target of its own, as LUN 0.
