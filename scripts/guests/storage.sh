@@ -9,9 +9,14 @@ storage_product() {
 }
 
 make_storage() {
+    make_on_full_kernel "${storage_modules[@]}"
+}
+
+# make_on_full_kernel MODULE...: vmlinuz and initramfs of the small guest on Debian's full kernel.
+make_on_full_kernel() {
     mkdir kernel shell
     (cd kernel && unpack_kernel linux-image-amd64)
-    (cd shell && pack_shell "$PWD/../kernel" "${storage_modules[@]}")
+    (cd shell && pack_shell "$PWD/../kernel" "$@")
     mv kernel/vmlinuz vmlinuz
     mv shell/initramfs initramfs
     rm -rf kernel shell

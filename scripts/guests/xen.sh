@@ -6,16 +6,19 @@ xen_modules=(xen-evtchn xen-gntdev xen-privcmd xenfs)
 
 xen_product() {
     grub_product
-    product xen "$(key "$(<"$BANYAN_GUESTS/grub/stamp")" "$here/xen.sh" "$here/media.sh" "$here/xen/init")" make_xen
+    product xen "$(key "$(<"$BANYAN_GUESTS/grub/stamp")" "$here"/{xen,media,kernel}.sh "$here/xen/init")" make_xen
 }
 
 make_xen() {
     local version
     unpack xen-hypervisor-4.17-amd64
-    version=$(full_kernel)
+    # The cloud kernel cannot be Xen's first domain.
+    mkdir kernel
+    (cd kernel && unpack_kernel linux-image-amd64)
+    version=$(<kernel/version)
     mkdir -p cd/boot/grub
     gunzip -c xen-hypervisor-4.17-amd64/boot/xen-4.17-amd64.gz >cd/boot/xen
-    mv "kernel/boot/vmlinuz-$version" cd/boot/linux
+    mv kernel/vmlinuz cd/boot/linux
     xen_initramfs "$version" >cd/boot/initramfs
     {
         grub_console
@@ -28,21 +31,6 @@ END
     } >cd/boot/grub/grub.cfg
     grub_iso xen.iso cd
     rm -rf cd kernel xen-hypervisor-4.17-amd64
-}
-
-# full_kernel: Debian's kernel for any machine, unpacked in kernel/; prints its version. The cloud kernel cannot be Xen's
-# first domain.
-full_kernel() {
-    local package file
-    package=$(apt-cache depends --important linux-image-amd64 |
-        sed -n 's/^ *Depends: \(linux-image-[0-9].*\)$/\1/p' | head -n 1)
-    [[ -n $package ]] || die "cannot find a kernel" "apt knows no linux-image-amd64" \
-        "check that apt's sources name Debian 12 (bookworm)"
-    file=$(download "$package")
-    dpkg-deb -x "$file" kernel
-    rm -f "$file"
-    depmod -b kernel "${package#linux-image-}"
-    printf '%s\n' "${package#linux-image-}"
 }
 
 # xen_initramfs VERSION: on standard output.
@@ -62,7 +50,7 @@ xen_initramfs() {
     done
     xen_programs tree root
     for module in "${xen_modules[@]}"; do
-        files=$(modprobe -d kernel -S "$version" -D "$module" | sed -n 's/^insmod \([^ ]*\).*/\1/p')
+        files=$(modprobe -d kernel/root -S "$version" -D "$module" | sed -n 's/^insmod \([^ ]*\).*/\1/p')
         # shellcheck disable=SC2086  # a list of words
         install -D -m 644 -t root/modules $files
     done
