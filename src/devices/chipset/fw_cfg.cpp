@@ -7,6 +7,7 @@
 
 #include "devices/chipset/fw_cfg_state.hpp"
 #include "snapshot/state.hpp"
+#include "support/object_bytes.hpp"
 
 namespace banyan {
 
@@ -76,12 +77,6 @@ struct DirectoryEntry {
     char name[FwCfg::kMaxFileName + 1];
 };
 static_assert(sizeof(DirectoryEntry) == 64);
-
-template <class T>
-std::vector<std::byte> bytes_of(const T& object) {
-    const auto bytes = std::as_bytes(std::span(&object, 1));
-    return {bytes.begin(), bytes.end()};
-}
 
 constexpr uint32_t kEnd = std::numeric_limits<uint32_t>::max();
 

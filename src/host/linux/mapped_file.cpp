@@ -10,6 +10,7 @@
 
 #include "host/linux/new_file.hpp"
 #include "host/posix/host_error.hpp"
+#include "host/posix/write_all.hpp"
 
 namespace banyan {
 
@@ -17,23 +18,13 @@ namespace {
 
 constexpr std::string_view kPlaceRemedy = "choose a place where you may write and that has room";
 
-Result<void> write_all(int fd, std::span<const std::byte> bytes, const std::string& whose) {
-    while (!bytes.empty()) {
-        const ssize_t count =
-            retry_interrupted([&] { return ::write(fd, bytes.data(), bytes.size()); });
-        if (count <= 0) return host_fail(errno, whose, kPlaceRemedy);
-        bytes = bytes.subspan(static_cast<size_t>(count));
-    }
-    if (::fsync(fd) != 0) return host_fail(errno, whose, kPlaceRemedy);
-    return {};
-}
-
 Result<void> make_file(const std::string& path, std::span<const std::byte> initial,
                        const std::string& whose) {
     TRY_ASSIGN(file, NewFile::create(path, NewFile::IfThere::refuse));
     const UniqueFd fd(::open(file.temporary_path().c_str(), O_WRONLY | O_CLOEXEC));
     if (!fd.valid()) return host_fail(errno, whose, kPlaceRemedy);
-    TRY(write_all(fd.get(), initial, whose));
+    if (!write_all(fd.get(), initial) || ::fsync(fd.get()) != 0)
+        return host_fail(errno, whose, kPlaceRemedy);
     return file.keep();
 }
 

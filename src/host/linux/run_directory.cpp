@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "host/posix/host_error.hpp"
+#include "host/posix/write_all.hpp"
 
 namespace banyan {
 
@@ -32,16 +33,6 @@ std::string default_path() {
     if (runtime != nullptr && runtime[0] == '/' && is_directory(runtime))
         return fmt::format("{}/banyan", runtime);
     return fmt::format("/tmp/banyan-{}", ::geteuid());
-}
-
-bool write_all(int file, std::string_view content) {
-    while (!content.empty()) {
-        const ssize_t count =
-            retry_interrupted([&] { return ::write(file, content.data(), content.size()); });
-        if (count < 0) return false;
-        content.remove_prefix(static_cast<size_t>(count));
-    }
-    return true;
 }
 
 }  // namespace
@@ -72,7 +63,7 @@ Result<void> RunDirectory::write(const std::string& name, std::string_view conte
     constexpr int kFlags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC;
     const UniqueFd file(::openat(directory_.get(), unfinished.c_str(), kFlags, 0600));
     const bool written =
-        file.valid() && write_all(file.get(), content) &&
+        file.valid() && write_all(file.get(), std::as_bytes(std::span(content))) &&
         ::renameat(directory_.get(), unfinished.c_str(), directory_.get(), name.c_str()) == 0;
     if (!written)
         return host_fail(errno, what, "free space there, or " + std::string(kDirectoryRemedy));

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <numeric>
 #include <span>
 #include <string_view>
 
@@ -10,6 +9,7 @@
 #include "machine/acpi/tables_regs.hpp"
 #include "support/assert.hpp"
 #include "support/bits.hpp"
+#include "support/object_bytes.hpp"
 
 namespace banyan::acpi {
 
@@ -30,13 +30,6 @@ template <size_t N>
 void set_text(Text<N>& field, std::string_view text) {
     BANYAN_ASSERT(text.size() == N);
     std::copy(text.begin(), text.end(), field.begin());
-}
-
-uint8_t checksum(std::span<const std::byte> bytes) {
-    const auto sum = std::accumulate(bytes.begin(), bytes.end(), 0U, [](unsigned s, std::byte b) {
-        return s + std::to_integer<unsigned>(b);
-    });
-    return static_cast<uint8_t>(0U - sum);
 }
 
 // Tables one after the other, at the addresses where the guest will see them. What they point to is
@@ -103,7 +96,7 @@ void fill_checksums(RelocatableTables::Piece& piece) {
     for (const auto& sum : piece.checksums) {
         piece.bytes[sum.offset] = std::byte{0};
         piece.bytes[sum.offset] =
-            std::byte{checksum(std::span(piece.bytes).subspan(sum.start, sum.length))};
+            std::byte{zero_sum(std::span(piece.bytes).subspan(sum.start, sum.length))};
     }
 }
 
@@ -161,12 +154,6 @@ Fadt make_fadt(const BoardDescription& board, Gpa facs, Gpa dsdt) {
     return fadt;
 }
 
-template <class T>
-void append(std::vector<std::byte>& to, const T& entry) {
-    const auto bytes = std::as_bytes(std::span(&entry, 1));
-    to.insert(to.end(), bytes.begin(), bytes.end());
-}
-
 MadtOverride isa_override(uint8_t source, uint32_t gsi, uint16_t flags) {
     MadtOverride entry;
     entry.source = source;
@@ -181,16 +168,16 @@ std::vector<std::byte> madt_entries(const BoardDescription& board) {
         MadtLocalApic local;
         local.processor_uid = static_cast<uint8_t>(cpu);
         local.apic_id = static_cast<uint8_t>(cpu);
-        append(entries, local);
+        append_object(entries, local);
     }
     MadtIoApic io;
     io.address = board.ioapic;
-    append(entries, io);
+    append_object(entries, io);
     // The 8254 is wired to input 2, as on every PC with an IO-APIC.
-    if (board.legacy_irq_chips || board.hpet) append(entries, isa_override(0, 2, 0));
+    if (board.legacy_irq_chips || board.hpet) append_object(entries, isa_override(0, 2, 0));
     constexpr uint16_t kActiveHighLevel = (3U << 2) | 1U;
-    append(entries, isa_override(kSciInput, kSciInput, kActiveHighLevel));
-    append(entries, MadtLocalNmi{});
+    append_object(entries, isa_override(kSciInput, kSciInput, kActiveHighLevel));
+    append_object(entries, MadtLocalNmi{});
     return entries;
 }
 

@@ -7,6 +7,7 @@
 #include "machine/boards/board_parts.hpp"
 #include "machine/smbios/smbios.hpp"
 #include "support/le.hpp"
+#include "support/object_bytes.hpp"
 
 namespace banyan {
 
@@ -27,18 +28,6 @@ enum Key : uint16_t {
 constexpr std::string_view kTablesFile = "etc/acpi/tables";
 constexpr std::string_view kRsdpFile = "etc/acpi/rsdp";
 
-template <class T>
-Bytes bytes_of(const T& object) {
-    const auto view = std::as_bytes(std::span(&object, 1));
-    return {view.begin(), view.end()};
-}
-
-template <class T>
-void append(Bytes& to, const T& object) {
-    const auto view = std::as_bytes(std::span(&object, 1));
-    to.insert(to.end(), view.begin(), view.end());
-}
-
 Bytes text_bytes(std::string_view text) {
     Bytes bytes(text.size() + 1);
     std::memcpy(bytes.data(), text.data(), text.size());
@@ -52,8 +41,8 @@ public:
     void allocate(std::string_view file, uint32_t alignment, bool below_1_mib) {
         Bytes command = start(1);
         append_name(command, file);
-        append(command, le32{alignment});
-        append(command, static_cast<uint8_t>(below_1_mib ? 2 : 1));
+        append_object(command, le32{alignment});
+        append_object(command, static_cast<uint8_t>(below_1_mib ? 2 : 1));
         finish(std::move(command));
     }
     void add_pointer(std::string_view in_file, std::string_view to_file,
@@ -61,16 +50,16 @@ public:
         Bytes command = start(2);
         append_name(command, in_file);
         append_name(command, to_file);
-        append(command, le32{pointer.offset});
-        append(command, pointer.size);
+        append_object(command, le32{pointer.offset});
+        append_object(command, pointer.size);
         finish(std::move(command));
     }
     void add_checksum(std::string_view file, const acpi::RelocatableTables::Checksum& sum) {
         Bytes command = start(3);
         append_name(command, file);
-        append(command, le32{sum.offset});
-        append(command, le32{sum.start});
-        append(command, le32{sum.length});
+        append_object(command, le32{sum.offset});
+        append_object(command, le32{sum.start});
+        append_object(command, le32{sum.length});
         finish(std::move(command));
     }
     // Pointers into the tables first: checksums cover them.
@@ -129,9 +118,9 @@ Result<void> add_memory_map(const Board::Parts& parts, FwCfg& fw_cfg) {
     constexpr uint32_t kRam = 1;
     Bytes entries;
     const auto add = [&](uint64_t start, uint64_t length) {
-        append(entries, le64{start});
-        append(entries, le64{length});
-        append(entries, le32{kRam});
+        append_object(entries, le64{start});
+        append_object(entries, le64{length});
+        append_object(entries, le32{kRam});
     };
     add(0, parts.map.low_ram_end().value);
     const uint64_t high = parts.map.high_ram_end() - MemoryMap::kHighRam;

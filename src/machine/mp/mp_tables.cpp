@@ -1,12 +1,12 @@
 #include "machine/mp/mp_tables.hpp"
 
 #include <algorithm>
-#include <numeric>
 #include <span>
 #include <string_view>
 
 #include "machine/mp/mp_tables_regs.hpp"
 #include "support/assert.hpp"
+#include "support/object_bytes.hpp"
 
 namespace banyan::mp {
 
@@ -21,22 +21,11 @@ constexpr uint8_t kCascade = 2;
 constexpr uint32_t kSignature = 0x0600;
 constexpr uint32_t kFeatures = 0x0201;
 
-uint8_t checksum(std::span<const std::byte> bytes) {
-    const auto sum = std::accumulate(bytes.begin(), bytes.end(), 0U, [](unsigned s, std::byte b) {
-        return s + std::to_integer<unsigned>(b);
-    });
-    return static_cast<uint8_t>(0U - sum);
-}
-
-void append(std::vector<std::byte>& to, std::span<const std::byte> bytes) {
-    to.insert(to.end(), bytes.begin(), bytes.end());
-}
-
 class Entries {
 public:
     template <class T>
     void add(const T& entry) {
-        append(bytes_, std::as_bytes(std::span(&entry, 1)));
+        append_object(bytes_, entry);
         ++count_;
     }
     uint16_t count() const { return count_; }
@@ -127,16 +116,16 @@ std::vector<std::byte> build_tables(const MachineDescription& machine, Gpa base)
     header.length = static_cast<uint16_t>(sizeof(header) + entries.bytes().size());
     header.entries = entries.count();
     header.local_apic = machine.local_apic;
-    header.checksum = static_cast<uint8_t>(checksum(std::as_bytes(std::span(&header, 1))) +
-                                           checksum(entries.bytes()));
+    header.checksum = static_cast<uint8_t>(zero_sum(std::as_bytes(std::span(&header, 1))) +
+                                           zero_sum(entries.bytes()));
     FloatingPointer pointer;
     pointer.table = static_cast<uint32_t>(base.value + sizeof(pointer));
-    pointer.checksum = checksum(std::as_bytes(std::span(&pointer, 1)));
+    pointer.checksum = zero_sum(std::as_bytes(std::span(&pointer, 1)));
 
     std::vector<std::byte> all;
-    append(all, std::as_bytes(std::span(&pointer, 1)));
-    append(all, std::as_bytes(std::span(&header, 1)));
-    append(all, entries.bytes());
+    append_object(all, pointer);
+    append_object(all, header);
+    all.insert(all.end(), entries.bytes().begin(), entries.bytes().end());
     return all;
 }
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "machine/smbios/smbios_regs.hpp"
+#include "support/object_bytes.hpp"
 
 namespace banyan::smbios {
 
@@ -16,13 +17,6 @@ namespace {
 constexpr std::string_view kVendor = "Banyan";
 constexpr uint16_t kArrayHandle = 0x1000;
 
-std::byte negative_sum(std::span<const std::byte> bytes) {
-    unsigned sum = 0;
-    for (const std::byte b : bytes)
-        sum += std::to_integer<unsigned>(b);
-    return std::byte(static_cast<uint8_t>(0U - sum));
-}
-
 class Writer {
 public:
     // Strings are counted from 1 in the structure (section 6.1.3).
@@ -30,8 +24,7 @@ public:
     void add(T structure, uint16_t handle, std::initializer_list<std::string_view> strings = {}) {
         structure.header = {T::kType, sizeof(T), handle};
         const size_t start = tables_.bytes.size();
-        const auto bytes = std::as_bytes(std::span(&structure, 1));
-        tables_.bytes.insert(tables_.bytes.end(), bytes.begin(), bytes.end());
+        append_object(tables_.bytes, structure);
         for (const std::string_view text : strings)
             add_text(text);
         if (strings.size() == 0) tables_.bytes.push_back(std::byte{0});
@@ -150,12 +143,11 @@ std::vector<std::byte> build_entry_point(const Tables& tables, uint32_t address)
     entry.table_length = static_cast<uint16_t>(tables.bytes.size());
     entry.table_address = address;
     entry.count = tables.count;
-    const auto view = std::as_bytes(std::span(&entry, 1));
-    std::vector<std::byte> bytes(view.begin(), view.end());
+    std::vector<std::byte> bytes = bytes_of(entry);
     const std::span all(bytes);
     const size_t second = offsetof(EntryPoint, intermediate_anchor);
-    bytes[offsetof(EntryPoint, intermediate_checksum)] = negative_sum(all.subspan(second));
-    bytes[offsetof(EntryPoint, checksum)] = negative_sum(all);
+    bytes[offsetof(EntryPoint, intermediate_checksum)] = std::byte{zero_sum(all.subspan(second))};
+    bytes[offsetof(EntryPoint, checksum)] = std::byte{zero_sum(all)};
     return bytes;
 }
 
