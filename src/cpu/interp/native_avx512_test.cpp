@@ -252,6 +252,19 @@ TEST_F(Avx512, AlignedMovesWantTheirSize) {
               raised(Vector::gp));  // vmovdqa32 zmm1, [rdi]
 }
 
+TEST_F(Avx512, AlignedMovesOfNoElementWantNothing) {
+    m.cpu().gpr[x86::kRdi] = M::kData + 1;
+    count_from(1, 7);
+    k(1) = 0xFC;
+    EXPECT_EQ(m.run_code({0x62, 0xF1, 0xFD, 0x89, 0x28, 0x0F}),
+              std::nullopt);  // vmovapd xmm1{k1}{z}, [rdi]
+    EXPECT_EQ(element(1, 0), 0U);
+    EXPECT_EQ(m.run_code({0x62, 0xF1, 0xFD, 0x09, 0x29, 0x0F}),
+              std::nullopt);  // vmovapd [rdi]{k1}, xmm1
+    k(1) = 0x2;
+    EXPECT_EQ(m.run_code({0x62, 0xF1, 0xFD, 0x09, 0x29, 0x0F}), raised(Vector::gp));
+}
+
 TEST_F(Avx512, ShortDisplacementsAreScaled) {
     m.cpu().gpr[x86::kRdi] = M::kData;
     m.put<uint32_t>(M::kData + 64, 77);
