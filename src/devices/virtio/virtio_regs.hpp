@@ -22,6 +22,7 @@ inline constexpr uint64_t kFeatureEventIdx = bit(29);
 inline constexpr uint64_t kFeatureVersion1 = bit(32);
 
 // 5 "Device Types".
+inline constexpr uint16_t kDeviceNet = 1;
 inline constexpr uint16_t kDeviceBlock = 2;
 inline constexpr uint16_t kDeviceConsole = 3;
 inline constexpr uint16_t kDeviceEntropy = 4;

@@ -202,13 +202,23 @@ bool Virtqueue::add_segment(DescriptorChain& chain, const Descriptor& descriptor
 }
 
 void Virtqueue::push_used(uint16_t head, uint32_t written) {
+    const UsedChain chain{head, written};
+    push_used(std::span(&chain, 1));
+}
+
+void Virtqueue::push_used(std::span<const UsedChain> chains) {
+    for (const UsedChain& chain : chains)
+        write_used_element(chain.head, chain.written);
+    store_used(kRingIndex, state_.next_used);
+}
+
+void Virtqueue::write_used_element(uint16_t head, uint32_t written) {
     const uint64_t offset =
         kRingEntries + sizeof(virtio::UsedElement) * (state_.next_used & (state_.size - 1U));
     const virtio::UsedElement element{head, written};
     std::memcpy(used_ring_ + offset, &element, sizeof(element));
     memory_.written(used() + offset, sizeof(element));
     ++state_.next_used;
-    store_used(kRingIndex, state_.next_used);
 }
 
 void Virtqueue::store_used(uint64_t offset, uint16_t value) {

@@ -93,9 +93,20 @@ public:
     // memory again.
     Next peek(DescriptorChain& chain);
     void pop() { ++state_.next_available; }
+    // For who must see several chains before it knows whether it takes them: rewind() takes back
+    // the pop()s since position(), of chains that were not given back yet.
+    using Position = uint16_t;
+    Position position() const { return state_.next_available; }
+    void rewind(Position position) { state_.next_available = position; }
 
     // Gives a chain back: `written` bytes of its writable part, from the start, hold data.
     void push_used(uint16_t head, uint32_t written);
+    // Several at once: the driver sees all of them or none.
+    struct UsedChain {
+        uint16_t head = 0;
+        uint32_t written = 0;
+    };
+    void push_used(std::span<const UsedChain> chains);
 
     // Asks the driver for a notification of the next buffer. True when one has come meanwhile: look
     // again.
@@ -114,6 +125,7 @@ private:
     uint64_t used_size() const { return 6 + uint64_t{8} * state_.size; }
     bool resolve_rings();
     uint16_t available_index() const;
+    void write_used_element(uint16_t head, uint32_t written);
     void store_used(uint64_t offset, uint16_t value);
     Next walk(DescriptorChain& chain, uint16_t head) const;
     bool enter_indirect(const virtio::Descriptor& descriptor,
