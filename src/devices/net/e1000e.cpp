@@ -265,6 +265,8 @@ void E1000e::start_network() {
     const bool wanted = ReceiveControl{reg(RCTL)}.get<ReceiveControl::Enable>() ||
                         (reg(TCTL) & kTransmitEnable) != 0;
     if (started_ || broken_ || !wanted) return;
+    network_.set_client_offloads({});
+    network_.set_client_mtu(kEthernetMtu);
     if (const auto result = network_.start(*this); !result) {
         LOG_LIMITED(LogLevel::warning, "e1000e", "the network card has no link: %s",
                     std::string(result.error().text()).c_str());

@@ -21,6 +21,7 @@
 #include "devices/pci/msix.hpp"
 #include "devices/pci/pci_function.hpp"
 #include "vm/guest_memory.hpp"
+#include "vm/net_statistics.hpp"
 #include "vm/network.hpp"
 
 namespace banyan {
@@ -43,6 +44,9 @@ public:
     void reset() override;
     void save(StateWriter& writer) const override;
     Result<void> restore(StateReader& reader) override;
+
+    // Beside the card's own registers, which its driver clears. From any thread.
+    const NetStatistics& statistics() const { return statistics_; }
 
     size_t on_frames(std::span<const NetFrame> frames) override;
     void on_send_room() override;
@@ -116,6 +120,7 @@ private:
 
     // e1000e_receive.cpp
     Reception receive(const NetFrame& frame);
+    static Reception dropped(Counter& why);
     void raise_received();
     bool is_tagged(std::span<const std::byte> frame) const;
     size_t strip_tag(size_t size);
@@ -166,6 +171,7 @@ private:
     std::vector<std::byte> incoming_;
     std::vector<std::byte> outgoing_;
     size_t outgoing_size_ = 0;
+    NetStatistics statistics_;
     std::vector<std::byte> segment_;
     // sub-devices
     Msix msix_;

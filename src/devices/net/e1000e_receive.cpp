@@ -46,13 +46,13 @@ void E1000e::raise_received() {
 // Frames that nobody waits for are gone, as on a wire.
 E1000e::Reception E1000e::receive(const NetFrame& frame) {
     if (!ReceiveControl{reg(RCTL)}.get<ReceiveControl::Enable>() || !bus_master_enabled())
-        return Reception::dropped;
+        return dropped(statistics_.received_while_down);
     size_t size = copy_in(frame);
-    if (size < kEthernetHeaderSize) return Reception::dropped;
+    if (size < kEthernetHeaderSize) return dropped(statistics_.received_unusable);
     const auto bytes = std::span(incoming_).first(size);
     const bool tagged = is_tagged(bytes);
     const uint16_t tag = tagged ? word_at(bytes, kAddressesSize + 2) : uint16_t{0};
-    if (!wanted(bytes, tag, tagged)) return Reception::dropped;
+    if (!wanted(bytes, tag, tagged)) return dropped(statistics_.received_for_others);
     uint8_t status = frame.info.checksum_valid ? RX_TCP_CHECKED | RX_UDP_CHECKED | RX_IP_CHECKED
                                                : RX_IGNORE_CHECKSUM;
     const bool strip = tagged && (reg(CTRL) & Ctrl::kVlanMode) != 0;
@@ -61,8 +61,13 @@ E1000e::Reception E1000e::receive(const NetFrame& frame) {
         status |= RX_VLAN;
     }
     size = finish(size);
-    if (!takes_size(size)) return Reception::dropped;
+    if (!takes_size(size)) return dropped(statistics_.received_too_large);
     return deliver(std::span(incoming_).first(size), status, strip ? tag : uint16_t{0});
+}
+
+E1000e::Reception E1000e::dropped(Counter& why) {
+    ++why;
+    return Reception::dropped;
 }
 
 bool E1000e::is_tagged(std::span<const std::byte> frame) const {
@@ -213,7 +218,8 @@ E1000e::Reception E1000e::deliver(std::span<const std::byte> frame, uint8_t stat
     for (uint32_t index = ring.head; done < frame.size(); index = ring.next(index)) {
         if (used == ring.available() || used == kMostDescriptors) {
             count(RNBC);
-            return used == kMostDescriptors ? Reception::dropped : Reception::waits;
+            return used == kMostDescriptors ? dropped(statistics_.received_too_large)
+                                            : Reception::waits;
         }
         const Gpa place = ring.base + index * descriptor_size;
         done += fill(buffers_of(place), frame.subspan(done), lengths[used]);
@@ -258,6 +264,8 @@ void E1000e::write_back(Gpa descriptor, const Lengths& lengths, uint8_t status, 
 void E1000e::count_received(std::span<const std::byte> frame) {
     const bool stripped = ReceiveControl{reg(RCTL)}.get<ReceiveControl::StripCrc>();
     const size_t size = frame.size() + (stripped ? kCrcSize : 0);
+    ++statistics_.received_frames;
+    statistics_.received_bytes += frame.size();
     count(GPRC);
     count(TPR);
     count_octets(GORCL, size);

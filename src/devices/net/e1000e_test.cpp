@@ -113,6 +113,8 @@ TEST_F(CardTest, ReceivesWhatIsForIt) {
     EXPECT_EQ(guest.read(GPRC), 0U) << "cleared by reading";
     EXPECT_EQ(guest.read(BPRC), 1U);
     EXPECT_EQ(guest.read(GORCL), 100U + 60U + 8U);
+    EXPECT_EQ(guest.card.statistics().received_for_others, 1U);
+    EXPECT_EQ(guest.card.statistics().received_bytes, 160U);
 }
 
 TEST_F(CardTest, ShortFramesArePaddedAndHaveACheckSequence) {
@@ -349,6 +351,7 @@ TEST_F(OffloadTest, WhatCannotBeIsDroppedAndGivenBack) {
     guest.ring_bell();
     EXPECT_TRUE(bench.network.sent.empty());
     EXPECT_EQ(guest.read(TDH), 3U);
+    EXPECT_EQ(guest.card.statistics().sent_malformed, 2U);
 }
 
 TEST_F(CardTest, MessagesAreOneForEachCause) {

@@ -65,6 +65,7 @@ bool E1000e::transmit_one() {
     const Ring from = ring(TDBAL, kDescriptorSize);
     const Outgoing frame = gather(from);
     if (!frame.complete) return false;
+    if (frame.wrong) ++statistics_.sent_malformed;
     if (!frame.wrong && !send(frame)) return false;
     segments_sent_ = 0;
     complete(from, frame.end);
@@ -185,7 +186,10 @@ bool E1000e::send_segments(const Outgoing& frame) {
     }
     const auto bytes = std::span(outgoing_).first(outgoing_size_);
     const Segmenter segmenter(bytes, plan);
-    if (!segmenter.valid()) return true;
+    if (!segmenter.valid()) {
+        ++statistics_.sent_malformed;
+        return true;
+    }
     while (segments_sent_ < segmenter.count()) {
         const size_t size = segmenter.make(segments_sent_, segment_);
         if (!send_bytes(std::span(segment_).first(size))) return false;
@@ -217,6 +221,8 @@ void E1000e::complete(const Ring& from, uint32_t end) {
 
 void E1000e::count_transmitted(std::span<const std::byte> frame) {
     const size_t size = frame.size() + kCrcSize;
+    ++statistics_.sent_frames;
+    statistics_.sent_bytes += frame.size();
     count(GPTC);
     count(TPT);
     count_octets(GOTCL, size);
