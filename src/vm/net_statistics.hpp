@@ -22,18 +22,18 @@ struct NetStatistics {
     Counter sent_malformed;  // no frame, or with a header that makes no sense
 };
 
-// Calls visit(name, value) for each.
+// Calls visit(name, value) for each, with names as in statistics.hpp.
 template <class Visit>
 void for_each_counter(const NetStatistics& s, Visit visit) {
-    visit("received frames", s.received_frames);
-    visit("received bytes", s.received_bytes);
-    visit("received for others", s.received_for_others);
-    visit("received too large", s.received_too_large);
-    visit("received unusable", s.received_unusable);
-    visit("received while down", s.received_while_down);
-    visit("sent frames", s.sent_frames);
-    visit("sent bytes", s.sent_bytes);
-    visit("sent malformed", s.sent_malformed);
+    visit("net_received_frames", s.received_frames);
+    visit("net_received_bytes", s.received_bytes);
+    visit("net_received_for_others", s.received_for_others);
+    visit("net_received_too_large", s.received_too_large);
+    visit("net_received_unusable", s.received_unusable);
+    visit("net_received_while_down", s.received_while_down);
+    visit("net_sent_frames", s.sent_frames);
+    visit("net_sent_bytes", s.sent_bytes);
+    visit("net_sent_malformed", s.sent_malformed);
 }
 
 }  // namespace banyan

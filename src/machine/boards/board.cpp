@@ -61,6 +61,15 @@ CharClient* Board::console_client() {
     return parts_->console_client;
 }
 
+std::span<const NetStatistics* const> Board::net_statistics() const {
+    return parts_->net_statistics;
+}
+
+void Board::hold_networks(bool held) {
+    for (const auto& net : parts_->nets)
+        net->hold(held);
+}
+
 DisplaySource* Board::display() {
     return parts_->display.get();
 }

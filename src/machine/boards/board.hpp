@@ -30,6 +30,8 @@
 #include "vm/guest_memory.hpp"
 #include "vm/input.hpp"
 #include "vm/machine_control.hpp"
+#include "vm/net_statistics.hpp"
+#include "vm/network.hpp"
 
 namespace banyan {
 
@@ -42,6 +44,14 @@ struct DiskConfig {
     std::string serial;
     DiskBus bus = DiskBus::virtio;
     DiskMedium medium = DiskMedium::disk;
+};
+
+// A virtio network card.
+struct NetConfig {
+    NetBackend* backend = nullptr;
+    std::array<uint8_t, 6> mac{};
+    uint16_t mtu = kEthernetMtu;
+    unsigned queue_pairs = 1;
 };
 
 struct CharPortConfig {
@@ -75,6 +85,7 @@ struct BoardConfig {
     uint64_t ram_size = 0;
     CharPortConfig serial;  // COM1
     std::vector<DiskConfig> disks;
+    std::vector<NetConfig> nets;
     EntropySource* rng = nullptr;  // virtio-rng, if given
     std::optional<CharPortConfig> virtio_console;
     std::optional<uint16_t> debug_exit_port;
@@ -128,6 +139,12 @@ public:
     // What the back ends call. console_client() is null without a virtio console.
     CharClient& serial_client();
     CharClient* console_client();
+
+    // Of each network card, in the order of the configuration; from any thread.
+    std::span<const NetStatistics* const> net_statistics() const;
+
+    // While they are held, nothing comes from the networks. From any thread.
+    void hold_networks(bool held);
 
     // Null without a VGA, or without a keyboard controller. From any thread.
     DisplaySource* display();
