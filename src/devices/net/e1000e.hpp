@@ -86,6 +86,8 @@ private:
     using Lengths = std::array<uint16_t, 4>;  // of what went there
     // The longest frame in the smallest buffers.
     static constexpr uint32_t kMostDescriptors = 65;
+    // Far more than any driver makes of a frame.
+    static constexpr uint32_t kMostTransmitDescriptors = 1024;
 
     IoStatus mmio_read(uint64_t offset, unsigned size, uint64_t& value) override;
     IoStatus mmio_write(uint64_t offset, unsigned size, uint64_t value) override;

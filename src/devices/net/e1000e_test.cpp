@@ -245,6 +245,15 @@ TEST_F(CardTest, SendsWhatLiesInPieces) {
     EXPECT_EQ(guest.read(TDH), 2U);
 }
 
+TEST_F(CardTest, AFrameWithoutAnEndIsGivenBack) {
+    guest.enable();
+    guest.write(TDLEN, 16 * 4096);
+    guest.write(TDT, 4000);
+    EXPECT_EQ(guest.read(TDH), 3 * 1024U) << "three times; the rest may still get an end";
+    EXPECT_EQ(guest.card.statistics().sent_malformed, 3U);
+    EXPECT_TRUE(bench.network.sent.empty());
+}
+
 TEST_F(CardTest, FramesWaitForTheNetwork) {
     guest.enable();
     bench.network.room = 0;

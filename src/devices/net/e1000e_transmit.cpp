@@ -76,7 +76,14 @@ E1000e::Outgoing E1000e::gather(const Ring& from) {
     Outgoing frame;
     outgoing_size_ = 0;
     bool begun = false;
+    uint32_t used = 0;
     for (uint32_t index = from.head; index != from.tail; index = from.next(index)) {
+        // One that has no end is given back, so that it is not looked at again and again.
+        if (++used > kMostTransmitDescriptors) {
+            frame.end = index;
+            frame.complete = frame.wrong = true;
+            return frame;
+        }
         TransmitDescriptor descriptor;
         if (!memory_.read_object(from.base + index * kDescriptorSize, descriptor)) return frame;
         if (is_context({descriptor.command})) {

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "machine/boards/disk_bus.hpp"
+#include "machine/boards/net_model.hpp"
 #include "machine/memory_map.hpp"
 #include "support/result.hpp"
 #include "vm/backend.hpp"
@@ -46,10 +47,11 @@ struct DiskConfig {
     DiskMedium medium = DiskMedium::disk;
 };
 
-// A virtio network card.
 struct NetConfig {
     NetBackend* backend = nullptr;
     std::array<uint8_t, 6> mac{};
+    NetModel model = NetModel::virtio;
+    // Of a virtio card.
     uint16_t mtu = kEthernetMtu;
     unsigned queue_pairs = 1;
 };

@@ -177,6 +177,8 @@ private:
     BlockBackend& add_backend(const DiskConfig& disk, Chip& chip);
     Result<void> add_nets();  // in network_parts.cpp
     Result<void> add_net(const NetConfig& net);
+    Result<void> add_virtio_net(const NetConfig& net, Chip& chip);
+    Result<void> add_e1000e(const NetConfig& net, Chip& chip, PciAddress address);
     Result<void> add_rng();
     Result<void> add_console();
     // boards/legacy_parts.cpp
