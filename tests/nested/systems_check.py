@@ -8,8 +8,10 @@ BANYAN_SLOW=3 gives them the time that they need under TCG. What looks at the sc
 
 import contextlib
 import os
+import re
 import shlex
 import sys
+import time
 import unittest
 from pathlib import Path
 
@@ -17,7 +19,10 @@ from rig import PROMPT, open_shell
 
 import systems_test  # noqa: E402  # of tests/boot, to which rig.py has made the way
 from firmware import FirmwareConsole, FirmwareMachine  # noqa: E402
+from harness import SLOW, Unexpected  # noqa: E402
 
+PLACED = re.compile(r"\x1b\[\d+;(\d+)H")  # the cursor
+STYLE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 FIRMWARE = ("/usr/share/seabios", "/usr/share/OVMF")
 
 
@@ -31,6 +36,7 @@ class Machine:
     """A FirmwareConsole's machine, started in a rig; what happens on the rig's console is its console."""
 
     def __init__(self, machine):
+        self.seen = 0  # of the text, by expect()
         self.files = []  # what the rig has as disks, in this order
         command = ["run", "--engine", "kvm", "--machine", "pc", "--no-reboot", "--memory", machine.memory]
         command += ["--cpus", str(machine.cpus)] + ([] if machine.vga else ["--vga", "off"])
@@ -62,6 +68,20 @@ class Machine:
 
     def __getattr__(self, name):
         return getattr(self.shell, name)
+
+    def expect(self, pattern, seconds=30):
+        """As Console.expect(), in what a reader of the screen sees: SeaBIOS places the cursor anew wherever a guest is slow."""
+        deadline = time.monotonic() + seconds * SLOW
+        while time.monotonic() < deadline:
+            more = self.shell._read_some(0.1)
+            plain = PLACED.sub(lambda place: "\n" if place.group(1) == "01" else "", self.shell.transcript)
+            match = re.compile(pattern, re.MULTILINE).search(STYLE.sub("", plain), self.seen)
+            if match:
+                self.seen = match.end()
+                return match
+            if not more and self.shell.process.poll() is not None:
+                break
+        raise Unexpected(f"{pattern!r} did not come", self.shell)
 
     type = FirmwareConsole.type
 
