@@ -65,6 +65,11 @@ Result<std::unique_ptr<VmApi>> create_vm(const VmConfig& config, EventLoop& loop
     return Vm::create(config, engine, loop);
 }
 
+Result<void> VmApi::set_balloon_target(uint64_t) {
+    return fail(ErrorCode::unsupported,
+                "set the memory target: the VM has no balloon; start it with --balloon on");
+}
+
 Result<std::unique_ptr<Vm>> Vm::create(const VmConfig& config, const EngineChoice& engine,
                                        EventLoop& loop) {
     auto vm = std::unique_ptr<Vm>(new Vm(config));
@@ -89,6 +94,7 @@ Vm::Vm(const VmConfig& config) : config_(config), clock_(find_host_tsc()), timer
 Vm::~Vm() {
     if (lifecycle_ != nullptr) lifecycle_->vcpus().stop();
     if (console_ != nullptr) console_->disconnect();
+    if (vsock_ != nullptr) vsock_->disconnect();
     drain_disks();
 }
 
@@ -106,6 +112,7 @@ Result<void> Vm::create_memory() {
         TRY(memory_.add_region(range.start, ram_->bytes().subspan(offset, range.length),
                                MemoryKind::ram));
     }
+    if (config_.balloon) reclaimer_ = std::make_unique<RamReclaimer>(memory_, *ram_);
     return board_kind() == BoardKind::pc ? create_pc_memory() : Result<void>();
 }
 
@@ -162,6 +169,10 @@ Result<void> Vm::create_back_ends(EventLoop& loop) {
         TRY_ASSIGN(image, ImageDisk::open({disk.path, disk.format, disk.read_only}));
         floppies_.push_back(std::move(image));
     }
+    if (config_.vsock) {
+        TRY_ASSIGN(sockets, VsockSockets::create(loop, config_.vsock->path));
+        vsock_ = std::move(sockets);
+    }
     entropy_.fill(std::as_writable_bytes(std::span(generation_id_)));
     if (!config_.debugcon.empty()) {
         TRY_ASSIGN(file, CharFile::create(config_.debugcon, "write the debug console to"));
@@ -188,6 +199,8 @@ BoardConfig Vm::board_config() {
         board.disks.push_back({disks_[i].get(), disk.serial, disk.bus, disk.medium});
     }
     if (config_.rng) board.rng = &entropy_;
+    board.balloon = reclaimer_.get();
+    if (vsock_ != nullptr) board.vsock = VsockPort{config_.vsock->cid, vsock_.get()};
     board.debug_exit_port = config_.debug_exit_port;
     board.debugcon = debugcon_.get();
     if (vga_memory_ != nullptr) board.vga = VgaConfig{vga_memory_->bytes(), vga_rom_};
@@ -222,6 +235,8 @@ Result<void> Vm::create_board(EventLoop& loop) {
                                     {memory_, clock_, timers_, *lifecycle_, engine_->apics(),
                                      pc_memory(), engine_->doorbells()}));
     board_ = std::move(board);
+    if (vsock_ != nullptr) vsock_->connect_client(*board_->vsock_client());
+    if (config_.balloon_target != 0) TRY(set_balloon_target(config_.balloon_target));
     return {};
 }
 
@@ -313,6 +328,10 @@ std::vector<Statistics> Vm::statistics() const {
         all.back().insert(all.back().begin(), {"instructions", vcpu.instructions()});
     }
     return all;
+}
+
+Result<void> Vm::set_balloon_target(uint64_t bytes) {
+    return board_->set_balloon_target(bytes) ? Result<void>() : VmApi::set_balloon_target(bytes);
 }
 
 void Vm::pause() {

@@ -7,11 +7,13 @@
 
 #include "backends/block/image_disk.hpp"
 #include "backends/char/char_file.hpp"
+#include "backends/vsock/vsock_sockets.hpp"
 #include "host/linux/entropy.hpp"
 #include "host/linux/guest_ram.hpp"
 #include "host/linux/host_clock.hpp"
 #include "host/linux/host_timers.hpp"
 #include "host/linux/perf_map.hpp"
+#include "host/linux/ram_reclaimer.hpp"
 #include "machine/boards/board.hpp"
 #include "vm/guest_memory.hpp"
 #include "vmm/console.hpp"
@@ -41,6 +43,10 @@ public:
     void resume() override;
     DisplaySource* display() override { return board_->display(); }
     InputSink* input() override { return board_->input(); }
+    Result<void> set_balloon_target(uint64_t bytes) override;
+    std::optional<BalloonStatistics> balloon_statistics() override {
+        return board_->balloon_statistics();
+    }
     VmDebug& debug() override { return *debugger_; }
 
 private:
@@ -77,8 +83,10 @@ private:
     std::unique_ptr<GuestRam> shadow_;         // of a pc
     std::unique_ptr<FirmwareImage> firmware_;  // null: a kernel is started
     GuestMemory memory_;
+    std::unique_ptr<RamReclaimer> reclaimer_;  // null: there is no balloon
     std::unique_ptr<Console> console_;
     std::unique_ptr<CharFile> debugcon_;
+    std::unique_ptr<VsockSockets> vsock_;  // null: there is no socket device
     std::unique_ptr<DiskRoom> disk_room_;
     std::vector<std::unique_ptr<ImageDisk>> disks_;
     std::vector<std::unique_ptr<ImageDisk>> floppies_;

@@ -1,12 +1,15 @@
 // The view that the command line, control protocols and the manager have of one VM.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "support/result.hpp"
+#include "vm/balloon_statistics.hpp"
 #include "vm/statistics.hpp"
 #include "vmm/vm_config.hpp"
 #include "vmm/vm_debug.hpp"
@@ -45,6 +48,13 @@ public:
     virtual DisplaySource* display() = 0;
     // Its keyboard and mouse; null if it has none.
     virtual InputSink* input() = 0;
+
+    // How much of its memory the guest is asked to get along with, in bytes. It may take its time,
+    // or not follow. Fails where there is no balloon. From any thread.
+    virtual Result<void> set_balloon_target(uint64_t bytes);
+    // As the guest told last; each call asks it for news. Nothing where there is no balloon. From
+    // any thread.
+    virtual std::optional<BalloonStatistics> balloon_statistics() { return std::nullopt; }
 
     // For a debugger; lives as long as the VM.
     virtual VmDebug& debug() = 0;

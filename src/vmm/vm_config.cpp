@@ -70,6 +70,15 @@ Result<void> validate_floppies(const VmConfig& config) {
     return {};
 }
 
+// Virtio 1.2, section 5.10.4: 0 to 2 have meanings of their own, and the upper 32 bits are zero.
+Result<void> validate_vsock(const VsockChoice& vsock) {
+    constexpr uint64_t kFirst = 3;
+    constexpr uint64_t kLast = 0xFFFFFFFE;
+    if (vsock.cid >= kFirst && vsock.cid <= kLast) return {};
+    return wrong(fmt::format("--vsock {}: guests have the numbers {} to {}; give one of them",
+                             vsock.cid, kFirst, kLast));
+}
+
 }  // namespace
 
 bool has_vga(const VmConfig& config) {
@@ -91,6 +100,12 @@ Result<void> validate(const VmConfig& config) {
             "--machine micro: it has no firmware and starts kernels only; add --kernel FILE, or "
             "use "
             "--machine pc");
+    }
+    if (config.vsock) TRY(validate_vsock(*config.vsock));
+    if (config.balloon_target > config.memory) {
+        return wrong(fmt::format("--balloon {}: more than the {} of --memory; give less",
+                                 readable_size(config.balloon_target),
+                                 readable_size(config.memory)));
     }
     TRY(validate_floppies(config));
     return validate_disks(config.disks, config.machine);

@@ -48,6 +48,11 @@ struct ConsoleChoice {
     std::string path;  // of a file
 };
 
+struct VsockChoice {
+    uint64_t cid = 0;
+    std::string path;  // of the host's socket
+};
+
 struct VmConfig {
     std::string name = "vm";
     EngineKind engine = EngineKind::automatic;
@@ -63,6 +68,9 @@ struct VmConfig {
     std::vector<DiskFile> disks;
     std::vector<DiskFile> floppies;  // drives A and B of a pc
     bool rng = true;
+    bool balloon = true;
+    uint64_t balloon_target = 0;       // of a balloon, from the start: bytes; 0: all of the memory
+    std::optional<VsockChoice> vsock;  // none: no socket device
     WatchdogAction watchdog = WatchdogAction::none;
     ConsoleChoice console;
     std::optional<uint16_t> debug_exit_port;

@@ -27,9 +27,8 @@ With --console stdio, Ctrl-] ends the VM. Exit status: 0 power off, 1 failure, 2
 4 ended by a signal or Ctrl-], 5 engine defect.)";
 
 // In docs/cli.md, but not in this build: known, so that the message can say so.
-constexpr std::array<std::string_view, 10> kUnsupportedOptions{
-    "--net",     "--publish", "--share",  "--vsock",       "--balloon",
-    "--control", "--pool",    "--shares", "--reservation", "--limit"};
+constexpr std::array<std::string_view, 8> kUnsupportedOptions{
+    "--net", "--publish", "--share", "--control", "--pool", "--shares", "--reservation", "--limit"};
 constexpr std::array<std::string_view, 3> kUnsupportedFlags{"--detach", "--rm", "--ephemeral"};
 
 void add_machine_options(CLI::App& command, RunOptions& o) {
@@ -104,6 +103,17 @@ void add_device_options(CLI::App& command, RunOptions& o) {
         ->type_name("ACTION");
     command.add_option("--rng", o.rng, "a source of random numbers: on or off; default on")
         ->type_name("SWITCH");
+    command
+        .add_option("--balloon", o.balloon,
+                    "memory that the guest frees goes back to the host: on or off; or on, and the "
+                    "guest is asked to get along with so much of its memory; default on")
+        ->type_name("on|off|SIZE");
+    command
+        .add_option("--vsock", o.vsock,
+                    "sockets between guest and host: the guest's number, from 3 on. Port P of the "
+                    "host is the Unix socket PATH_P; who says CONNECT P at PATH reaches port P of "
+                    "the guest. PATH is NAME.vsock here, unless given")
+        ->type_name("CID[,path=PATH]");
     command.add_option("--console", o.console, "stdio, pty, none or file:PATH; default stdio")
         ->type_name("WHERE");
     command
@@ -257,6 +267,17 @@ Result<DiskFile> parse_cdrom(const std::string& text, MachineKind machine) {
     return disc;
 }
 
+Result<VsockChoice> parse_vsock(const std::string& text, const std::string& name) {
+    TRY_ASSIGN(parts, parse_settings("--vsock", text));
+    TRY_ASSIGN(cid, parse_number("--vsock", parts.file, UINT32_MAX));
+    VsockChoice vsock{cid, name + ".vsock"};
+    for (const auto& [key, value] : parts.settings) {
+        if (key != "path") return not_one_of("--vsock", key, {"path"});
+        vsock.path = value;
+    }
+    return vsock;
+}
+
 Result<ConsoleChoice> parse_console(const std::string& text) {
     constexpr std::string_view kFile = "file:";
     if (text.starts_with("unix:")) return not_yet("--console unix:PATH");
@@ -356,6 +377,17 @@ Result<void> set_devices(const RunOptions& o, VmConfig& config) {
     if (!o.rng.empty()) {
         TRY_ASSIGN(rng, parse_switch("--rng", o.rng));
         config.rng = rng;
+    }
+    if (o.balloon.find_first_of("0123456789") == 0) {
+        TRY_ASSIGN(target, parse_size("--balloon", o.balloon));
+        config.balloon_target = target;
+    } else if (!o.balloon.empty()) {
+        TRY_ASSIGN(balloon, parse_switch("--balloon", o.balloon));
+        config.balloon = balloon;
+    }
+    if (!o.vsock.empty()) {
+        TRY_ASSIGN(vsock, parse_vsock(o.vsock, config.name));
+        config.vsock = std::move(vsock);
     }
     if (!o.console.empty()) {
         TRY_ASSIGN(console, parse_console(o.console));

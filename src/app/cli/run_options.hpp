@@ -36,6 +36,8 @@ struct RunOptions {
     std::string watchdog;
     std::vector<std::string> cdroms;
     std::string rng;
+    std::string balloon;
+    std::string vsock;
     std::string console;
     std::string vga;
     std::string display;

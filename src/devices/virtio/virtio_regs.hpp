@@ -31,7 +31,9 @@ inline constexpr uint16_t kDeviceNet = 1;
 inline constexpr uint16_t kDeviceBlock = 2;
 inline constexpr uint16_t kDeviceConsole = 3;
 inline constexpr uint16_t kDeviceEntropy = 4;
+inline constexpr uint16_t kDeviceBalloon = 5;
 inline constexpr uint16_t kDeviceScsi = 8;
+inline constexpr uint16_t kDeviceVsock = 19;
 
 // 2.7.5 "The Virtqueue Descriptor Table".
 struct Descriptor {

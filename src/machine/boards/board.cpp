@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "devices/virtio/virtio_balloon.hpp"
 #include "machine/boards/board_parts.hpp"
 #include "machine/boards/board_state.hpp"
 #include "machine/boards/direct_boot.hpp"
@@ -70,6 +71,10 @@ void Board::hold_networks(bool held) {
         net->hold(held);
 }
 
+VsockClient* Board::vsock_client() {
+    return parts_->vsock_client.get();
+}
+
 DisplaySource* Board::display() {
     return parts_->display.get();
 }
@@ -85,6 +90,19 @@ Result<Gpa> Board::prepare_direct_boot() {
 void Board::press_power_button() {
     SlotLock lock(*parts_->acpi_pm_slot);
     parts_->acpi_pm->press_power_button();
+}
+
+bool Board::set_balloon_target(uint64_t bytes) {
+    if (parts_->balloon == nullptr) return false;
+    SlotLock lock(*parts_->balloon_slot);
+    parts_->balloon->set_target(bytes);
+    return true;
+}
+
+std::optional<BalloonStatistics> Board::balloon_statistics() {
+    if (parts_->balloon == nullptr) return std::nullopt;
+    SlotLock lock(*parts_->balloon_slot);
+    return parts_->balloon->statistics();
 }
 
 void Board::set_generation_id(const GenerationId& id) {

@@ -28,10 +28,12 @@
 #include "machine/io_bus.hpp"
 #include "machine/irq_router.hpp"
 #include "machine/locked_net.hpp"
+#include "machine/locked_vsock.hpp"
 
 namespace banyan {
 
 class Vga;
+class VirtioBalloon;
 
 // The acknowledge cycle, as the boot processor's local APIC runs it for ExtINT. Connected before
 // vCPUs run: the 8259s are made with the wire to that APIC.
@@ -125,8 +127,11 @@ struct Board::Parts {
     DeviceSlot* acpi_pm_slot = nullptr;
     CharClient* serial_client = nullptr;
     CharClient* console_client = nullptr;
+    std::unique_ptr<LockedVsockClient> vsock_client;
     Dma8237Pair* dma = nullptr;
     FloppyController* floppy = nullptr;
+    VirtioBalloon* balloon = nullptr;
+    DeviceSlot* balloon_slot = nullptr;
     Vga* vga = nullptr;
     DeviceSlot* vga_slot = nullptr;
     std::unique_ptr<LockedDisplay> display;
@@ -181,6 +186,8 @@ private:
     Result<void> add_e1000e(const NetConfig& net, Chip& chip, PciAddress address);
     Result<void> add_rng();
     Result<void> add_console();
+    Result<void> add_balloon();
+    Result<void> add_vsock();
     // boards/legacy_parts.cpp
     Result<void> make_floppy();
     Result<void> add_nvme(const DiskConfig& disk);
