@@ -29,7 +29,7 @@ ALLOWED = {
     "devices/virtio": BELOW_ENGINES + ["devices/pci", "devices/scsi"],
     "devices/storage": BELOW_ENGINES + ["devices/pci", "devices/scsi"],
     "devices/watchdog": BELOW_ENGINES + ["devices/pci"],
-    "devices/net": BELOW_ENGINES + ["devices/pci", "devices/virtio"],
+    "devices/net": BELOW_ENGINES + ["devices/pci"],
     "devices/display": BELOW_ENGINES + ["devices/pci", "devices/virtio"],
     "cpu/interp": BELOW_ENGINES + ["arch/x86"],
     "cpu/jit": BELOW_ENGINES + ["arch/x86", "cpu/interp"],

@@ -27,6 +27,7 @@ inline constexpr uint64_t kFeatureNotifConfigData = bit(39);
 inline constexpr uint64_t kFeatureRingReset = bit(40);
 
 // 5 "Device Types".
+inline constexpr uint16_t kDeviceNet = 1;
 inline constexpr uint16_t kDeviceBlock = 2;
 inline constexpr uint16_t kDeviceConsole = 3;
 inline constexpr uint16_t kDeviceEntropy = 4;

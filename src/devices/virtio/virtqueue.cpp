@@ -77,6 +77,12 @@ bool Virtqueue::indirect_table(Gpa gpa, uint32_t length, std::span<const std::by
     return !table.empty();
 }
 
+void Virtqueue::rewind(const Position& position) {
+    state_.next_available = position.next_available;
+    free_first_ = position.free_first;
+    free_count_ = position.free_count;
+}
+
 bool Virtqueue::restore(const VirtqueueStateV1& state, uint64_t features) {
     if (!size_possible(state.size, features)) return false;
     state_ = state;

@@ -55,9 +55,28 @@ public:
         ++state_.next_available;
     }
 
-    // Gives a chain back: `written` bytes of its writable part, from the start, hold data.
+    // For who must see several chains before it knows whether it takes them: rewind() takes back
+    // the pop()s since position(). Nothing was given back in between.
+    struct Position {
+        uint16_t next_available = 0;
+        uint16_t free_first = 0;  // of a packed queue
+        uint16_t free_count = 0;
+    };
+    Position position() const { return {state_.next_available, free_first_, free_count_}; }
+    void rewind(const Position& position);
+
+    // Gives chains back: `written` bytes of the writable part, from the start, hold data. The
+    // driver sees all of them or none.
+    struct UsedChain {
+        uint16_t head = 0;
+        uint32_t written = 0;
+    };
     void push_used(uint16_t head, uint32_t written) {
-        packed_ ? push_packed(head, written) : push_split(head, written);
+        const UsedChain chain{head, written};
+        push_used({&chain, 1});
+    }
+    void push_used(std::span<const UsedChain> chains) {
+        packed_ ? push_packed(chains) : push_split(chains);
     }
 
     // Asks the driver for a notification of the next buffer. True when one has come meanwhile: look
@@ -90,7 +109,8 @@ private:
     Next walk(DescriptorChain& chain, uint16_t head) const;
     bool enter_indirect(const virtio::Descriptor& descriptor,
                         std::span<const std::byte>& table) const;
-    void push_split(uint16_t head, uint32_t written);
+    void push_split(std::span<const UsedChain> chains);
+    void write_used_element(const UsedChain& chain);
     bool arm_split();
     bool take_interrupt_split();
 
@@ -103,7 +123,14 @@ private:
     Next peek_packed(DescriptorChain& chain);
     bool append_table(DescriptorChain& chain, const virtio::PackedDescriptor& descriptor) const;
     void pop_packed();
-    void push_packed(uint16_t head, uint32_t written);
+    // What is written last, by which the driver sees the chain.
+    struct PackedFlags {
+        uint64_t offset = 0;
+        uint16_t flags = 0;
+    };
+    PackedFlags write_packed(const UsedChain& chain);
+    void show_packed(const PackedFlags& shown);
+    void push_packed(std::span<const UsedChain> chains);
     bool arm_packed();
     bool take_interrupt_packed();
 

@@ -130,28 +130,41 @@ void Virtqueue::pop_packed() {
 
 // 2.8.1: what was used is said where the next used descriptor is due, and the chain's others are
 // skipped. The flags come last.
-void Virtqueue::push_packed(uint16_t head, uint32_t written) {
-    BANYAN_ASSERT(head < state_.size && free_count_ < state_.size);
-    const PackedChain taken = taken_[head];
+Virtqueue::PackedFlags Virtqueue::write_packed(const UsedChain& chain) {
+    BANYAN_ASSERT(chain.head < state_.size && free_count_ < state_.size);
+    const PackedChain taken = taken_[chain.head];
     const uint32_t free_end = uint32_t{free_first_} + free_count_;
-    free_heads_[free_end < state_.size ? free_end : free_end - state_.size] = head;
+    free_heads_[free_end < state_.size ? free_end : free_end - state_.size] = chain.head;
     ++free_count_;
 
     const uint64_t offset = offset_of(state_.next_used);
     // SAFETY: map_packed() took the ring as a writable range.
     auto* const at = const_cast<std::byte*>(descriptor_table_.data()) + offset;
     const bool wrap = (state_.next_used & kPackedWrap) != 0;
-    const le32 length{written};
+    const le32 length{chain.written};
     const le16 id{taken.id};
     std::memcpy(at + offsetof(PackedDescriptor, length), &length, sizeof(length));
     std::memcpy(at + offsetof(PackedDescriptor, id), &id, sizeof(id));
-    const auto flags =
-        static_cast<uint16_t>((wrap ? virtio::kPackedAvail | virtio::kPackedUsed : 0) |
-                              (written != 0 ? virtio::kDescWrite : 0));
-    store_release(at + offsetof(PackedDescriptor, flags), flags);
-    memory_.written(descriptors() + offset, sizeof(PackedDescriptor));
     state_.next_used = advance(state_.next_used, taken.count);
     unsignalled_ += taken.count;
+    return {offset, static_cast<uint16_t>((wrap ? virtio::kPackedAvail | virtio::kPackedUsed : 0) |
+                                          (chain.written != 0 ? virtio::kDescWrite : 0))};
+}
+
+void Virtqueue::show_packed(const PackedFlags& shown) {
+    // SAFETY: as in write_packed().
+    auto* const at = const_cast<std::byte*>(descriptor_table_.data()) + shown.offset;
+    store_release(at + offsetof(PackedDescriptor, flags), shown.flags);
+    memory_.written(descriptors() + shown.offset, sizeof(PackedDescriptor));
+}
+
+// The driver looks at the first before the others.
+void Virtqueue::push_packed(std::span<const UsedChain> chains) {
+    if (chains.empty()) return;
+    const PackedFlags first = write_packed(chains[0]);
+    for (const UsedChain& chain : chains.subspan(1))
+        show_packed(write_packed(chain));
+    show_packed(first);
 }
 
 bool Virtqueue::arm_packed() {

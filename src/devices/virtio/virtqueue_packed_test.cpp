@@ -105,6 +105,44 @@ TEST_F(PackedVirtqueueTest, WrapsAround) {
     }
 }
 
+// A driver that sees the first of several sees the others too.
+TEST_F(PackedVirtqueueTest, SeveralAreGivenBackAtOnce) {
+    std::array<Virtqueue::UsedChain, 3> used;
+    for (uint32_t i = 0; i < 3; ++i) {
+        driver().add({{{0x100}, 5}, {{0x6000}, 3, true}});
+        ASSERT_EQ(queue_.peek(chain_), Taken::chain);
+        queue_.pop();
+        used[i] = {chain_.head(), i + 1};
+    }
+    queue_.push_used(used);
+    for (uint32_t i = 0; i < 3; ++i) {
+        const auto element = driver().take_used(2);
+        ASSERT_TRUE(element) << i;
+        EXPECT_EQ(element->length, i + 1);
+    }
+}
+
+TEST_F(PackedVirtqueueTest, WhatWasTakenCanBePutBack) {
+    for (unsigned lap = 0; lap < 20; ++lap) {
+        std::array<uint16_t, kPackedSize> ids;
+        for (uint16_t& id : ids)
+            id = driver().add({{{0x100}, 5}});
+        const auto start = queue_.position();
+        for (unsigned taken = 0; taken < 1 + lap % kPackedSize; ++taken) {
+            ASSERT_EQ(queue_.peek(chain_), Taken::chain);
+            queue_.pop();
+        }
+        queue_.rewind(start);
+        for (const uint16_t id : ids) {
+            serve_one();
+            const auto element = driver().take_used();
+            ASSERT_TRUE(element);
+            EXPECT_EQ(element->id, id);
+        }
+        EXPECT_EQ(queue_.peek(chain_), Taken::empty);
+    }
+}
+
 // 2.8.1: any order, and what was used stands where the next is due.
 TEST_F(PackedVirtqueueTest, GivesBackInAnyOrder) {
     struct Open {

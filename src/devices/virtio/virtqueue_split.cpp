@@ -79,14 +79,19 @@ bool Virtqueue::enter_indirect(const Descriptor& descriptor,
     return indirect_table({descriptor.address}, descriptor.length, table);
 }
 
-void Virtqueue::push_split(uint16_t head, uint32_t written) {
+void Virtqueue::push_split(std::span<const UsedChain> chains) {
+    for (const UsedChain& chain : chains)
+        write_used_element(chain);
+    store_used(kRingIndex, state_.next_used);
+}
+
+void Virtqueue::write_used_element(const UsedChain& chain) {
     const uint64_t offset =
         kRingEntries + sizeof(virtio::UsedElement) * (state_.next_used & (state_.size - 1U));
-    const virtio::UsedElement element{head, written};
+    const virtio::UsedElement element{chain.head, chain.written};
     std::memcpy(used_ring_ + offset, &element, sizeof(element));
     memory_.written(used() + offset, sizeof(element));
     ++state_.next_used;
-    store_used(kRingIndex, state_.next_used);
 }
 
 void Virtqueue::store_used(uint64_t offset, uint16_t value) {

@@ -66,6 +66,16 @@ VsockClient* Board::vsock_client() {
     return parts_->vsock_client.get();
 }
 
+std::span<const NetStatistics* const> Board::net_statistics() const {
+    return parts_->net_statistics;
+}
+
+void Board::hold_networks(bool held) {
+    for (const auto& net : parts_->nets)
+        net->hold(held);
+    if (parts_->vsock_client != nullptr) parts_->vsock_client->hold(held);
+}
+
 DisplaySource* Board::display() {
     return parts_->display.get();
 }

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "machine/boards/disk_bus.hpp"
+#include "machine/boards/net_model.hpp"
 #include "machine/memory_map.hpp"
 #include "support/result.hpp"
 #include "vm/backend.hpp"
@@ -32,6 +33,8 @@
 #include "vm/input.hpp"
 #include "vm/machine_control.hpp"
 #include "vm/memory_reclaimer.hpp"
+#include "vm/net_statistics.hpp"
+#include "vm/network.hpp"
 #include "vm/vsock.hpp"
 
 namespace banyan {
@@ -45,6 +48,15 @@ struct DiskConfig {
     std::string serial;
     DiskBus bus = DiskBus::virtio;
     DiskMedium medium = DiskMedium::disk;
+};
+
+struct NetConfig {
+    NetBackend* backend = nullptr;
+    std::array<uint8_t, 6> mac{};
+    NetModel model = NetModel::virtio;
+    // Of a virtio card.
+    uint16_t mtu = kEthernetMtu;
+    unsigned queue_pairs = 1;
 };
 
 struct CharPortConfig {
@@ -84,6 +96,7 @@ struct BoardConfig {
     uint64_t ram_size = 0;
     CharPortConfig serial;  // COM1
     std::vector<DiskConfig> disks;
+    std::vector<NetConfig> nets;
     EntropySource* rng = nullptr;        // virtio-rng, if given
     MemoryReclaimer* balloon = nullptr;  // virtio-balloon, if given
     std::optional<CharPortConfig> virtio_console;
@@ -140,6 +153,12 @@ public:
     CharClient& serial_client();
     CharClient* console_client();
     VsockClient* vsock_client();  // null without a socket device
+
+    // Of each network card, in the order of the configuration; from any thread.
+    std::span<const NetStatistics* const> net_statistics() const;
+
+    // While they are held, nothing comes from the networks and sockets. From any thread.
+    void hold_networks(bool held);
 
     // Null without a VGA, or without a keyboard controller. From any thread.
     DisplaySource* display();

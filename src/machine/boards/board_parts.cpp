@@ -281,6 +281,7 @@ Result<void> Board::Parts::make_test_aids() {
 
 Result<void> Board::Parts::make_pci_functions() {
     TRY(add_disks());
+    TRY(add_nets());
     if (config.rng != nullptr) TRY(add_rng());
     if (config.virtio_console) TRY(add_console());
     TRY(make_watchdog());

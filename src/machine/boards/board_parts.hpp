@@ -27,6 +27,7 @@
 #include "machine/display_adapters.hpp"
 #include "machine/io_bus.hpp"
 #include "machine/irq_router.hpp"
+#include "machine/locked_net.hpp"
 #include "machine/locked_vsock.hpp"
 
 namespace banyan {
@@ -104,6 +105,7 @@ struct Board::Parts {
     std::unique_ptr<FlashMemory> flash_memory;
     std::unique_ptr<FirmwareTables> firmware_tables;
     std::vector<std::unique_ptr<LockedBlockBackend>> disks;
+    std::vector<std::unique_ptr<LockedNetBackend>> nets;
 
     // chips: `chips` has those that drive wires, in the order of reset
     std::vector<std::unique_ptr<VcpuSocket>> sockets;
@@ -134,6 +136,7 @@ struct Board::Parts {
     DeviceSlot* vga_slot = nullptr;
     std::unique_ptr<LockedDisplay> display;
     std::unique_ptr<LockedInput> human_input;
+    std::vector<const NetStatistics*> net_statistics;  // of the network cards
 
     // What firmware may boot from, each with its path in the form of Open Firmware, as QEMU's
     // bootorder file has it.
@@ -177,6 +180,10 @@ private:
     template <class... Numbers>
     void add_boot_entry(const DiskConfig& disk, const char* path, Numbers... numbers);
     BlockBackend& add_backend(const DiskConfig& disk, Chip& chip);
+    Result<void> add_nets();  // in network_parts.cpp
+    Result<void> add_net(const NetConfig& net);
+    Result<void> add_virtio_net(const NetConfig& net, Chip& chip);
+    Result<void> add_e1000e(const NetConfig& net, Chip& chip, PciAddress address);
     Result<void> add_rng();
     Result<void> add_console();
     Result<void> add_balloon();
