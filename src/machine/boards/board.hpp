@@ -157,7 +157,7 @@ public:
     // Of each network card, in the order of the configuration; from any thread.
     std::span<const NetStatistics* const> net_statistics() const;
 
-    // While they are held, nothing comes from the networks. From any thread.
+    // While they are held, nothing comes from the networks and sockets. From any thread.
     void hold_networks(bool held);
 
     // Null without a VGA, or without a keyboard controller. From any thread.
