@@ -1,6 +1,7 @@
 // What a user asks for in one VM: plain values, independent of the command line.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -9,6 +10,7 @@
 #include "backends/block/disk_cache.hpp"
 #include "backends/block/disk_throttle.hpp"
 #include "backends/block/image_format.hpp"
+#include "backends/net/published_port.hpp"
 #include "machine/boards/board.hpp"
 #include "support/result.hpp"
 
@@ -48,6 +50,18 @@ struct ConsoleChoice {
     std::string path;  // of a file
 };
 
+enum class NetKind : uint8_t { nat, network_switch, tap };
+
+// A network card, and what it is connected to.
+struct NetChoice {
+    NetKind kind = NetKind::nat;
+    std::string name;                                // of the switch, or of the tap interface
+    std::optional<std::array<uint8_t, 6>> mac = {};  // none: made from the name of the VM
+    bool host_loopback = false;                      // nat: the guest reaches the host's 127.0.0.1
+    std::vector<PublishedPort> published = {};       // nat
+    std::string capture = {};                        // a file for its frames; empty: none
+};
+
 struct VmConfig {
     std::string name = "vm";
     EngineKind engine = EngineKind::automatic;
@@ -62,6 +76,7 @@ struct VmConfig {
     std::string command_line;
     std::vector<DiskFile> disks;
     std::vector<DiskFile> floppies;  // drives A and B of a pc
+    std::vector<NetChoice> nets;
     bool rng = true;
     WatchdogAction watchdog = WatchdogAction::none;
     ConsoleChoice console;
