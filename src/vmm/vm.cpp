@@ -173,6 +173,10 @@ Result<void> Vm::create_back_ends(EventLoop& loop) {
         TRY_ASSIGN(sockets, VsockSockets::create(loop, config_.vsock->path));
         vsock_ = std::move(sockets);
     }
+    for (const NetChoice& choice : config_.nets) {
+        TRY_ASSIGN(network, open_network(config_, choice));
+        networks_.push_back(std::move(network));
+    }
     entropy_.fill(std::as_writable_bytes(std::span(generation_id_)));
     if (!config_.debugcon.empty()) {
         TRY_ASSIGN(file, CharFile::create(config_.debugcon, "write the debug console to"));
@@ -197,6 +201,11 @@ BoardConfig Vm::board_config() {
     for (size_t i = 0; i < disks_.size(); ++i) {
         const DiskFile& disk = config_.disks[i];
         board.disks.push_back({disks_[i].get(), disk.serial, disk.bus, disk.medium});
+    }
+    for (size_t i = 0; i < networks_.size(); ++i) {
+        board.nets.push_back({.backend = networks_[i].backend.get(),
+                              .mac = mac_address(config_, i),
+                              .mtu = networks_[i].mtu});
     }
     if (config_.rng) board.rng = &entropy_;
     board.balloon = reclaimer_.get();
@@ -334,9 +343,21 @@ Result<void> Vm::set_balloon_target(uint64_t bytes) {
     return board_->set_balloon_target(bytes) ? Result<void>() : VmApi::set_balloon_target(bytes);
 }
 
+std::vector<Statistics> Vm::net_statistics() const {
+    std::vector<Statistics> all;
+    for (const NetStatistics* card : board_->net_statistics()) {
+        Statistics& counted = all.emplace_back();
+        for_each_counter(*card, [&](std::string_view name, uint64_t value) {
+            counted.push_back({name, value});
+        });
+    }
+    return all;
+}
+
 void Vm::pause() {
     lifecycle_->vcpus().pause();
     if (EngineDoorbells* doorbells = engine_->doorbells()) doorbells->deliver();
+    board_->hold_networks(true);
     clock_.pause();
     timers_.clock_changed();
 }
@@ -349,7 +370,10 @@ void Vm::resume_clock() {
 
 void Vm::resume() {
     VcpuGroup& vcpus = lifecycle_->vcpus();
-    if (vcpus.pauses() == 1) resume_clock();
+    if (vcpus.pauses() == 1) {
+        resume_clock();
+        board_->hold_networks(false);
+    }
     vcpus.resume();
 }
 

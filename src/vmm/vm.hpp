@@ -21,6 +21,7 @@
 #include "vmm/engine_choice.hpp"
 #include "vmm/firmware_image.hpp"
 #include "vmm/lifecycle.hpp"
+#include "vmm/networks.hpp"
 #include "vmm/vm_api.hpp"
 #include "vmm/vm_debugger.hpp"
 
@@ -36,6 +37,7 @@ public:
     std::string_view engine_reason() const override { return engine_reason_; }
     std::string_view engine_name() const override { return engine_->name(); }
     std::vector<Statistics> statistics() const override;
+    std::vector<Statistics> net_statistics() const override;
     std::string_view console_place() const override { return console_->place(); }
     VmOutcome run() override;
     void stop(std::string_view why) override { lifecycle_->stop(why); }
@@ -90,6 +92,7 @@ private:
     std::unique_ptr<DiskRoom> disk_room_;
     std::vector<std::unique_ptr<ImageDisk>> disks_;
     std::vector<std::unique_ptr<ImageDisk>> floppies_;
+    std::vector<Network> networks_;
     GenerationId generation_id_{};       // a reboot keeps it
     std::unique_ptr<PerfMap> perf_map_;  // null: not wanted
     std::unique_ptr<Engine> engine_;

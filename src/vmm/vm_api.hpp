@@ -31,6 +31,8 @@ public:
     virtual std::string_view engine_name() const = 0;
     // What each vCPU has counted, "instructions" first. From any thread.
     virtual std::vector<Statistics> statistics() const = 0;
+    // What each network card has moved and dropped. From any thread.
+    virtual std::vector<Statistics> net_statistics() const { return {}; }
     // Where the console is, if the user must know ("/dev/pts/3"); else empty.
     virtual std::string_view console_place() const = 0;
 

@@ -14,6 +14,7 @@ namespace {
 constexpr uint64_t kMib = uint64_t{1} << 20;
 constexpr size_t kLongestSerial = 20;  // virtio 1.2 section 5.2.6, VIRTIO_BLK_T_GET_ID
 constexpr size_t kMostDisks = 16;
+constexpr size_t kMostNets = 8;
 
 tl::unexpected<Error> wrong(const std::string& text) {
     return fail(ErrorCode::invalid_argument, text);
@@ -79,6 +80,19 @@ Result<void> validate_vsock(const VsockChoice& vsock) {
                              vsock.cid, kFirst, kLast));
 }
 
+Result<void> validate_nets(const std::vector<NetChoice>& nets) {
+    if (nets.size() > kMostNets) {
+        return wrong(fmt::format("--net: {} networks, a machine has room for {}; give fewer",
+                                 nets.size(), kMostNets));
+    }
+    for (const NetChoice& net : nets) {
+        if (net.mac && ((*net.mac)[0] & 1) != 0) {
+            return wrong("--net mac: an address of a group; give one whose first byte is even");
+        }
+    }
+    return {};
+}
+
 }  // namespace
 
 bool has_vga(const VmConfig& config) {
@@ -108,6 +122,7 @@ Result<void> validate(const VmConfig& config) {
                                  readable_size(config.memory)));
     }
     TRY(validate_floppies(config));
+    TRY(validate_nets(config.nets));
     return validate_disks(config.disks, config.machine);
 }
 

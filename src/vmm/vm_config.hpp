@@ -1,6 +1,7 @@
 // What a user asks for in one VM: plain values, independent of the command line.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -9,6 +10,7 @@
 #include "backends/block/disk_cache.hpp"
 #include "backends/block/disk_throttle.hpp"
 #include "backends/block/image_format.hpp"
+#include "backends/net/published_port.hpp"
 #include "machine/boards/board.hpp"
 #include "support/result.hpp"
 
@@ -53,6 +55,18 @@ struct VsockChoice {
     std::string path;  // of the host's socket
 };
 
+enum class NetKind : uint8_t { nat, network_switch, tap };
+
+// A network card, and what it is connected to.
+struct NetChoice {
+    NetKind kind = NetKind::nat;
+    std::string name;                                // of the switch, or of the tap interface
+    std::optional<std::array<uint8_t, 6>> mac = {};  // none: made from the name of the VM
+    bool host_loopback = false;                      // nat: the guest reaches the host's 127.0.0.1
+    std::vector<PublishedPort> published = {};       // nat
+    std::string capture = {};                        // a file for its frames; empty: none
+};
+
 struct VmConfig {
     std::string name = "vm";
     EngineKind engine = EngineKind::automatic;
@@ -67,6 +81,7 @@ struct VmConfig {
     std::string command_line;
     std::vector<DiskFile> disks;
     std::vector<DiskFile> floppies;  // drives A and B of a pc
+    std::vector<NetChoice> nets;
     bool rng = true;
     bool balloon = true;
     uint64_t balloon_target = 0;       // of a balloon, from the start: bytes; 0: all of the memory

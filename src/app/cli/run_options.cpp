@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "app/cli/disk_tuning.hpp"
+#include "app/cli/net_options.hpp"
 #include "app/cli/trace_choice.hpp"
 #include "app/cli/values.hpp"
 
@@ -20,6 +21,7 @@ constexpr std::string_view kExamples = R"(Examples:
   banyan run --kernel vmlinuz --append 'console=ttyS0 root=/dev/vda' --disk overlay.qcow2,format=qcow2
   banyan run debian.qcow2 --memory 1G          a disk; an *.iso file is a CD
   banyan run --firmware uefi --nvram debian.nvram --disk debian.qcow2
+  banyan run debian.qcow2 --publish 2222:22    and then: ssh -p 2222 root@127.0.0.1
   banyan run --kernel test.elf --console file:log.txt --debug-exit 0x501 --no-reboot
   banyan run --kernel vmlinux --append 'console=ttyS0 nokaslr' --gdb 127.0.0.1:1234,wait
       and in another terminal: gdb vmlinux -ex 'target remote 127.0.0.1:1234'
@@ -27,8 +29,8 @@ With --console stdio, Ctrl-] ends the VM. Exit status: 0 power off, 1 failure, 2
 4 ended by a signal or Ctrl-], 5 engine defect.)";
 
 // In docs/cli.md, but not in this build: known, so that the message can say so.
-constexpr std::array<std::string_view, 8> kUnsupportedOptions{
-    "--net", "--publish", "--share", "--control", "--pool", "--shares", "--reservation", "--limit"};
+constexpr std::array<std::string_view, 6> kUnsupportedOptions{
+    "--share", "--control", "--pool", "--shares", "--reservation", "--limit"};
 constexpr std::array<std::string_view, 3> kUnsupportedFlags{"--detach", "--rm", "--ephemeral"};
 
 void add_machine_options(CLI::App& command, RunOptions& o) {
@@ -95,6 +97,23 @@ void add_device_options(CLI::App& command, RunOptions& o) {
                     "an image of 360K, 720K, 1200K, 1440K or 2880K in drive A, a second one in "
                     "drive B; for --machine pc")
         ->type_name("FILE[,format=raw|qcow2][,readonly=on]")
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    command
+        .add_option("--net", o.nets,
+                    "a network card, and what it is connected to; repeatable. nat, the default: "
+                    "the guest reaches what this host reaches, but not the host's own 127.0.0.1 "
+                    "(with host-loopback=on it does, as 10.0.2.2), and nobody reaches the guest. "
+                    "capture writes its frames to a pcap file")
+        ->type_name(
+            "none|nat|switch=NAME|tap=IFACE[,mac=ADDRESS][,capture=FILE][,host-loopback=on]")
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    command
+        .add_option("--publish", o.published,
+                    "a port of the host that leads to one of the guest's, by the NAT; repeatable. "
+                    "Without ADDR only this host reaches it")
+        ->type_name("[ADDR:]HOSTPORT:GUESTPORT[/udp]")
         ->expected(1)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     command
@@ -367,6 +386,8 @@ Result<void> set_devices(const RunOptions& o, VmConfig& config) {
         TRY_ASSIGN(floppy, parse_floppy(text));
         config.floppies.push_back(std::move(floppy));
     }
+    TRY_ASSIGN(nets, parse_nets(o.nets, o.published));
+    config.nets = std::move(nets);
     if (!o.watchdog.empty()) {
         TRY_ASSIGN(action, parse_choice<WatchdogAction>("--watchdog", o.watchdog,
                                                         {{"reset", WatchdogAction::reset},

@@ -35,6 +35,8 @@ struct RunOptions {
     std::vector<std::string> floppies;
     std::string watchdog;
     std::vector<std::string> cdroms;
+    std::vector<std::string> nets;
+    std::vector<std::string> published;
     std::string rng;
     std::string balloon;
     std::string vsock;

@@ -13,15 +13,28 @@ constexpr std::string_view kSuffix = ".json";
 // Another version of Banyan may have written it.
 bool is_well_formed(const RunningVm& vm) {
     const auto is_number = [](const RunningVm& value) { return value.is_number_unsigned(); };
-    if (!vm.is_object() || !vm.contains("vcpus") || !vm["vcpus"].is_array()) return false;
+    if (!vm.is_object() || !vm.contains("vcpus")) return false;
     if (!vm.contains("pid") || !is_number(vm["pid"])) return false;
     if (!vm.contains("process_start") || !is_number(vm["process_start"])) return false;
     if (!vm.contains("name") || !vm["name"].is_string()) return false;
     if (!vm.contains("engine") || !vm["engine"].is_string()) return false;
     if (!vm.contains("seconds") || !vm["seconds"].is_number()) return false;
-    return std::all_of(vm["vcpus"].begin(), vm["vcpus"].end(), [&](const RunningVm& vcpu) {
-        return vcpu.is_object() && std::all_of(vcpu.begin(), vcpu.end(), is_number);
-    });
+    const auto are_figures = [&](const RunningVm& list) {
+        return list.is_array() && std::all_of(list.begin(), list.end(), [&](const RunningVm& one) {
+                   return one.is_object() && std::all_of(one.begin(), one.end(), is_number);
+               });
+    };
+    return are_figures(vm["vcpus"]) && (!vm.contains("nets") || are_figures(vm["nets"]));
+}
+
+RunningVm figures_of(const std::vector<Statistics>& all) {
+    RunningVm list = RunningVm::array();
+    for (const Statistics& figures : all) {
+        RunningVm& object = list.emplace_back(RunningVm::object());
+        for (const Statistic& one : figures)
+            object[std::string(one.name)] = one.value;
+    }
+    return list;
 }
 
 // A VM's figures, and the sockets that stand beside them: PID.json, PID.screen, ...
@@ -53,13 +66,8 @@ Result<void> PublishedVm::publish(const VmApi& vm, double seconds) const {
                    {"process_start", process_start(::getpid()).value_or(0)},
                    {"engine", vm.engine_name()},
                    {"seconds", seconds},
-                   {"vcpus", RunningVm::array()}};
-    for (const Statistics& vcpu : vm.statistics()) {
-        RunningVm figures = RunningVm::object();
-        for (const Statistic& one : vcpu)
-            figures[std::string(one.name)] = one.value;
-        json["vcpus"].push_back(std::move(figures));
-    }
+                   {"vcpus", figures_of(vm.statistics())},
+                   {"nets", figures_of(vm.net_statistics())}};
     return directory_.write(file_, json.dump(2) + "\n");
 }
 

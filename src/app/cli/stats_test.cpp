@@ -15,6 +15,7 @@ public:
     std::string_view engine_reason() const override { return {}; }
     std::string_view engine_name() const override { return "soft"; }
     std::vector<Statistics> statistics() const override { return figures; }
+    std::vector<Statistics> net_statistics() const override { return nets; }
     std::string_view console_place() const override { return {}; }
     VmOutcome run() override { return {}; }
     void stop(std::string_view) override {}
@@ -26,6 +27,7 @@ public:
 
     std::vector<Statistics> figures{{{"instructions", 3'000'000}, {"tlb_fills", 4}},
                                     {{"instructions", 1'000'000}, {"tlb_fills", 4}}};
+    std::vector<Statistics> nets{{{"net_sent_frames", 7}, {"net_received_too_large", 0}}};
 };
 
 class StatsTest : public testing::Test {
@@ -59,6 +61,7 @@ TEST_F(StatsTest, ShowsARunningVmUntilItsEnd) {
             EXPECT_EQ(text->find("debian: pid " + pid + ", engine soft, 2 CPUs, 12 s\n"), 0U);
             EXPECT_NE(text->find("4000000\n"), std::string::npos) << "the sum of both";
             EXPECT_NE(text->find("tlb fills"), std::string::npos);
+            EXPECT_NE(text->find("  net 0: sent frames 7\n"), std::string::npos);
         }
         EXPECT_FALSE(stats_text(directory(), "debia"));
     }
@@ -77,6 +80,7 @@ TEST_F(StatsTest, JsonHasEachVcpu) {
     EXPECT_EQ(list[0]["name"], "debian");
     EXPECT_EQ(list[0]["vcpus"][0]["instructions"], 3'000'000);
     EXPECT_EQ(list[0]["vcpus"][1]["instructions"], 2'000'000);
+    EXPECT_EQ(list[0]["nets"][0]["net_sent_frames"], 7);
 }
 
 TEST_F(StatsTest, RemovesWhatTheDeadHaveLeft) {
