@@ -40,7 +40,7 @@ ALLOWED = {
     "host": ["support", "vm", "host/posix"],
     "vmm": BELOW_ENGINES + ["arch/x86", "backends", "devices", "cpu", "loader", "machine", "host"],
     "control": ["support", "snapshot", "vmm/vm_api.hpp"],
-    "manager": ["support", "snapshot"],
+    "manager": ["support", "snapshot", "host"],
     "app": [""],  # everything
 }
 

@@ -34,15 +34,25 @@ public:
                                               EventLoop& loop);
     ~Vm() override;
 
+    const VmConfig& config() const override { return config_; }
+    std::array<uint8_t, 16> uuid() const override;
     std::string_view engine_reason() const override { return engine_reason_; }
     std::string_view engine_name() const override { return engine_->name(); }
     std::vector<Statistics> statistics() const override;
     std::vector<Statistics> net_statistics() const override;
+    std::vector<int> vcpu_threads() const override;
+    std::vector<DiskFacts> disks() const override;
     std::string_view console_place() const override { return console_->place(); }
     VmOutcome run() override;
-    void stop(std::string_view why) override { lifecycle_->stop(why); }
-    void pause() override;
-    void resume() override;
+    void stop(std::string_view why, VmCause cause) override { lifecycle_->stop(why, cause); }
+    void pause(PauseReason why) override;
+    void resume(PauseReason why) override;
+    VmState state() const override;
+    void press_power_button() override;
+    void reset() override { lifecycle_->reset(); }
+    void retry_disk_writes() override;
+    void add_observer(VmObserver& observer) override { observers_.push_back(&observer); }
+    void remove_observer(VmObserver& observer) override { std::erase(observers_, &observer); }
     DisplaySource* display() override { return board_->display(); }
     InputSink* input() override { return board_->input(); }
     Result<void> set_balloon_target(uint64_t bytes) override;
@@ -71,11 +81,19 @@ private:
     Result<void> restart();
     void resume_clock();
     void drain_disks();
+    void pause_for_disk(const std::string& disk, const std::string& why);
+    void tell(const VmEvent& event) const;
+    unsigned& pauses(PauseReason why) { return pauses_[static_cast<size_t>(why)]; }
+    unsigned pauses(PauseReason why) const { return pauses_[static_cast<size_t>(why)]; }
 
     // Destroyed from the last to the first: timers and back ends call into the board, the board
     // into the vCPUs.
     const VmConfig config_;
     std::string engine_reason_;
+    std::vector<VmObserver*> observers_;
+    std::array<unsigned, kPauseReasons> pauses_{};
+    enum class Progress : uint8_t { created, begun, ended };
+    Progress progress_ = Progress::created;
     HostClock clock_;
     HostTimers timers_;
     HostEntropy entropy_;

@@ -20,7 +20,7 @@ enum class EngineKind : uint8_t { automatic, kvm, soft, interp };
 enum class MachineKind : uint8_t { micro, pc };
 enum class FirmwareKind : uint8_t { bios, uefi, file };
 enum class WatchdogAction : uint8_t { none, reset, power_off };
-enum class ConsoleKind : uint8_t { none, stdio, pty, file };
+enum class ConsoleKind : uint8_t { none, stdio, pty, file, socket };
 
 struct InitrdFile {
     std::string path;
@@ -47,7 +47,8 @@ struct FirmwareChoice {
 
 struct ConsoleChoice {
     ConsoleKind kind = ConsoleKind::stdio;
-    std::string path;  // of a file
+    std::string path;      // of a file or socket
+    std::string log = {};  // of a socket: a file for the output besides; empty: none
 };
 
 struct VsockChoice {

@@ -22,6 +22,8 @@ constexpr std::string_view kExamples = R"(Examples:
   banyan run debian.qcow2 --memory 1G          a disk; an *.iso file is a CD
   banyan run --firmware uefi --nvram debian.nvram --disk debian.qcow2
   banyan run debian.qcow2 --publish 2222:22    and then: ssh -p 2222 root@127.0.0.1
+  banyan run --detach --name debian debian.qcow2
+      and then: banyan console debian, banyan logs debian, banyan stop debian
   banyan run --kernel test.elf --console file:log.txt --debug-exit 0x501 --no-reboot
   banyan run --kernel vmlinux --append 'console=ttyS0 nokaslr' --gdb 127.0.0.1:1234,wait
       and in another terminal: gdb vmlinux -ex 'target remote 127.0.0.1:1234'
@@ -29,12 +31,15 @@ With --console stdio, Ctrl-] ends the VM. Exit status: 0 power off, 1 failure, 2
 4 ended by a signal or Ctrl-], 5 engine defect.)";
 
 // In docs/cli.md, but not in this build: known, so that the message can say so.
-constexpr std::array<std::string_view, 6> kUnsupportedOptions{
-    "--share", "--control", "--pool", "--shares", "--reservation", "--limit"};
-constexpr std::array<std::string_view, 3> kUnsupportedFlags{"--detach", "--rm", "--ephemeral"};
+constexpr std::array<std::string_view, 5> kUnsupportedOptions{"--share", "--pool", "--shares",
+                                                              "--reservation", "--limit"};
+constexpr std::array<std::string_view, 1> kUnsupportedFlags{"--ephemeral"};
 
 void add_machine_options(CLI::App& command, RunOptions& o) {
-    command.add_option("--name", o.name, "name of the VM")->type_name("NAME");
+    command
+        .add_option("--name", o.name,
+                    "name of the VM, which no other that runs may have; default: vm- and a number")
+        ->type_name("NAME");
     command.add_option("--engine", o.engine, "auto, kvm, soft or interp; default auto")
         ->type_name("ENGINE");
     command.add_option("--machine", o.machine, "micro or pc; default micro")->type_name("KIND");
@@ -133,7 +138,10 @@ void add_device_options(CLI::App& command, RunOptions& o) {
                     "host is the Unix socket PATH_P; who says CONNECT P at PATH reaches port P of "
                     "the guest. PATH is NAME.vsock here, unless given")
         ->type_name("CID[,path=PATH]");
-    command.add_option("--console", o.console, "stdio, pty, none or file:PATH; default stdio")
+    command
+        .add_option("--console", o.console,
+                    "stdio, pty, none, file:PATH or unix:PATH (a socket for several clients); "
+                    "default stdio")
         ->type_name("WHERE");
     command
         .add_option("--display", o.display,
@@ -153,6 +161,14 @@ void add_device_options(CLI::App& command, RunOptions& o) {
                     "where gdb finds the guest: ADDR:PORT, PORT or unix:PATH; with wait, the guest "
                     "does not begin before gdb lets it")
         ->type_name("ADDRESS[,wait]");
+    command
+        .add_option("--control", o.control,
+                    "a QMP socket at this path, besides the one in the run directory")
+        ->type_name("PATH");
+    command.add_flag("-d,--detach", o.detach,
+                     "go to the background once the guest runs, and print the VM's name; see "
+                     "banyan console, logs, stop");
+    command.add_flag("--rm", o.rm, "keep nothing of the VM when it has ended; always so for now");
     command.add_flag("--no-reboot", o.no_reboot, "a guest that reboots ends the run with 0");
     command
         .add_option("--trace", o.traces,
@@ -299,14 +315,16 @@ Result<VsockChoice> parse_vsock(const std::string& text, const std::string& name
 
 Result<ConsoleChoice> parse_console(const std::string& text) {
     constexpr std::string_view kFile = "file:";
-    if (text.starts_with("unix:")) return not_yet("--console unix:PATH");
+    constexpr std::string_view kSocket = "unix:";
+    if (text.starts_with(kSocket) && text.size() > kSocket.size())
+        return ConsoleChoice{ConsoleKind::socket, text.substr(kSocket.size())};
     if (text.starts_with(kFile) && text.size() > kFile.size()) {
         return ConsoleChoice{ConsoleKind::file, text.substr(kFile.size())};
     }
     if (text == "stdio") return ConsoleChoice{ConsoleKind::stdio, ""};
     if (text == "pty") return ConsoleChoice{ConsoleKind::pty, ""};
     if (text == "none") return ConsoleChoice{ConsoleKind::none, ""};
-    return not_one_of("--console", text, {"stdio", "pty", "none", "file:PATH"});
+    return not_one_of("--console", text, {"stdio", "pty", "none", "file:PATH", "unix:PATH"});
 }
 
 Result<void> set_machine(const RunOptions& o, VmConfig& config) {
@@ -465,6 +483,11 @@ Result<VmConfig> make_config(const RunOptions& options) {
     TRY(set_firmware(options, config));
     TRY(set_devices(options, config));
     TRY(set_trace(options, config));
+    if (options.detach && options.console == "stdio") {
+        return fail(ErrorCode::invalid_argument,
+                    "--console stdio: a VM in the background has no terminal; leave it out, and "
+                    "use banyan console");
+    }
     TRY(validate(config));
     return config;
 }

@@ -46,9 +46,12 @@ struct RunOptions {
     std::string debug_exit;
     std::string debugcon;
     std::string gdb;
+    std::string control;
     std::string log_level;
     std::vector<std::string> traces;
     bool no_reboot = false;
+    bool detach = false;
+    bool rm = false;  // nothing of a VM that has ended is kept anyway
 
     // Options of docs/cli.md that were given and do not work yet.
     std::vector<std::string> unsupported;

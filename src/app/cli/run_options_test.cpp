@@ -215,15 +215,23 @@ TEST(RunOptions, ABalloonMayHaveATarget) {
 TEST(RunOptions, WhatDoesNotWorkYetIsRefusedByName) {
     const std::vector<std::vector<std::string>> cases{
         {"--share=d:t"},
-        {"--detach"},
-        {"--rm"},
-        {"--console=unix:/tmp"},
+        {"--ephemeral"},
     };
     for (auto arguments : cases) {
         const std::string name = arguments.front();
         arguments.insert(arguments.begin(), "--kernel=k");
         EXPECT_NE(error_of(arguments).find("not supported yet"), std::string::npos) << name;
     }
+}
+
+TEST(RunOptions, InTheBackgroundThereIsNoTerminal) {
+    EXPECT_TRUE(configure({"--kernel=k", "--detach", "--rm"}));
+    EXPECT_NE(error_of({"--kernel=k", "--detach", "--console=stdio"}).find("banyan console"),
+              std::string::npos);
+    const auto config = configure({"--kernel=k", "--console=unix:/tmp/c"});
+    ASSERT_TRUE(config);
+    EXPECT_EQ(config->console.kind, ConsoleKind::socket);
+    EXPECT_EQ(config->console.path, "/tmp/c");
 }
 
 TEST(RunOptions, FirmwareStartsWhatHasNoKernel) {
