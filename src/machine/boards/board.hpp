@@ -27,6 +27,7 @@
 #include "vm/clock.hpp"
 #include "vm/display.hpp"
 #include "vm/engine.hpp"
+#include "vm/file_share.hpp"
 #include "vm/guest_memory.hpp"
 #include "vm/input.hpp"
 #include "vm/machine_control.hpp"
@@ -42,6 +43,12 @@ struct DiskConfig {
     std::string serial;
     DiskBus bus = DiskBus::virtio;
     DiskMedium medium = DiskMedium::disk;
+};
+
+// A directory of the host, by virtio-fs. The guest mounts it by its tag, of 1 to 36 bytes.
+struct ShareConfig {
+    FsBackend* backend = nullptr;
+    std::string tag;
 };
 
 struct CharPortConfig {
@@ -75,6 +82,7 @@ struct BoardConfig {
     uint64_t ram_size = 0;
     CharPortConfig serial;  // COM1
     std::vector<DiskConfig> disks;
+    std::vector<ShareConfig> shares;
     EntropySource* rng = nullptr;  // virtio-rng, if given
     std::optional<CharPortConfig> virtio_console;
     std::optional<uint16_t> debug_exit_port;

@@ -281,6 +281,7 @@ Result<void> Board::Parts::make_pci_functions() {
     TRY(add_disks());
     if (config.rng != nullptr) TRY(add_rng());
     if (config.virtio_console) TRY(add_console());
+    TRY(add_shares());
     TRY(make_watchdog());
     if (config.vga) TRY(add_vga());
     return {};

@@ -27,6 +27,7 @@
 #include "machine/display_adapters.hpp"
 #include "machine/io_bus.hpp"
 #include "machine/irq_router.hpp"
+#include "machine/locked_fs_backend.hpp"
 
 namespace banyan {
 
@@ -102,6 +103,7 @@ struct Board::Parts {
     std::unique_ptr<FlashMemory> flash_memory;
     std::unique_ptr<FirmwareTables> firmware_tables;
     std::vector<std::unique_ptr<LockedBlockBackend>> disks;
+    std::vector<std::unique_ptr<LockedFsBackend>> shares;
 
     // chips: `chips` has those that drive wires, in the order of reset
     std::vector<std::unique_ptr<VcpuSocket>> sockets;
@@ -174,6 +176,8 @@ private:
     BlockBackend& add_backend(const DiskConfig& disk, Chip& chip);
     Result<void> add_rng();
     Result<void> add_console();
+    // boards/share_parts.cpp
+    Result<void> add_shares();
     // boards/legacy_parts.cpp
     Result<void> make_floppy();
     Result<void> add_nvme(const DiskConfig& disk);
