@@ -89,7 +89,7 @@ Vm::Vm(const VmConfig& config) : config_(config), clock_(find_host_tsc()), timer
 Vm::~Vm() {
     if (lifecycle_ != nullptr) lifecycle_->vcpus().stop();
     if (console_ != nullptr) console_->disconnect();
-    drain_disks();
+    drain_back_ends();
 }
 
 Result<void> Vm::create_memory() {
@@ -162,6 +162,7 @@ Result<void> Vm::create_back_ends(EventLoop& loop) {
         TRY_ASSIGN(image, ImageDisk::open({disk.path, disk.format, disk.read_only}));
         floppies_.push_back(std::move(image));
     }
+    TRY(create_shares());
     entropy_.fill(std::as_writable_bytes(std::span(generation_id_)));
     if (!config_.debugcon.empty()) {
         TRY_ASSIGN(file, CharFile::create(config_.debugcon, "write the debug console to"));
@@ -177,6 +178,21 @@ Result<void> Vm::create_back_ends(EventLoop& loop) {
     return {};
 }
 
+Result<void> Vm::create_shares() {
+    if (config_.shares.empty()) return {};
+    const DescriptorShare descriptors = descriptors_for_share(config_.shares.size());
+    for (const SharedDirectory& share : config_.shares) {
+        FuseServerConfig server{
+            .directory = share.path, .read_only = share.read_only, .cache = share.cache};
+        server.inodes.open_paths = descriptors.open_paths;
+        server.inodes.kept_paths = descriptors.kept_paths;
+        server.handles = descriptors.handles;
+        TRY_ASSIGN(directory, DirectoryShare::open(server));
+        shares_.push_back(std::move(directory));
+    }
+    return {};
+}
+
 BoardConfig Vm::board_config() {
     BoardConfig board;
     board.kind = board_kind();
@@ -187,6 +203,8 @@ BoardConfig Vm::board_config() {
         const DiskFile& disk = config_.disks[i];
         board.disks.push_back({disks_[i].get(), disk.serial, disk.bus, disk.medium});
     }
+    for (size_t i = 0; i < shares_.size(); ++i)
+        board.shares.push_back({shares_[i].get(), config_.shares[i].tag});
     if (config_.rng) board.rng = &entropy_;
     board.debug_exit_port = config_.debug_exit_port;
     board.debugcon = debugcon_.get();
@@ -276,7 +294,7 @@ Result<void> Vm::boot_kernel() {
 }
 
 Result<void> Vm::restart() {
-    drain_disks();
+    drain_back_ends();
     debugger_->forget_memory();
     board_->reset();
     VcpuGroup& vcpus = lifecycle_->vcpus();
@@ -285,11 +303,13 @@ Result<void> Vm::restart() {
     return boot();
 }
 
-void Vm::drain_disks() {
+void Vm::drain_back_ends() {
     for (const auto& disk : disks_)
         disk->drain();
     for (const auto& floppy : floppies_)
         floppy->drain();
+    for (const auto& share : shares_)
+        share->drain();
 }
 
 VmOutcome Vm::run() {
@@ -300,7 +320,7 @@ VmOutcome Vm::run() {
     VmOutcome outcome = lifecycle_->run();
     clock_.pause();
     console_->disconnect();
-    drain_disks();
+    drain_back_ends();
     return outcome;
 }
 

@@ -7,6 +7,7 @@
 
 #include "backends/block/image_disk.hpp"
 #include "backends/char/char_file.hpp"
+#include "backends/fs/directory_share.hpp"
 #include "host/linux/entropy.hpp"
 #include "host/linux/guest_ram.hpp"
 #include "host/linux/host_clock.hpp"
@@ -52,6 +53,7 @@ private:
     BoardKind board_kind() const;
     PcMemory pc_memory() const;
     Result<void> create_back_ends(EventLoop& loop);
+    Result<void> create_shares();
     Result<void> create_engine(const EngineChoice& choice, EventLoop& loop);
     Result<void> create_board(EventLoop& loop);
     Result<void> create_vcpus();
@@ -62,7 +64,7 @@ private:
     Result<void> boot_kernel();
     Result<void> restart();
     void resume_clock();
-    void drain_disks();
+    void drain_back_ends();
 
     // Destroyed from the last to the first: timers and back ends call into the board, the board
     // into the vCPUs.
@@ -82,6 +84,7 @@ private:
     std::unique_ptr<DiskRoom> disk_room_;
     std::vector<std::unique_ptr<ImageDisk>> disks_;
     std::vector<std::unique_ptr<ImageDisk>> floppies_;
+    std::vector<std::unique_ptr<DirectoryShare>> shares_;
     GenerationId generation_id_{};       // a reboot keeps it
     std::unique_ptr<PerfMap> perf_map_;  // null: not wanted
     std::unique_ptr<Engine> engine_;

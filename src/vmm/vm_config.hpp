@@ -9,6 +9,7 @@
 #include "backends/block/disk_cache.hpp"
 #include "backends/block/disk_throttle.hpp"
 #include "backends/block/image_format.hpp"
+#include "backends/fs/share_cache.hpp"
 #include "machine/boards/board.hpp"
 #include "support/result.hpp"
 
@@ -34,6 +35,13 @@ struct DiskFile {
     DiskMedium medium = DiskMedium::disk;
     DiskCache cache = DiskCache::writeback;
     DiskLimits limits = {};
+};
+
+struct SharedDirectory {
+    std::string path;
+    std::string tag;  // what the guest mounts
+    bool read_only = false;
+    ShareCache cache = ShareCache::automatic;
 };
 
 struct FirmwareChoice {
@@ -62,6 +70,7 @@ struct VmConfig {
     std::string command_line;
     std::vector<DiskFile> disks;
     std::vector<DiskFile> floppies;  // drives A and B of a pc
+    std::vector<SharedDirectory> shares;
     bool rng = true;
     WatchdogAction watchdog = WatchdogAction::none;
     ConsoleChoice console;

@@ -27,9 +27,9 @@ With --console stdio, Ctrl-] ends the VM. Exit status: 0 power off, 1 failure, 2
 4 ended by a signal or Ctrl-], 5 engine defect.)";
 
 // In docs/cli.md, but not in this build: known, so that the message can say so.
-constexpr std::array<std::string_view, 10> kUnsupportedOptions{
-    "--net",     "--publish", "--share",  "--vsock",       "--balloon",
-    "--control", "--pool",    "--shares", "--reservation", "--limit"};
+constexpr std::array<std::string_view, 9> kUnsupportedOptions{
+    "--net",  "--publish", "--vsock",       "--balloon", "--control",
+    "--pool", "--shares",  "--reservation", "--limit"};
 constexpr std::array<std::string_view, 3> kUnsupportedFlags{"--detach", "--rm", "--ephemeral"};
 
 void add_machine_options(CLI::App& command, RunOptions& o) {
@@ -96,6 +96,14 @@ void add_device_options(CLI::App& command, RunOptions& o) {
                     "an image of 360K, 720K, 1200K, 1440K or 2880K in drive A, a second one in "
                     "drive B; for --machine pc")
         ->type_name("FILE[,format=raw|qcow2][,readonly=on]")
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    command
+        .add_option("--share", o.shares,
+                    "a directory of this host in the guest, as mount -t virtiofs TAG PLACE; "
+                    "repeatable. With cache=writeback it is faster, and nobody else may change "
+                    "its files")
+        ->type_name("DIR:TAG[,readonly=on][,cache=auto|writeback]")
         ->expected(1)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     command
@@ -257,6 +265,32 @@ Result<DiskFile> parse_cdrom(const std::string& text, MachineKind machine) {
     return disc;
 }
 
+// The tag stands behind the last colon: a directory's name may have others.
+Result<SharedDirectory> parse_share(const std::string& text) {
+    TRY_ASSIGN(parts, parse_settings("--share", text));
+    const size_t colon = parts.file.rfind(':');
+    if (colon == std::string::npos || colon == 0 || colon + 1 == parts.file.size()) {
+        return fail(ErrorCode::invalid_argument,
+                    fmt::format("--share {}: there is no tag for the guest to mount; give DIR:TAG",
+                                parts.file));
+    }
+    SharedDirectory share{.path = parts.file.substr(0, colon), .tag = parts.file.substr(colon + 1)};
+    for (const auto& [key, value] : parts.settings) {
+        if (key == "readonly") {
+            TRY_ASSIGN(read_only, parse_switch("--share readonly", value));
+            share.read_only = read_only;
+        } else if (key == "cache") {
+            TRY_ASSIGN(cache, parse_choice<ShareCache>("--share cache", value,
+                                                       {{"auto", ShareCache::automatic},
+                                                        {"writeback", ShareCache::writeback}}));
+            share.cache = cache;
+        } else {
+            return not_one_of("--share", key, {"readonly", "cache"});
+        }
+    }
+    return share;
+}
+
 Result<ConsoleChoice> parse_console(const std::string& text) {
     constexpr std::string_view kFile = "file:";
     if (text.starts_with("unix:")) return not_yet("--console unix:PATH");
@@ -345,6 +379,10 @@ Result<void> set_devices(const RunOptions& o, VmConfig& config) {
     for (const std::string& text : o.floppies) {
         TRY_ASSIGN(floppy, parse_floppy(text));
         config.floppies.push_back(std::move(floppy));
+    }
+    for (const std::string& text : o.shares) {
+        TRY_ASSIGN(share, parse_share(text));
+        config.shares.push_back(std::move(share));
     }
     if (!o.watchdog.empty()) {
         TRY_ASSIGN(action, parse_choice<WatchdogAction>("--watchdog", o.watchdog,

@@ -35,6 +35,7 @@ struct RunOptions {
     std::vector<std::string> floppies;
     std::string watchdog;
     std::vector<std::string> cdroms;
+    std::vector<std::string> shares;
     std::string rng;
     std::string console;
     std::string vga;
