@@ -119,7 +119,7 @@ Vm::~Vm() {
     if (lifecycle_ != nullptr) lifecycle_->vcpus().stop();
     if (console_ != nullptr) console_->disconnect();
     if (vsock_ != nullptr) vsock_->disconnect();
-    drain_disks();
+    drain_back_ends();
 }
 
 Result<void> Vm::create_memory() {
@@ -206,6 +206,7 @@ Result<void> Vm::create_back_ends(EventLoop& loop) {
         TRY_ASSIGN(network, open_network(config_, choice));
         networks_.push_back(std::move(network));
     }
+    TRY(create_shares());
     entropy_.fill(std::as_writable_bytes(std::span(generation_id_)));
     if (!config_.debugcon.empty()) {
         TRY_ASSIGN(file, CharFile::create(config_.debugcon, "write the debug console to"));
@@ -218,6 +219,21 @@ Result<void> Vm::create_back_ends(EventLoop& loop) {
             {.leave = [this] { stop("Ctrl-] was typed", VmCause::host_ui); },
              .output_lost = [this](const std::string& why) { lifecycle_->lose_console(why); }}));
     console_ = std::move(console);
+    return {};
+}
+
+Result<void> Vm::create_shares() {
+    if (config_.shares.empty()) return {};
+    const DescriptorShare descriptors = descriptors_for_share(config_.shares.size());
+    for (const SharedDirectory& share : config_.shares) {
+        FuseServerConfig server{
+            .directory = share.path, .read_only = share.read_only, .cache = share.cache};
+        server.inodes.open_paths = descriptors.open_paths;
+        server.inodes.kept_paths = descriptors.kept_paths;
+        server.handles = descriptors.handles;
+        TRY_ASSIGN(directory, DirectoryShare::open(server));
+        shares_.push_back(std::move(directory));
+    }
     return {};
 }
 
@@ -236,6 +252,8 @@ BoardConfig Vm::board_config() {
                               .mac = mac_address(config_, i),
                               .mtu = networks_[i].mtu});
     }
+    for (size_t i = 0; i < shares_.size(); ++i)
+        board.shares.push_back({shares_[i].get(), config_.shares[i].tag});
     if (config_.rng) board.rng = &entropy_;
     board.balloon = reclaimer_.get();
     if (vsock_ != nullptr) board.vsock = VsockPort{config_.vsock->cid, vsock_.get()};
@@ -330,7 +348,7 @@ Result<void> Vm::boot_kernel() {
 }
 
 Result<void> Vm::restart() {
-    drain_disks();
+    drain_back_ends();
     debugger_->forget_memory();
     board_->reset();
     VcpuGroup& vcpus = lifecycle_->vcpus();
@@ -339,11 +357,13 @@ Result<void> Vm::restart() {
     return boot();
 }
 
-void Vm::drain_disks() {
+void Vm::drain_back_ends() {
     for (const auto& disk : disks_)
         disk->drain();
     for (const auto& floppy : floppies_)
         floppy->drain();
+    for (const auto& share : shares_)
+        share->drain();
 }
 
 VmOutcome Vm::run() {
@@ -358,7 +378,7 @@ VmOutcome Vm::run() {
     progress_ = Progress::ended;
     clock_.pause();
     console_->disconnect();
-    drain_disks();
+    drain_back_ends();
     return outcome;
 }
 

@@ -7,6 +7,7 @@
 
 #include "backends/block/image_disk.hpp"
 #include "backends/char/char_file.hpp"
+#include "backends/fs/directory_share.hpp"
 #include "backends/vsock/vsock_sockets.hpp"
 #include "host/linux/entropy.hpp"
 #include "host/linux/guest_ram.hpp"
@@ -70,6 +71,7 @@ private:
     BoardKind board_kind() const;
     PcMemory pc_memory() const;
     Result<void> create_back_ends(EventLoop& loop);
+    Result<void> create_shares();
     Result<void> create_engine(const EngineChoice& choice, EventLoop& loop);
     Result<void> create_board(EventLoop& loop);
     Result<void> create_vcpus();
@@ -80,7 +82,7 @@ private:
     Result<void> boot_kernel();
     Result<void> restart();
     void resume_clock();
-    void drain_disks();
+    void drain_back_ends();
     void pause_for_disk(const std::string& disk, const std::string& why);
     void tell(const VmEvent& event) const;
     unsigned& pauses(PauseReason why) { return pauses_[static_cast<size_t>(why)]; }
@@ -111,6 +113,7 @@ private:
     std::vector<std::unique_ptr<ImageDisk>> disks_;
     std::vector<std::unique_ptr<ImageDisk>> floppies_;
     std::vector<Network> networks_;
+    std::vector<std::unique_ptr<DirectoryShare>> shares_;
     GenerationId generation_id_{};       // a reboot keeps it
     std::unique_ptr<PerfMap> perf_map_;  // null: not wanted
     std::unique_ptr<Engine> engine_;

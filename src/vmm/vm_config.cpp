@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 
+#include "devices/virtio/virtio_fs_regs.hpp"
 #include "host/linux/memory_limits.hpp"
 #include "machine/boards/board.hpp"
 #include "machine/memory_map.hpp"
@@ -57,6 +58,30 @@ Result<void> validate_disks(const std::vector<DiskFile>& disks, MachineKind mach
             return wrong(fmt::format(
                 "--disk serial: longer than {} characters or not plain text; give a shorter one",
                 kLongestSerial));
+        }
+    }
+    return {};
+}
+
+// Each tag once, because the guest has no other name for a share.
+Result<void> validate_shares(const std::vector<SharedDirectory>& shares) {
+    constexpr size_t kMostShares = 8;
+    if (shares.size() > kMostShares) {
+        return wrong(fmt::format("--share: {} directories, a machine has room for {}; give fewer",
+                                 shares.size(), kMostShares));
+    }
+    for (size_t i = 0; i < shares.size(); ++i) {
+        const std::string& tag = shares[i].tag;
+        if (tag.empty() || tag.size() > virtio::kFsTagLength || !is_plain_text(tag)) {
+            return wrong(
+                fmt::format("--share: the tag is empty, longer than {} characters or not plain "
+                            "text; give another after the last colon: --share DIR:TAG",
+                            virtio::kFsTagLength));
+        }
+        const auto same = [&](const SharedDirectory& other) { return other.tag == tag; };
+        if (std::any_of(shares.begin(), shares.begin() + static_cast<ptrdiff_t>(i), same)) {
+            return wrong(
+                fmt::format("--share {}: two directories have this tag; give each its own", tag));
         }
     }
     return {};
@@ -123,6 +148,7 @@ Result<void> validate(const VmConfig& config) {
     }
     TRY(validate_floppies(config));
     TRY(validate_nets(config.nets));
+    TRY(validate_shares(config.shares));
     return validate_disks(config.disks, config.machine);
 }
 

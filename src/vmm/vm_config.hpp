@@ -10,6 +10,7 @@
 #include "backends/block/disk_cache.hpp"
 #include "backends/block/disk_throttle.hpp"
 #include "backends/block/image_format.hpp"
+#include "backends/fs/share_cache.hpp"
 #include "backends/net/published_port.hpp"
 #include "machine/boards/board.hpp"
 #include "support/result.hpp"
@@ -36,6 +37,13 @@ struct DiskFile {
     DiskMedium medium = DiskMedium::disk;
     DiskCache cache = DiskCache::writeback;
     DiskLimits limits = {};
+};
+
+struct SharedDirectory {
+    std::string path;
+    std::string tag;  // what the guest mounts
+    bool read_only = false;
+    ShareCache cache = ShareCache::automatic;
 };
 
 struct FirmwareChoice {
@@ -83,6 +91,7 @@ struct VmConfig {
     std::vector<DiskFile> disks;
     std::vector<DiskFile> floppies;  // drives A and B of a pc
     std::vector<NetChoice> nets;
+    std::vector<SharedDirectory> shares;
     bool rng = true;
     bool balloon = true;
     uint64_t balloon_target = 0;       // of a balloon, from the start: bytes; 0: all of the memory

@@ -31,8 +31,8 @@ With --console stdio, Ctrl-] ends the VM. Exit status: 0 power off, 1 failure, 2
 4 ended by a signal or Ctrl-], 5 engine defect.)";
 
 // In docs/cli.md, but not in this build: known, so that the message can say so.
-constexpr std::array<std::string_view, 5> kUnsupportedOptions{"--share", "--pool", "--shares",
-                                                              "--reservation", "--limit"};
+constexpr std::array<std::string_view, 4> kUnsupportedOptions{"--pool", "--shares", "--reservation",
+                                                              "--limit"};
 constexpr std::array<std::string_view, 1> kUnsupportedFlags{"--ephemeral"};
 
 void add_machine_options(CLI::App& command, RunOptions& o) {
@@ -119,6 +119,14 @@ void add_device_options(CLI::App& command, RunOptions& o) {
                     "a port of the host that leads to one of the guest's, by the NAT; repeatable. "
                     "Without ADDR only this host reaches it")
         ->type_name("[ADDR:]HOSTPORT:GUESTPORT[/udp]")
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    command
+        .add_option("--share", o.shares,
+                    "a directory of this host in the guest, as mount -t virtiofs TAG PLACE; "
+                    "repeatable. With cache=writeback it is faster, and nobody else may change "
+                    "its files")
+        ->type_name("DIR:TAG[,readonly=on][,cache=auto|writeback]")
         ->expected(1)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     command
@@ -313,6 +321,32 @@ Result<VsockChoice> parse_vsock(const std::string& text, const std::string& name
     return vsock;
 }
 
+// The tag stands behind the last colon: a directory's name may have others.
+Result<SharedDirectory> parse_share(const std::string& text) {
+    TRY_ASSIGN(parts, parse_settings("--share", text));
+    const size_t colon = parts.file.rfind(':');
+    if (colon == std::string::npos || colon == 0 || colon + 1 == parts.file.size()) {
+        return fail(ErrorCode::invalid_argument,
+                    fmt::format("--share {}: there is no tag for the guest to mount; give DIR:TAG",
+                                parts.file));
+    }
+    SharedDirectory share{.path = parts.file.substr(0, colon), .tag = parts.file.substr(colon + 1)};
+    for (const auto& [key, value] : parts.settings) {
+        if (key == "readonly") {
+            TRY_ASSIGN(read_only, parse_switch("--share readonly", value));
+            share.read_only = read_only;
+        } else if (key == "cache") {
+            TRY_ASSIGN(cache, parse_choice<ShareCache>("--share cache", value,
+                                                       {{"auto", ShareCache::automatic},
+                                                        {"writeback", ShareCache::writeback}}));
+            share.cache = cache;
+        } else {
+            return not_one_of("--share", key, {"readonly", "cache"});
+        }
+    }
+    return share;
+}
+
 Result<ConsoleChoice> parse_console(const std::string& text) {
     constexpr std::string_view kFile = "file:";
     constexpr std::string_view kSocket = "unix:";
@@ -406,6 +440,10 @@ Result<void> set_devices(const RunOptions& o, VmConfig& config) {
     }
     TRY_ASSIGN(nets, parse_nets(o.nets, o.published));
     config.nets = std::move(nets);
+    for (const std::string& text : o.shares) {
+        TRY_ASSIGN(share, parse_share(text));
+        config.shares.push_back(std::move(share));
+    }
     if (!o.watchdog.empty()) {
         TRY_ASSIGN(action, parse_choice<WatchdogAction>("--watchdog", o.watchdog,
                                                         {{"reset", WatchdogAction::reset},

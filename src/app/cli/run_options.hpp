@@ -37,6 +37,7 @@ struct RunOptions {
     std::vector<std::string> cdroms;
     std::vector<std::string> nets;
     std::vector<std::string> published;
+    std::vector<std::string> shares;
     std::string rng;
     std::string balloon;
     std::string vsock;

@@ -212,9 +212,30 @@ TEST(RunOptions, ABalloonMayHaveATarget) {
     EXPECT_NE(error_of({"--kernel=k", "--balloon=yes"}).find("on, off"), std::string::npos);
 }
 
+TEST(RunOptions, Shares) {
+    const auto config = configure({"--kernel=k", "--share=/a:b:tag", "--share", "d:t,readonly=on",
+                                   "--share=e:u,cache=writeback,readonly=off"});
+    ASSERT_TRUE(config);
+    ASSERT_EQ(config->shares.size(), 3U);
+    EXPECT_EQ(config->shares[0].path, "/a:b");
+    EXPECT_EQ(config->shares[0].tag, "tag");
+    EXPECT_FALSE(config->shares[0].read_only);
+    EXPECT_EQ(config->shares[0].cache, ShareCache::automatic);
+    EXPECT_TRUE(config->shares[1].read_only);
+    EXPECT_EQ(config->shares[2].cache, ShareCache::writeback);
+    for (const char* text : {"--share=d", "--share=:t", "--share=d:", "--share=d:t,readonly=maybe",
+                             "--share=d:t,cache=none", "--share=d:t,size=1"}) {
+        EXPECT_NE(error_of({"--kernel=k", text}).find("--share"), std::string::npos) << text;
+    }
+    EXPECT_NE(error_of({"--kernel=k", "--share=a:t", "--share=b:t"}).find("two directories"),
+              std::string::npos);
+    EXPECT_NE(error_of({"--kernel=k", "--share=d:" + std::string(37, 't')}).find("36 characters"),
+              std::string::npos);
+}
+
 TEST(RunOptions, WhatDoesNotWorkYetIsRefusedByName) {
     const std::vector<std::vector<std::string>> cases{
-        {"--share=d:t"},
+        {"--pool=p"},
         {"--ephemeral"},
     };
     for (auto arguments : cases) {
