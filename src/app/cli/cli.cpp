@@ -10,6 +10,7 @@
 #include "app/cli/doctor.hpp"
 #include "app/cli/foreground.hpp"
 #include "app/cli/image_command.hpp"
+#include "app/cli/network_command.hpp"
 #include "app/cli/print.hpp"
 #include "app/cli/run_options.hpp"
 #include "app/cli/screen_commands.hpp"
@@ -30,9 +31,9 @@ constexpr std::array<std::string_view, 4> kUnsupportedImageCommands{"list", "bui
                                                                     "remove"};
 
 // In docs/cli.md, but not in this build.
-constexpr std::array<std::string_view, 13> kUnsupportedCommands{
-    "create", "start",   "remove",   "rename", "top",     "exec", "cp",
-    "pool",   "network", "snapshot", "fork",   "migrate", "serve"};
+constexpr std::array<std::string_view, 12> kUnsupportedCommands{
+    "create", "start", "remove",   "rename", "top",     "exec",
+    "cp",     "pool",  "snapshot", "fork",   "migrate", "serve"};
 
 int usage_error(std::string text) {
     std::replace(text.begin(), text.end(), '\n', ' ');
@@ -158,12 +159,14 @@ struct Commands {
     CLI::App* doctor =
         app.add_subcommand("doctor", "what this host can do, and which engine a guest gets");
     CLI::App* image = app.add_subcommand("image", "make, copy and examine disk images");
+    CLI::App* network = app.add_subcommand("network", "networks that VMs share");
     CLI::App* screenshot = app.add_subcommand("screenshot", "the screen of a running VM");
     CLI::App* send_key = app.add_subcommand("send-key", "type at a running VM");
     CLI::App* stats = app.add_subcommand("stats", "figures of the VMs that run");
     CLI::App* version = app.add_subcommand("version", "the version of this program");
     RunOptions run_options;
     ImageCommandOptions image_options;
+    NetworkCommandOptions network_options;
     ScreenOptions screen_options;
     VmCommandOptions vm_options;
     std::string wanted;  // a VM
@@ -176,6 +179,7 @@ struct Commands {
             "  banyan doctor\n  banyan run --help");
         add_run_options(*run, run_options);
         add_image_commands(*image, image_options);
+        add_network_commands(*network, network_options);
         add_screen_commands(*screenshot, *send_key, screen_options);
         add_vm_commands(app, vm_options);
         doctor->add_flag("--json", json, "as JSON");
@@ -207,6 +211,8 @@ int dispatch(Commands& commands) {
     if (commands.doctor->parsed())
         return print_output(commands.json ? doctor_json() : doctor_text());
     if (commands.image->parsed()) return run_image_command(*commands.image, commands.image_options);
+    if (commands.network->parsed())
+        return run_network_command(*commands.network, commands.network_options);
     if (commands.screenshot->parsed()) return screenshot(commands.screen_options);
     if (commands.send_key->parsed()) return send_key(commands.screen_options);
     if (commands.stats->parsed()) return stats(commands.wanted, commands.json);
