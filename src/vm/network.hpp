@@ -40,6 +40,7 @@ struct NetFrameInfo {
 };
 
 inline constexpr size_t kEthernetHeaderSize = 14;
+inline constexpr uint16_t kEthernetMtu = 1500;
 // An IP packet of 65535 bytes, its Ethernet header and a VLAN tag.
 inline constexpr size_t kLargestNetFrame = 65535 + kEthernetHeaderSize + 4;
 
@@ -51,8 +52,8 @@ struct NetFrame {
     NetFrameInfo info;
 };
 
-// The device's end. Called by the back end with the device's lock held, and never from within a
-// call of the device's.
+// The device's end. Called by the back end with the device's lock held, never from within a call of
+// the device's, and by one thread at a time.
 class NetClient {
 public:
     // Takes the first frames of these, and returns how many; the back end keeps or drops the
@@ -75,6 +76,9 @@ public:
     virtual NetOffloads offloads() const { return {}; }
     // What the client's on_frames() takes from now on; nothing after a reset.
     virtual void set_client_offloads(const NetOffloads& /*offloads*/) {}
+    // The largest IP packet that the client's on_frames() takes, but for segments that are larger
+    // by its offloads. Before start().
+    virtual void set_client_mtu(uint16_t /*mtu*/) {}
     virtual bool link_up() const { return true; }
 
     // Frames flow, and the client is called, between these two. stop() waits for a call that is on.

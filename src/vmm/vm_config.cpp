@@ -15,6 +15,7 @@ namespace {
 constexpr uint64_t kMib = uint64_t{1} << 20;
 constexpr size_t kLongestSerial = 20;  // virtio 1.2 section 5.2.6, VIRTIO_BLK_T_GET_ID
 constexpr size_t kMostDisks = 16;
+constexpr size_t kMostNets = 8;
 
 tl::unexpected<Error> wrong(const std::string& text) {
     return fail(ErrorCode::invalid_argument, text);
@@ -95,6 +96,28 @@ Result<void> validate_floppies(const VmConfig& config) {
     return {};
 }
 
+// Virtio 1.2, section 5.10.4: 0 to 2 have meanings of their own, and the upper 32 bits are zero.
+Result<void> validate_vsock(const VsockChoice& vsock) {
+    constexpr uint64_t kFirst = 3;
+    constexpr uint64_t kLast = 0xFFFFFFFE;
+    if (vsock.cid >= kFirst && vsock.cid <= kLast) return {};
+    return wrong(fmt::format("--vsock {}: guests have the numbers {} to {}; give one of them",
+                             vsock.cid, kFirst, kLast));
+}
+
+Result<void> validate_nets(const std::vector<NetChoice>& nets) {
+    if (nets.size() > kMostNets) {
+        return wrong(fmt::format("--net: {} networks, a machine has room for {}; give fewer",
+                                 nets.size(), kMostNets));
+    }
+    for (const NetChoice& net : nets) {
+        if (net.mac && ((*net.mac)[0] & 1) != 0) {
+            return wrong("--net mac: an address of a group; give one whose first byte is even");
+        }
+    }
+    return {};
+}
+
 }  // namespace
 
 bool has_vga(const VmConfig& config) {
@@ -117,7 +140,14 @@ Result<void> validate(const VmConfig& config) {
             "use "
             "--machine pc");
     }
+    if (config.vsock) TRY(validate_vsock(*config.vsock));
+    if (config.balloon_target > config.memory) {
+        return wrong(fmt::format("--balloon {}: more than the {} of --memory; give less",
+                                 readable_size(config.balloon_target),
+                                 readable_size(config.memory)));
+    }
     TRY(validate_floppies(config));
+    TRY(validate_nets(config.nets));
     TRY(validate_shares(config.shares));
     return validate_disks(config.disks, config.machine);
 }

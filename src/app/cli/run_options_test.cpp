@@ -52,6 +52,7 @@ TEST(RunOptions, AllOptionsReachTheConfiguration) {
                                    "e.img",
                                    "--disk=f,format=qcow2",
                                    "--rng=off",
+                                   "--balloon=off",
                                    "--console=file:log",
                                    "--debug-exit=0x501",
                                    "--debugcon=dbg",
@@ -78,6 +79,7 @@ TEST(RunOptions, AllOptionsReachTheConfiguration) {
     EXPECT_FALSE(config->disks[1].format);
     EXPECT_EQ(config->disks[2].format, ImageFormat::qcow2);
     EXPECT_FALSE(config->rng);
+    EXPECT_FALSE(config->balloon);
     EXPECT_EQ(config->console.kind, ConsoleKind::file);
     EXPECT_EQ(config->console.path, "log");
     EXPECT_EQ(config->debug_exit_port, 0x501);
@@ -187,6 +189,29 @@ TEST(RunOptions, DisksAndDiscsHaveABus) {
               std::string::npos);
 }
 
+TEST(RunOptions, AGuestHasANumberAndAPathForSockets) {
+    EXPECT_FALSE(configure({"--kernel=k"})->vsock);
+    const auto config = configure({"--kernel=k", "--vsock=42", "--name=web"});
+    ASSERT_TRUE(config);
+    EXPECT_EQ(config->vsock->cid, 42U);
+    EXPECT_EQ(config->vsock->path, "web.vsock");
+    EXPECT_EQ(configure({"--kernel=k", "--vsock=3,path=/run/a"})->vsock->path, "/run/a");
+    for (const char* wrong : {"--vsock=2", "--vsock=4294967295"})
+        EXPECT_NE(error_of({"--kernel=k", wrong}).find("3 to 4294967294"), std::string::npos);
+    EXPECT_NE(error_of({"--kernel=k", "--vsock=3,port=1"}).find("path"), std::string::npos);
+}
+
+TEST(RunOptions, ABalloonMayHaveATarget) {
+    EXPECT_TRUE(configure({"--kernel=k"})->balloon);
+    EXPECT_EQ(configure({"--kernel=k"})->balloon_target, 0U);
+    const auto config = configure({"--kernel=k", "--balloon=300M"});
+    ASSERT_TRUE(config);
+    EXPECT_TRUE(config->balloon);
+    EXPECT_EQ(config->balloon_target, uint64_t{300} << 20);
+    EXPECT_NE(error_of({"--kernel=k", "--balloon=1G"}).find("give less"), std::string::npos);
+    EXPECT_NE(error_of({"--kernel=k", "--balloon=yes"}).find("on, off"), std::string::npos);
+}
+
 TEST(RunOptions, Shares) {
     const auto config = configure({"--kernel=k", "--share=/a:b:tag", "--share", "d:t,readonly=on",
                                    "--share=e:u,cache=writeback,readonly=off"});
@@ -210,14 +235,24 @@ TEST(RunOptions, Shares) {
 
 TEST(RunOptions, WhatDoesNotWorkYetIsRefusedByName) {
     const std::vector<std::vector<std::string>> cases{
-        {"--net", "nat"}, {"--balloon=on"}, {"--vsock", "3"},
-        {"--detach"},     {"--rm"},         {"--console=unix:/tmp"},
+        {"--pool=p"},
+        {"--ephemeral"},
     };
     for (auto arguments : cases) {
         const std::string name = arguments.front();
         arguments.insert(arguments.begin(), "--kernel=k");
         EXPECT_NE(error_of(arguments).find("not supported yet"), std::string::npos) << name;
     }
+}
+
+TEST(RunOptions, InTheBackgroundThereIsNoTerminal) {
+    EXPECT_TRUE(configure({"--kernel=k", "--detach", "--rm"}));
+    EXPECT_NE(error_of({"--kernel=k", "--detach", "--console=stdio"}).find("banyan console"),
+              std::string::npos);
+    const auto config = configure({"--kernel=k", "--console=unix:/tmp/c"});
+    ASSERT_TRUE(config);
+    EXPECT_EQ(config->console.kind, ConsoleKind::socket);
+    EXPECT_EQ(config->console.path, "/tmp/c");
 }
 
 TEST(RunOptions, FirmwareStartsWhatHasNoKernel) {
@@ -238,6 +273,56 @@ TEST(RunOptions, FirmwareStartsWhatHasNoKernel) {
               std::string::npos);
     EXPECT_NE(error_of({"--disk=d", "--nvram=v"}).find("add --firmware uefi"), std::string::npos);
     EXPECT_NE(error_of({"--disk=d", "--boot=tape"}).find("--boot 'tape'"), std::string::npos);
+}
+
+TEST(RunOptions, ANetworkIsTheDefault) {
+    const auto usual = configure({"--kernel=k"});
+    ASSERT_TRUE(usual);
+    ASSERT_EQ(usual->nets.size(), 1U);
+    EXPECT_EQ(usual->nets[0].kind, NetKind::nat);
+    EXPECT_FALSE(usual->nets[0].host_loopback);
+    EXPECT_TRUE(configure({"--kernel=k", "--net=none"})->nets.empty());
+    EXPECT_NE(error_of({"--kernel=k", "--net=none", "--net=nat"}).find("leave it or them out"),
+              std::string::npos);
+}
+
+TEST(RunOptions, Networks) {
+    const auto config =
+        configure({"--kernel=k", "--net=switch=lan,mac=02:00:00:00:0a:FF",
+                   "--net=nat,host-loopback=on,capture=f.pcap", "--net", "tap=tap0"});
+    ASSERT_TRUE(config) << config.error().text();
+    ASSERT_EQ(config->nets.size(), 3U);
+    EXPECT_EQ(config->nets[0].kind, NetKind::network_switch);
+    EXPECT_EQ(config->nets[0].name, "lan");
+    EXPECT_EQ(config->nets[0].mac, (std::array<uint8_t, 6>{2, 0, 0, 0, 10, 255}));
+    EXPECT_TRUE(config->nets[1].host_loopback);
+    EXPECT_EQ(config->nets[1].capture, "f.pcap");
+    EXPECT_EQ(config->nets[2].name, "tap0");
+
+    EXPECT_NE(error_of({"--kernel=k", "--net=bridge"}).find("one of none, nat"), std::string::npos);
+    EXPECT_NE(error_of({"--kernel=k", "--net=nat,mac=2:0:0:0:0:1"}).find("give one as 02:"),
+              std::string::npos);
+    EXPECT_NE(error_of({"--kernel=k", "--net=nat,mac=01:00:00:00:00:01"}).find("is even"),
+              std::string::npos);
+    EXPECT_NE(error_of({"--kernel=k", "--net=tap=t,host-loopback=on"}).find("of nat"),
+              std::string::npos);
+    std::vector<std::string> many(9, "--net=nat");
+    many.insert(many.begin(), "--kernel=k");
+    EXPECT_NE(error_of(many).find("give fewer"), std::string::npos);
+}
+
+TEST(RunOptions, PublishedPorts) {
+    const auto config =
+        configure({"--kernel=k", "--publish=2222:22", "--publish=0.0.0.0:53:5353/udp"});
+    ASSERT_TRUE(config) << config.error().text();
+    const std::vector<PublishedPort> expected{{0x7F000001, 2222, 22, false}, {0, 53, 5353, true}};
+    EXPECT_EQ(config->nets[0].published, expected);
+
+    for (const std::string bad : {"22", "x:22", "0:22", "2222:", "1.2.3:1:2", "1:70000"})
+        EXPECT_NE(error_of({"--kernel=k", "--publish=" + bad}).find("--publish"), std::string::npos)
+            << bad;
+    EXPECT_NE(error_of({"--kernel=k", "--net=none", "--publish=1:2"}).find("add --net nat"),
+              std::string::npos);
 }
 
 TEST(RunOptions, TracesTheEngine) {
