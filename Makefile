@@ -23,7 +23,7 @@ run: all  ## Boot a guest to its shell here; ENGINE=auto CPUS=1 MEMORY=512M GUES
 
 test: all  ## Run every test
 	@scripts/install-packages.sh test guest
-	@scripts/guests/prepare.sh shell storage debian drivers mach uefi-shell u-boot
+	@scripts/guests/prepare.sh shell share vsock storage debian drivers mach uefi-shell u-boot
 	@ctest --test-dir build/release --no-tests=error --output-on-failure --timeout 120 -j 2
 
 bench: micro suite  ## Compare boot, instructions and a suite of programs with QEMU's TCG; RUNS=3

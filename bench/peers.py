@@ -32,7 +32,7 @@ def say(text):
 class Banyan:
     def __init__(self, program, engine, cpus=1):
         self.name = f"banyan ({engine})" if engine else "banyan"
-        self.start = [program, "run"] + (["--engine", engine] if engine else []) + ["--cpus", str(cpus), "--no-reboot"]
+        self.start = [program, "run"] + (["--engine", engine] if engine else []) + ["--cpus", str(cpus), "--net", "none", "--no-reboot"]
 
     def boot(self, kernel, initrd, append):
         return self.start + ["--memory", "512M", "--kernel", kernel, "--initrd", initrd, "--append", append]

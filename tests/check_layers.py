@@ -29,7 +29,7 @@ ALLOWED = {
     "devices/virtio": BELOW_ENGINES + ["devices/pci", "devices/scsi"],
     "devices/storage": BELOW_ENGINES + ["devices/pci", "devices/scsi"],
     "devices/watchdog": BELOW_ENGINES + ["devices/pci"],
-    "devices/net": BELOW_ENGINES + ["devices/pci"],
+    "devices/net": BELOW_ENGINES + ["devices/pci", "network/packets"],
     "devices/display": BELOW_ENGINES + ["devices/pci", "devices/virtio"],
     "cpu/interp": BELOW_ENGINES + ["arch/x86"],
     "cpu/jit": BELOW_ENGINES + ["arch/x86", "cpu/interp"],
@@ -41,12 +41,13 @@ ALLOWED = {
     "network/switching": ["support", "vm", "network/packets"],
     "network/services": ["support", "vm", "network/packets"],
     "network/port": ["support", "vm", "network/packets", "network/switching", "host/posix"],
+    "backends/net": ["support", "vm", "host/posix", "network/packets"],
     "backends/switch": ["support", "vm", "host/posix", "network"],
     "machine": BELOW_ENGINES + ["arch/x86", "devices", "loader", "machine"],
     "host": ["support", "vm", "host/posix"],
     "vmm": BELOW_ENGINES + ["arch/x86", "backends", "devices", "cpu", "loader", "machine", "host"],
     "control": ["support", "snapshot", "vmm/vm_api.hpp"],
-    "manager": ["support", "snapshot"],
+    "manager": ["support", "snapshot", "host"],
     "app": [""],  # everything
 }
 

@@ -74,7 +74,7 @@ def mount_qemu(shell):
 
 def banyan_command(shell, append):
     return shlex.join([shell.path("banyan"), "run", "--engine", "kvm", *shell.cpu_options, "--memory", MEMORY, "--no-reboot",
-                       "--console", "file:/tmp/console", "--kernel", shell.path("vmlinux"), "--initrd",
+                       "--net", "none", "--console", "file:/tmp/console", "--kernel", shell.path("vmlinux"), "--initrd",
                        shell.path("initramfs"), "--append", append])
 
 

@@ -23,6 +23,10 @@ public:
         SlotLock lock(slot_);
         device_->on_connect(guest_port, std::move(stream));
     }
+    void hold(bool held) override {
+        SlotLock lock(slot_);
+        device_->hold(held);
+    }
 
 private:
     DeviceSlot& slot_;

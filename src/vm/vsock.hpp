@@ -45,6 +45,8 @@ public:
     virtual void on_stream_ready(uint32_t cookie, Readiness ready) = 0;
     // Somebody on the host wants a port of the guest. To let go of the stream is to refuse it.
     virtual void on_connect(uint32_t guest_port, std::unique_ptr<VsockStream> stream) = 0;
+    // Of a guest that stands still: its memory does, too. What the calls above bring waits.
+    virtual void hold(bool held) = 0;
 
 protected:
     ~VsockClient() = default;

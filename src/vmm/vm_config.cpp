@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 
+#include "devices/virtio/virtio_fs_regs.hpp"
 #include "host/linux/memory_limits.hpp"
 #include "machine/boards/board.hpp"
 #include "machine/memory_map.hpp"
@@ -14,6 +15,7 @@ namespace {
 constexpr uint64_t kMib = uint64_t{1} << 20;
 constexpr size_t kLongestSerial = 20;  // virtio 1.2 section 5.2.6, VIRTIO_BLK_T_GET_ID
 constexpr size_t kMostDisks = 16;
+constexpr size_t kMostNets = 8;
 
 tl::unexpected<Error> wrong(const std::string& text) {
     return fail(ErrorCode::invalid_argument, text);
@@ -61,6 +63,30 @@ Result<void> validate_disks(const std::vector<DiskFile>& disks, MachineKind mach
     return {};
 }
 
+// Each tag once, because the guest has no other name for a share.
+Result<void> validate_shares(const std::vector<SharedDirectory>& shares) {
+    constexpr size_t kMostShares = 8;
+    if (shares.size() > kMostShares) {
+        return wrong(fmt::format("--share: {} directories, a machine has room for {}; give fewer",
+                                 shares.size(), kMostShares));
+    }
+    for (size_t i = 0; i < shares.size(); ++i) {
+        const std::string& tag = shares[i].tag;
+        if (tag.empty() || tag.size() > virtio::kFsTagLength || !is_plain_text(tag)) {
+            return wrong(
+                fmt::format("--share: the tag is empty, longer than {} characters or not plain "
+                            "text; give another after the last colon: --share DIR:TAG",
+                            virtio::kFsTagLength));
+        }
+        const auto same = [&](const SharedDirectory& other) { return other.tag == tag; };
+        if (std::any_of(shares.begin(), shares.begin() + static_cast<ptrdiff_t>(i), same)) {
+            return wrong(
+                fmt::format("--share {}: two directories have this tag; give each its own", tag));
+        }
+    }
+    return {};
+}
+
 Result<void> validate_floppies(const VmConfig& config) {
     constexpr size_t kMostFloppies = 2;
     if (config.floppies.size() > kMostFloppies)
@@ -77,6 +103,19 @@ Result<void> validate_vsock(const VsockChoice& vsock) {
     if (vsock.cid >= kFirst && vsock.cid <= kLast) return {};
     return wrong(fmt::format("--vsock {}: guests have the numbers {} to {}; give one of them",
                              vsock.cid, kFirst, kLast));
+}
+
+Result<void> validate_nets(const std::vector<NetChoice>& nets) {
+    if (nets.size() > kMostNets) {
+        return wrong(fmt::format("--net: {} networks, a machine has room for {}; give fewer",
+                                 nets.size(), kMostNets));
+    }
+    for (const NetChoice& net : nets) {
+        if (net.mac && ((*net.mac)[0] & 1) != 0) {
+            return wrong("--net mac: an address of a group; give one whose first byte is even");
+        }
+    }
+    return {};
 }
 
 }  // namespace
@@ -108,6 +147,8 @@ Result<void> validate(const VmConfig& config) {
                                  readable_size(config.memory)));
     }
     TRY(validate_floppies(config));
+    TRY(validate_nets(config.nets));
+    TRY(validate_shares(config.shares));
     return validate_disks(config.disks, config.machine);
 }
 

@@ -81,6 +81,7 @@ def qemu_command(machine):
     for number, disk in enumerate(machine.disks):
         command += ["-drive", f"file={disk},format=raw,if=none,id=disk{number}"]
         command += ["-device", f"virtio-blk-pci,disable-legacy=on,drive=disk{number}"]
+    command += ["-netdev", "user,id=net0", "-device", "virtio-net-pci,disable-legacy=on,netdev=net0,romfile="]
     if machine.no_reboot:
         command.append("-no-reboot")
     return command + list(machine.extra)

@@ -167,6 +167,8 @@ class ShellTest(unittest.TestCase):
         report(f"PCI devices of both: {' '.join(sorted(shared))}")
         with self.subTest("both show the disk"):
             self.assertIn("1af4:1042", shared)
+        with self.subTest("both show the network card"):
+            self.assertIn("1af4:1041", shared)
         for identity in sorted(shared):
             with self.subTest(f"class, revision and driver of {identity}"):
                 self.assertEqual(banyan[identity], qemu[identity])

@@ -35,6 +35,9 @@ struct RunOptions {
     std::vector<std::string> floppies;
     std::string watchdog;
     std::vector<std::string> cdroms;
+    std::vector<std::string> nets;
+    std::vector<std::string> published;
+    std::vector<std::string> shares;
     std::string rng;
     std::string balloon;
     std::string vsock;
@@ -44,9 +47,12 @@ struct RunOptions {
     std::string debug_exit;
     std::string debugcon;
     std::string gdb;
+    std::string control;
     std::string log_level;
     std::vector<std::string> traces;
     bool no_reboot = false;
+    bool detach = false;
+    bool rm = false;  // nothing of a VM that has ended is kept anyway
 
     // Options of docs/cli.md that were given and do not work yet.
     std::vector<std::string> unsupported;

@@ -212,15 +212,47 @@ TEST(RunOptions, ABalloonMayHaveATarget) {
     EXPECT_NE(error_of({"--kernel=k", "--balloon=yes"}).find("on, off"), std::string::npos);
 }
 
+TEST(RunOptions, Shares) {
+    const auto config = configure({"--kernel=k", "--share=/a:b:tag", "--share", "d:t,readonly=on",
+                                   "--share=e:u,cache=writeback,readonly=off"});
+    ASSERT_TRUE(config);
+    ASSERT_EQ(config->shares.size(), 3U);
+    EXPECT_EQ(config->shares[0].path, "/a:b");
+    EXPECT_EQ(config->shares[0].tag, "tag");
+    EXPECT_FALSE(config->shares[0].read_only);
+    EXPECT_EQ(config->shares[0].cache, ShareCache::automatic);
+    EXPECT_TRUE(config->shares[1].read_only);
+    EXPECT_EQ(config->shares[2].cache, ShareCache::writeback);
+    for (const char* text : {"--share=d", "--share=:t", "--share=d:", "--share=d:t,readonly=maybe",
+                             "--share=d:t,cache=none", "--share=d:t,size=1"}) {
+        EXPECT_NE(error_of({"--kernel=k", text}).find("--share"), std::string::npos) << text;
+    }
+    EXPECT_NE(error_of({"--kernel=k", "--share=a:t", "--share=b:t"}).find("two directories"),
+              std::string::npos);
+    EXPECT_NE(error_of({"--kernel=k", "--share=d:" + std::string(37, 't')}).find("36 characters"),
+              std::string::npos);
+}
+
 TEST(RunOptions, WhatDoesNotWorkYetIsRefusedByName) {
     const std::vector<std::vector<std::string>> cases{
-        {"--net", "nat"}, {"--share=d:t"}, {"--detach"}, {"--rm"}, {"--console=unix:/tmp"},
+        {"--pool=p"},
+        {"--ephemeral"},
     };
     for (auto arguments : cases) {
         const std::string name = arguments.front();
         arguments.insert(arguments.begin(), "--kernel=k");
         EXPECT_NE(error_of(arguments).find("not supported yet"), std::string::npos) << name;
     }
+}
+
+TEST(RunOptions, InTheBackgroundThereIsNoTerminal) {
+    EXPECT_TRUE(configure({"--kernel=k", "--detach", "--rm"}));
+    EXPECT_NE(error_of({"--kernel=k", "--detach", "--console=stdio"}).find("banyan console"),
+              std::string::npos);
+    const auto config = configure({"--kernel=k", "--console=unix:/tmp/c"});
+    ASSERT_TRUE(config);
+    EXPECT_EQ(config->console.kind, ConsoleKind::socket);
+    EXPECT_EQ(config->console.path, "/tmp/c");
 }
 
 TEST(RunOptions, FirmwareStartsWhatHasNoKernel) {
@@ -241,6 +273,56 @@ TEST(RunOptions, FirmwareStartsWhatHasNoKernel) {
               std::string::npos);
     EXPECT_NE(error_of({"--disk=d", "--nvram=v"}).find("add --firmware uefi"), std::string::npos);
     EXPECT_NE(error_of({"--disk=d", "--boot=tape"}).find("--boot 'tape'"), std::string::npos);
+}
+
+TEST(RunOptions, ANetworkIsTheDefault) {
+    const auto usual = configure({"--kernel=k"});
+    ASSERT_TRUE(usual);
+    ASSERT_EQ(usual->nets.size(), 1U);
+    EXPECT_EQ(usual->nets[0].kind, NetKind::nat);
+    EXPECT_FALSE(usual->nets[0].host_loopback);
+    EXPECT_TRUE(configure({"--kernel=k", "--net=none"})->nets.empty());
+    EXPECT_NE(error_of({"--kernel=k", "--net=none", "--net=nat"}).find("leave it or them out"),
+              std::string::npos);
+}
+
+TEST(RunOptions, Networks) {
+    const auto config =
+        configure({"--kernel=k", "--net=switch=lan,mac=02:00:00:00:0a:FF",
+                   "--net=nat,host-loopback=on,capture=f.pcap", "--net", "tap=tap0"});
+    ASSERT_TRUE(config) << config.error().text();
+    ASSERT_EQ(config->nets.size(), 3U);
+    EXPECT_EQ(config->nets[0].kind, NetKind::network_switch);
+    EXPECT_EQ(config->nets[0].name, "lan");
+    EXPECT_EQ(config->nets[0].mac, (std::array<uint8_t, 6>{2, 0, 0, 0, 10, 255}));
+    EXPECT_TRUE(config->nets[1].host_loopback);
+    EXPECT_EQ(config->nets[1].capture, "f.pcap");
+    EXPECT_EQ(config->nets[2].name, "tap0");
+
+    EXPECT_NE(error_of({"--kernel=k", "--net=bridge"}).find("one of none, nat"), std::string::npos);
+    EXPECT_NE(error_of({"--kernel=k", "--net=nat,mac=2:0:0:0:0:1"}).find("give one as 02:"),
+              std::string::npos);
+    EXPECT_NE(error_of({"--kernel=k", "--net=nat,mac=01:00:00:00:00:01"}).find("is even"),
+              std::string::npos);
+    EXPECT_NE(error_of({"--kernel=k", "--net=tap=t,host-loopback=on"}).find("of nat"),
+              std::string::npos);
+    std::vector<std::string> many(9, "--net=nat");
+    many.insert(many.begin(), "--kernel=k");
+    EXPECT_NE(error_of(many).find("give fewer"), std::string::npos);
+}
+
+TEST(RunOptions, PublishedPorts) {
+    const auto config =
+        configure({"--kernel=k", "--publish=2222:22", "--publish=0.0.0.0:53:5353/udp"});
+    ASSERT_TRUE(config) << config.error().text();
+    const std::vector<PublishedPort> expected{{0x7F000001, 2222, 22, false}, {0, 53, 5353, true}};
+    EXPECT_EQ(config->nets[0].published, expected);
+
+    for (const std::string bad : {"22", "x:22", "0:22", "2222:", "1.2.3:1:2", "1:70000"})
+        EXPECT_NE(error_of({"--kernel=k", "--publish=" + bad}).find("--publish"), std::string::npos)
+            << bad;
+    EXPECT_NE(error_of({"--kernel=k", "--net=none", "--publish=1:2"}).find("add --net nat"),
+              std::string::npos);
 }
 
 TEST(RunOptions, TracesTheEngine) {

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <fmt/format.h>
 
-#include "app/cli/running_vms.hpp"
 #include "app/cli/statistics_text.hpp"
 #include "host/posix/host_error.hpp"
+#include "manager/running_vms.hpp"
 
 namespace banyan {
 
@@ -29,6 +29,18 @@ Statistics sum_of_vcpus(const RunningVm& vm) {
     return sum_of(vcpus);
 }
 
+// Of one network card: what is not 0.
+std::string net_line(const RunningVm& net, size_t index) {
+    std::string line;
+    for (const auto& [name, value] : net.items()) {
+        if (value.get<uint64_t>() == 0) continue;
+        std::string words = name.starts_with("net_") ? name.substr(4) : name;
+        std::replace(words.begin(), words.end(), '_', ' ');
+        line += fmt::format("{} {} {}", line.empty() ? "" : ",", words, value.get<uint64_t>());
+    }
+    return fmt::format("net {}:{}", index, line.empty() ? " nothing yet" : line);
+}
+
 std::string text_of(const RunningVm& vm) {
     std::string text = fmt::format(
         "{}: pid {}, engine {}, {} CPU{}, {:.0f} s\n", printable(vm["name"].get<std::string>()),
@@ -36,6 +48,9 @@ std::string text_of(const RunningVm& vm) {
         vm["vcpus"].size() == 1 ? "" : "s", vm["seconds"].get<double>());
     for (const std::string& line : statistics_table(sum_of_vcpus(vm)))
         text += "  " + printable(line) + "\n";
+    const RunningVm nets = vm.value("nets", RunningVm::array());
+    for (size_t i = 0; i < nets.size(); ++i)
+        text += "  " + printable(net_line(nets[i], i)) + "\n";
     return text;
 }
 

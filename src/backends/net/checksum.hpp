@@ -9,10 +9,6 @@
 
 namespace banyan {
 
-// The sum in ones' complement of big-endian words, not inverted; a last odd byte is the upper half
-// of a word.
-uint16_t internet_sum(std::span<const std::byte> bytes);
-
 // Writes the checksum that `info` asks for. False: its place is not in the frame.
 bool finish_checksum(std::span<std::byte> frame, const NetFrameInfo& info);
 

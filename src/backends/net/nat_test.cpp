@@ -8,7 +8,7 @@
 #include <mutex>
 #include <sys/socket.h>
 
-#include "backends/net/checksum.hpp"
+#include "network/packets/internet_checksum.hpp"
 #include "support/be.hpp"
 
 namespace banyan {
@@ -88,7 +88,7 @@ std::string ip(uint8_t protocol, uint32_t from, uint32_t to, const std::string& 
     std::string header = std::string("\x45\0", 2) + be(static_cast<uint16_t>(20 + payload.size())) +
                          std::string(4, '\0') + "\x40" + static_cast<char>(protocol) + be(0) +
                          be_long(from) + be_long(to);
-    const auto sum = static_cast<uint16_t>(~internet_sum(std::as_bytes(std::span(header))));
+    const uint16_t sum = InternetChecksum().add(std::as_bytes(std::span(header))).value();
     header.replace(10, 2, be(sum));
     return ethernet(kRouterMac, 0x0800, header + payload);
 }

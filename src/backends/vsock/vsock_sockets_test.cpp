@@ -65,6 +65,7 @@ public:
         ports.push_back(guest_port);
         stream = std::move(made);
     }
+    void hold(bool) override {}
 
     std::vector<uint32_t> ports;
     std::vector<uint32_t> ready_cookies;

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstring>
 
+#include "network/packets/internet_checksum.hpp"
 #include "support/be.hpp"
 
 namespace banyan {
@@ -46,20 +47,11 @@ constexpr std::array<uint32_t, 256> make_crc_table() {
 
 }  // namespace
 
-uint16_t internet_sum(std::span<const std::byte> bytes) {
-    uint64_t sum = 0;
-    size_t at = 0;
-    for (; at + 2 <= bytes.size(); at += 2)
-        sum += load<be16>(bytes, at);
-    if (at < bytes.size()) sum += static_cast<uint64_t>(bytes[at]) << 8;
-    return fold(sum);
-}
-
 bool put_checksum(std::span<std::byte> frame, const ChecksumPlace& place) {
     const size_t end = place.end == 0 ? frame.size() : place.end;
     if (place.start >= end || end > frame.size() || place.field + 2 > frame.size()) return false;
-    const uint16_t sum = internet_sum(frame.subspan(place.start, end - place.start));
-    store(frame, place.field, be16{static_cast<uint16_t>(~sum)});
+    const auto summed = frame.subspan(place.start, end - place.start);
+    store(frame, place.field, be16{InternetChecksum().add(summed).value()});
     return true;
 }
 

@@ -9,9 +9,6 @@
 
 namespace banyan {
 
-// The ones' complement sum of 16-bit words, folded (RFC 1071).
-uint16_t internet_sum(std::span<const std::byte> bytes);
-
 // The checksum of [start, end) goes to `field`; what the field holds is part of the sum (zero, or
 // the sum of a pseudo header).
 struct ChecksumPlace {

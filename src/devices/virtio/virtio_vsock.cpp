@@ -63,6 +63,7 @@ VirtioDevice::Step VirtioVsock::step(unsigned index) {
 
 // Buffers wait in the ring until there is something for the guest.
 VirtioDevice::Step VirtioVsock::step_receive() {
+    if (held_) return Step::stalled;
     Virtqueue& receive = queue(kVsockReceive);
     switch (receive.peek(receive_chain_)) {
         case Virtqueue::Next::empty: return Step::empty;
@@ -211,6 +212,11 @@ void VirtioVsock::on_connect(uint32_t guest_port, std::unique_ptr<VsockStream> s
     if (!live() || connection == nullptr) return;
     connection->open({guest_port, free_host_port()}, std::move(stream), VsockConnection::By::host);
     run_queue(kVsockReceive);
+}
+
+void VirtioVsock::hold(bool held) {
+    held_ = held;
+    if (!held) run_queue(kVsockReceive);
 }
 
 VsockConnection* VirtioVsock::find(const VsockPorts& ports) {

@@ -29,6 +29,7 @@ public:
 
     void on_stream_ready(uint32_t cookie, Readiness ready) override;
     void on_connect(uint32_t guest_port, std::unique_ptr<VsockStream> stream) override;
+    void hold(bool held) override;
 
 private:
     static constexpr size_t kMaxResets = 64;
@@ -58,6 +59,7 @@ private:
     // wiring
     VsockBackend& backend_;
     // bookkeeping
+    bool held_ = false;
     DescriptorChain chain_;
     DescriptorChain receive_chain_;
     std::vector<VirtioSegment> room_;  // never more than reserved

@@ -28,6 +28,7 @@ void write_header(GuestMemory& memory, Gpa gpa, FuzzBytes& bytes) {
 
 void disturb(FakeVsock& host, VirtioVsock& vsock, FuzzBytes& bytes) {
     if ((bytes.u8() & 7) == 0) return vsock.on_connect(bytes.u8() % 4U, host.make(1));
+    if ((bytes.u8() & 15) == 0) return vsock.hold((bytes.u8() & 1) != 0);
     if (host.peers.empty()) return;
     FakeVsockPeer& peer = *host.peers[bytes.u8() % host.peers.size()];
     peer.to_guest.append(bytes.u8(), 'x');

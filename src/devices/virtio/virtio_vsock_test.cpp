@@ -334,6 +334,16 @@ TEST_F(VirtioVsockTest, StreamsAreBounded) {
     }
 }
 
+TEST_F(VirtioVsockTest, AGuestThatStandsStillGetsNothing) {
+    FakeVsockPeer& peer = connect();
+    vsock_->hold(true);
+    say(peer, "later");
+    EXPECT_FALSE(next());
+    EXPECT_FALSE(peer.interest.readable) << "or it would be told again and again";
+    vsock_->hold(false);
+    EXPECT_EQ(next()->data, "later");
+}
+
 TEST_F(VirtioVsockTest, ResetClosesAllStreams) {
     const FakeVsockPeer& peer = connect();
     guest_.reset();

@@ -62,6 +62,10 @@ CharClient* Board::console_client() {
     return parts_->console_client;
 }
 
+VsockClient* Board::vsock_client() {
+    return parts_->vsock_client.get();
+}
+
 std::span<const NetStatistics* const> Board::net_statistics() const {
     return parts_->net_statistics;
 }
@@ -69,10 +73,7 @@ std::span<const NetStatistics* const> Board::net_statistics() const {
 void Board::hold_networks(bool held) {
     for (const auto& net : parts_->nets)
         net->hold(held);
-}
-
-VsockClient* Board::vsock_client() {
-    return parts_->vsock_client.get();
+    if (parts_->vsock_client != nullptr) parts_->vsock_client->hold(held);
 }
 
 DisplaySource* Board::display() {

@@ -29,6 +29,7 @@
 #include "vm/clock.hpp"
 #include "vm/display.hpp"
 #include "vm/engine.hpp"
+#include "vm/file_share.hpp"
 #include "vm/guest_memory.hpp"
 #include "vm/input.hpp"
 #include "vm/machine_control.hpp"
@@ -57,6 +58,12 @@ struct NetConfig {
     // Of a virtio card.
     uint16_t mtu = kEthernetMtu;
     unsigned queue_pairs = 1;
+};
+
+// A directory of the host, by virtio-fs. The guest mounts it by its tag, of 1 to 36 bytes.
+struct ShareConfig {
+    FsBackend* backend = nullptr;
+    std::string tag;
 };
 
 struct CharPortConfig {
@@ -97,6 +104,7 @@ struct BoardConfig {
     CharPortConfig serial;  // COM1
     std::vector<DiskConfig> disks;
     std::vector<NetConfig> nets;
+    std::vector<ShareConfig> shares;
     EntropySource* rng = nullptr;        // virtio-rng, if given
     MemoryReclaimer* balloon = nullptr;  // virtio-balloon, if given
     std::optional<CharPortConfig> virtio_console;
@@ -157,7 +165,7 @@ public:
     // Of each network card, in the order of the configuration; from any thread.
     std::span<const NetStatistics* const> net_statistics() const;
 
-    // While they are held, nothing comes from the networks. From any thread.
+    // While they are held, nothing comes from the networks and sockets. From any thread.
     void hold_networks(bool held);
 
     // Null without a VGA, or without a keyboard controller. From any thread.

@@ -284,6 +284,7 @@ Result<void> Board::Parts::make_pci_functions() {
     TRY(add_nets());
     if (config.rng != nullptr) TRY(add_rng());
     if (config.virtio_console) TRY(add_console());
+    TRY(add_shares());
     TRY(make_watchdog());
     if (config.vga) TRY(add_vga());
     if (config.balloon != nullptr) TRY(add_balloon());

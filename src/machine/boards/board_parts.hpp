@@ -27,6 +27,7 @@
 #include "machine/display_adapters.hpp"
 #include "machine/io_bus.hpp"
 #include "machine/irq_router.hpp"
+#include "machine/locked_fs_backend.hpp"
 #include "machine/locked_net.hpp"
 #include "machine/locked_vsock.hpp"
 
@@ -106,6 +107,7 @@ struct Board::Parts {
     std::unique_ptr<FirmwareTables> firmware_tables;
     std::vector<std::unique_ptr<LockedBlockBackend>> disks;
     std::vector<std::unique_ptr<LockedNetBackend>> nets;
+    std::vector<std::unique_ptr<LockedFsBackend>> shares;
 
     // chips: `chips` has those that drive wires, in the order of reset
     std::vector<std::unique_ptr<VcpuSocket>> sockets;
@@ -188,6 +190,8 @@ private:
     Result<void> add_console();
     Result<void> add_balloon();
     Result<void> add_vsock();
+    // boards/share_parts.cpp
+    Result<void> add_shares();
     // boards/legacy_parts.cpp
     Result<void> make_floppy();
     Result<void> add_nvme(const DiskConfig& disk);
