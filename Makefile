@@ -11,7 +11,7 @@ FUZZ_SECONDS ?= 20
 PEER ?= banyan
 export ENGINE CPUS MEMORY GUEST APPEND FUZZ_SECONDS
 
-.PHONY: all run test bench micro smp modes startup exits block power-cut suite fuzz conformance stress systems install-test guests \
+.PHONY: all run test bench micro smp modes startup exits block switch-bench power-cut suite fuzz conformance stress systems install-test guests \
 	format lint clean help
 
 all: build/release/build.ninja  ## Build build/release/banyan (installs what is missing)
@@ -23,7 +23,7 @@ run: all  ## Boot a guest to its shell here; ENGINE=auto CPUS=1 MEMORY=512M GUES
 
 test: all  ## Run every test
 	@scripts/install-packages.sh test guest
-	@scripts/guests/prepare.sh shell storage debian drivers mach uefi-shell u-boot
+	@scripts/guests/prepare.sh shell share vsock storage debian drivers mach uefi-shell u-boot
 	@ctest --test-dir build/release --no-tests=error --output-on-failure --timeout 120 -j 2
 
 bench: micro suite  ## Compare boot, instructions and a suite of programs with QEMU's TCG; RUNS=3
@@ -50,6 +50,9 @@ startup: all  ## Compare the start of a guest under KVM with QEMU's microvm and 
 block: all  ## Compare what requests to disks cost with QEMU's block layer; RUNS=3
 	@scripts/install-packages.sh bench test
 	@python3 bench/block/block.py
+
+switch-bench: all  ## Measure what a network's switch carries, beside a socketpair and memcpy; RUNS=3
+	@python3 bench/net/switch.py --banyan build/release/banyan
 
 power-cut: all  ## Cut the power of qcow2 images at every write of 10,000 random requests; OPERATIONS=10000 SEED=N
 	@scripts/install-packages.sh test

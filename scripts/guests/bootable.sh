@@ -1,8 +1,8 @@
 # shellcheck shell=bash disable=SC2154  # here: set by prepare.sh
-# Debian 12 as it is installed on a disk: its own kernel and initrd in /boot, GRUB for BIOS and for UEFI, one ext4 file
-# system; on a GPT of three partitions.
+# Debian 12 as it is installed on a disk: its own kernel, the one that has drivers of all disks, and initrd in /boot, GRUB for
+# BIOS and for UEFI, one ext4 file system; on a GPT of three partitions.
 
-bootable_packages=systemd-sysv,udev,dbus,kmod,initramfs-tools,linux-image-cloud-amd64
+bootable_packages=systemd-sysv,udev,dbus,kmod,initramfs-tools,linux-image-amd64
 
 # The partitions, in sectors of 512 bytes: GRUB's for BIOS, UEFI's, the root.
 bootable_bios_start=2048

@@ -10,9 +10,9 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 # shellcheck source=scripts/lib.sh
 source "$root/scripts/lib.sh"
-guests=(kernel shell storage debian tools suite drivers bootable rescue memtest ipxe mach invaders syslinux refind uefi-shell
-    u-boot xen installer install)
-for part in lib media kernel shell storage debian tools suite drivers bootable systems xen install; do
+guests=(kernel shell share storage debian tools suite drivers bootable rescue memtest ipxe mach invaders syslinux refind uefi-shell
+    u-boot xen installer install vsock)
+for part in lib media kernel shell share vsock storage debian tools suite drivers bootable systems xen install; do
     # shellcheck source=/dev/null
     source "$here/$part.sh"
 done

@@ -21,6 +21,25 @@ Result<void> check_range(uint64_t start, uint64_t size) {
     return {};
 }
 
+MemoryRegion part_of(const MemoryRegion& region, Gpa start, Gpa end) {
+    const uint64_t skipped = start - region.start;
+    return {start, end - start, region.host + skipped, region.kind,
+            region.page_flags + (skipped >> kPageShift)};
+}
+
+// What `other` leaves of these.
+std::vector<MemoryRegion> without(const std::vector<MemoryRegion>& parts,
+                                  const MemoryRegion& other) {
+    std::vector<MemoryRegion> left;
+    for (const MemoryRegion& part : parts) {
+        const Gpa before = std::clamp(other.start, part.start, part.end());
+        const Gpa behind = std::clamp(other.end(), part.start, part.end());
+        if (part.start < before) left.push_back(part_of(part, part.start, before));
+        if (behind < part.end()) left.push_back(part_of(part, behind, part.end()));
+    }
+    return left;
+}
+
 }  // namespace
 
 std::atomic<uint8_t>* GuestMemory::make_flags(uint64_t size) {
@@ -91,7 +110,7 @@ void GuestMemory::change(size_t index, const std::optional<MemoryRegion>& region
     };
     if (before.has_value() == region.has_value() && (!before || same(*before, *region))) return;
     store(*entries_[index], region);
-    changes_.push_back({index, before, region});
+    changes_.push_back({before, region});
 }
 
 std::optional<MemoryRegion> GuestMemory::load(const Entry& entry) {
@@ -136,10 +155,6 @@ std::optional<MemoryRegion> GuestMemory::find(Gpa gpa) const {
     return consistent([&] { return look_up(gpa); });
 }
 
-std::optional<MemoryRegion> GuestMemory::region(size_t index) const {
-    return consistent([&] { return load(*entries_[index]); });
-}
-
 std::vector<MemoryRegion> GuestMemory::regions() const {
     return consistent([&] {
         std::vector<MemoryRegion> seen;
@@ -148,6 +163,18 @@ std::vector<MemoryRegion> GuestMemory::regions() const {
         }
         return seen;
     });
+}
+
+std::vector<MemoryRegion> GuestMemory::flat_view() const {
+    std::vector<MemoryRegion> seen;
+    for (const MemoryRegion& region : regions()) {
+        std::vector<MemoryRegion> parts{region};
+        for (const MemoryRegion& earlier : seen)
+            parts = without(parts, earlier);
+        seen.insert(seen.end(), parts.begin(), parts.end());
+    }
+    std::ranges::sort(seen, {}, &MemoryRegion::start);
+    return seen;
 }
 
 bool GuestMemory::read(Gpa gpa, std::span<std::byte> to) const {

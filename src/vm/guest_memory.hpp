@@ -79,7 +79,6 @@ struct WindowPlace {
 class LayoutObserver {
 public:
     struct Change {
-        size_t index = 0;  // of the region, below region_count()
         std::optional<MemoryRegion> before;
         std::optional<MemoryRegion> now;
     };
@@ -111,10 +110,8 @@ public:
     std::optional<MemoryRegion> find(Gpa gpa) const;
     // Those that are to be seen, in the order in which they were added.
     std::vector<MemoryRegion> regions() const;
-    // Regions by number, for engines that have slots for them: nothing for a place that is not
-    // used.
-    size_t region_count() const { return entries_.size(); }
-    std::optional<MemoryRegion> region(size_t index) const;
+    // What is seen where: parts of regions that do not overlap, in the order of their addresses.
+    std::vector<MemoryRegion> flat_view() const;
     void add_layout_observer(LayoutObserver& observer);
     void remove_layout_observer(LayoutObserver& observer);
 

@@ -17,6 +17,8 @@ public:
     // Asks for the event; it is carried out by the VM's run loop after the current instruction.
     // From any thread. The first request wins.
     virtual void request(MachineEvent event, uint32_t value = 0) = 0;
+    // A watchdog has expired, and asks for `action`.
+    virtual void watchdog_expired(MachineEvent action) { request(action); }
 
 protected:
     ~MachineControl() = default;

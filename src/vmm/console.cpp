@@ -54,21 +54,30 @@ Result<std::unique_ptr<Console>> Console::create(const ConsoleChoice& choice, Po
             console->file_ = std::move(file);
             break;
         }
+        case ConsoleKind::socket: {
+            TRY_ASSIGN(socket, ConsoleSocket::create(poller, choice.path, choice.log));
+            console->socket_ = std::move(socket);
+            console->place_ = choice.path;
+            break;
+        }
     }
     return console;
 }
 
 CharPortConfig Console::port() {
     if (stream_ != nullptr) return {stream_.get(), stream_.get()};
+    if (socket_ != nullptr) return {socket_.get(), socket_.get()};
     return {file_.get(), nullptr};
 }
 
 Result<void> Console::connect(CharClient& client) {
+    if (socket_ != nullptr) socket_->connect(client);
     return stream_ != nullptr ? stream_->connect(client) : Result<void>{};
 }
 
 void Console::disconnect() {
     if (stream_ != nullptr) stream_->disconnect();
+    if (socket_ != nullptr) socket_->disconnect();
 }
 
 }  // namespace banyan

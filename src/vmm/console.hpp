@@ -9,6 +9,7 @@
 #include "backends/char/char_stream.hpp"
 #include "machine/boards/board.hpp"
 #include "vm/poller.hpp"
+#include "vmm/console_socket.hpp"
 #include "vmm/vm_config.hpp"
 
 namespace banyan {
@@ -26,7 +27,7 @@ public:
                                                    Events events);
 
     CharPortConfig port();
-    // The name of a pseudo-terminal; else empty.
+    // The name of a pseudo-terminal or socket; else empty.
     const std::string& place() const { return place_; }
 
     Result<void> connect(CharClient& client);
@@ -36,6 +37,7 @@ public:
 private:
     std::unique_ptr<CharFile> file_;
     std::unique_ptr<CharStream> stream_;
+    std::unique_ptr<ConsoleSocket> socket_;
     UniqueFd terminal_;
     std::string place_;
 };

@@ -1,6 +1,7 @@
 // DiskRoom: a VM stands still while the host has no room for what its disks write.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -14,30 +15,45 @@ namespace banyan {
 
 // The disks hold the writes and try them again by themselves: here the guest is kept from piling up
 // more, and from waiting so long that it takes its disk for broken. Outlives the disks.
-class DiskRoom final : public DiskRoomListener {
+class DiskRoom final {
 public:
     struct Vm {
-        std::function<void()> pause;
+        std::function<void(const std::string& disk, const std::string& why)> pause;
         std::function<void()> resume;
     };
 
     // Pauses and resumes on the poller's thread.
     static Result<std::unique_ptr<DiskRoom>> create(Poller& poller, Vm vm);
 
-    void on_disk_full(const std::string& why) override;
-    void on_disk_room() override;
+    // For the disk that is called so; lives as long as this object.
+    DiskRoomListener& listener(std::string disk);
 
 private:
+    class Disk final : public DiskRoomListener {
+    public:
+        Disk(DiskRoom& room, std::string name) : room_(room), name_(std::move(name)) {}
+        void on_disk_full(const std::string& why) override { room_.on_disk_full(name_, why); }
+        void on_disk_room() override { room_.on_disk_room(); }
+
+    private:
+        DiskRoom& room_;
+        const std::string name_;
+    };
+
     explicit DiskRoom(Vm vm) : vm_(std::move(vm)) {}
+    void on_disk_full(const std::string& disk, const std::string& why);
+    void on_disk_room();
     void update();
 
     const Vm vm_;
     std::unique_ptr<Notifier> changed_;  // update(), on the poller's thread
+    std::deque<Disk> disks_;             // never moves them
     bool paused_ = false;
 
     std::mutex mutex_;   // a leaf
     unsigned full_ = 0;  // disks
-    std::string why_;    // of the last of them
+    std::string disk_;   // the last of them
+    std::string why_;
 };
 
 }  // namespace banyan

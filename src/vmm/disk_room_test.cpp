@@ -13,7 +13,9 @@ protected:
         auto made_loop = EventLoop::create();
         ASSERT_TRUE(made_loop);
         loop = std::move(*made_loop);
-        auto made = DiskRoom::create(*loop, {[this] { calls += 'p'; }, [this] { calls += 'r'; }});
+        auto made = DiskRoom::create(
+            *loop, {[this](const std::string& disk, const std::string&) { calls += "p " + disk; },
+                    [this] { calls += 'r'; }});
         ASSERT_TRUE(made);
         room = std::move(*made);
         auto made_end = Notifier::create(*loop, [this] { loop->stop(); });
@@ -34,18 +36,21 @@ protected:
 };
 
 TEST_F(DiskRoomTest, PausesUntilTheLastDiskHasRoom) {
-    room->on_disk_full("the disk is full");
-    EXPECT_EQ(run(), "p");
-    room->on_disk_full("another disk is full");
-    room->on_disk_room();
-    EXPECT_EQ(run(), "p");
-    room->on_disk_room();
-    EXPECT_EQ(run(), "pr");
+    DiskRoomListener& first = room->listener("disk0");
+    DiskRoomListener& second = room->listener("disk1");
+    first.on_disk_full("the disk is full");
+    EXPECT_EQ(run(), "p disk0");
+    second.on_disk_full("another disk is full");
+    first.on_disk_room();
+    EXPECT_EQ(run(), "p disk0");
+    second.on_disk_room();
+    EXPECT_EQ(run(), "p disk0r");
 }
 
 TEST_F(DiskRoomTest, RoomThatComesAtOnceChangesNothing) {
-    room->on_disk_full("the disk is full");
-    room->on_disk_room();
+    DiskRoomListener& disk = room->listener("disk0");
+    disk.on_disk_full("the disk is full");
+    disk.on_disk_room();
     EXPECT_EQ(run(), "");
 }
 

@@ -13,11 +13,12 @@ namespace {
 VmOutcome outcome_of(MachineEvent event, uint32_t value) {
     switch (event) {
         case MachineEvent::power_off: return {VmEnd::powered_off};
-        case MachineEvent::reset: return {VmEnd::reset};
+        case MachineEvent::reset: return {.end = VmEnd::reset, .cause = VmCause::guest_reset};
         case MachineEvent::guest_panic:
             return {
                 .end = VmEnd::guest_panic,
-                .message = "the guest crashed: its kernel reported a panic; its console says why"};
+                .message = "the guest crashed: its kernel reported a panic; its console says why",
+                .cause = VmCause::guest_panic};
         case MachineEvent::debug_exit: return {.end = VmEnd::debug_exit, .value = value};
     }
     return {};
@@ -30,14 +31,16 @@ VmOutcome outcome_of(unsigned index, const Exit& exit, const x86::RegisterState&
             .message = fmt::format(
                 "the guest crashed: triple fault of CPU {} at rip {:#x}; its console may say why",
                 index, state.rip),
-            .registers = format_registers(state)};
+            .registers = format_registers(state),
+            .cause = VmCause::guest_panic};
     }
     return {.end = VmEnd::internal_error,
             .message = fmt::format(
                 "the engine cannot go on: CPU {} at rip {:#x}: {}; please report it with the "
                 "registers below",
                 index, state.rip, exit.text),
-            .registers = format_registers(state)};
+            .registers = format_registers(state),
+            .cause = VmCause::host_error};
 }
 
 }  // namespace
@@ -63,6 +66,14 @@ void Lifecycle::request(MachineEvent event, uint32_t value) {
     ask(outcome_of(event, value));
 }
 
+void Lifecycle::watchdog_expired(MachineEvent action) {
+    ask(outcome_of(action, 0), true);
+}
+
+void Lifecycle::reset() {
+    ask({.end = VmEnd::reset, .cause = VmCause::host_reset});
+}
+
 void Lifecycle::on_vcpu_exit(unsigned index, const Vcpu& vcpu, const Exit& exit) {
     if (exit.reason == ExitReason::debug) {
         config_.debug_stop(index, exit.debug);
@@ -73,40 +84,42 @@ void Lifecycle::on_vcpu_exit(unsigned index, const Vcpu& vcpu, const Exit& exit)
     ask(outcome_of(index, exit, state));
 }
 
-void Lifecycle::ask(VmOutcome outcome) {
+void Lifecycle::ask(VmOutcome outcome, bool by_watchdog) {
     {
         const std::lock_guard lock(mutex_);
         if (request_) return;
-        request_ = std::move(outcome);
+        request_ = Request{std::move(outcome), by_watchdog};
     }
     vcpus_.hold();
     asked_->notify();
 }
 
-void Lifecycle::stop(std::string_view why) {
+void Lifecycle::stop(std::string_view why, VmCause cause) {
     end_from_outside({.end = VmEnd::stopped,
                       .message = fmt::format("the VM was ended: {}; the guest was not shut down, "
                                              "power it off from inside to lose nothing",
-                                             why)});
+                                             why),
+                      .cause = cause});
 }
 
 void Lifecycle::lose_console(std::string_view why) {
     end_from_outside({.end = VmEnd::failed,
                       .message = fmt::format("write the console to standard output: {}; keep its "
                                              "reader, or use --console file:PATH or none",
-                                             why)});
+                                             why),
+                      .cause = VmCause::host_error});
 }
 
 void Lifecycle::end_from_outside(VmOutcome outcome) {
     {
         const std::lock_guard lock(mutex_);
         if (stop_) return;
-        stop_ = std::move(outcome);
+        stop_ = Request{std::move(outcome)};
     }
     asked_->notify();
 }
 
-std::optional<VmOutcome> Lifecycle::take_request() {
+std::optional<Lifecycle::Request> Lifecycle::take_request() {
     const std::lock_guard lock(mutex_);
     return stop_ ? stop_ : request_;
 }
@@ -114,18 +127,22 @@ std::optional<VmOutcome> Lifecycle::take_request() {
 void Lifecycle::carry_out() {
     auto asked = take_request();
     if (!asked) return;
-    if (asked->end == VmEnd::reset && config_.reboot) {
-        restart();
+    if (asked->by_watchdog) config_.tell({.kind = VmEvent::Kind::watchdog});
+    if (asked->outcome.end == VmEnd::reset && config_.reboot) {
+        restart(asked->outcome.cause);
     } else {
-        end(std::move(*asked));
+        end(std::move(asked->outcome));
     }
 }
 
-void Lifecycle::restart() {
+void Lifecycle::restart(VmCause cause) {
     LOG_INFO("vm", "the guest reboots");
     vcpus_.pause();
+    config_.tell({.kind = VmEvent::Kind::reset, .cause = cause});
     if (auto restarted = config_.restart(); !restarted) {
-        end({.end = VmEnd::failed, .message = std::string(restarted.error().text())});
+        end({.end = VmEnd::failed,
+             .message = std::string(restarted.error().text()),
+             .cause = VmCause::host_error});
         return;
     }
     {
@@ -136,7 +153,9 @@ void Lifecycle::restart() {
 }
 
 void Lifecycle::end(VmOutcome outcome) {
+    if (outcome.end == VmEnd::guest_panic) config_.tell({.kind = VmEvent::Kind::guest_panic});
     outcome_ = std::move(outcome);
+    config_.tell({.kind = VmEvent::Kind::ended, .cause = outcome_.cause, .outcome = &outcome_});
     loop_.stop();
 }
 

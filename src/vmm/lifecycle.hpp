@@ -13,7 +13,7 @@
 #include "host/posix/notifier.hpp"
 #include "vm/machine_control.hpp"
 #include "vmm/vcpu_group.hpp"
-#include "vmm/vm_outcome.hpp"
+#include "vmm/vm_event.hpp"
 
 namespace banyan {
 
@@ -24,6 +24,8 @@ struct LifecycleConfig {
     std::function<Result<void>()> restart;
     // A vCPU has stopped for a debugger; on its thread.
     std::function<void(unsigned index, const DebugStop& why)> debug_stop = {};
+    // What becomes of the VM; on the event loop's thread.
+    std::function<void(const VmEvent& event)> tell = [](const VmEvent&) {};
 };
 
 // Chips, vCPUs and users ask from any thread; the first request wins and holds the vCPUs; it is
@@ -41,28 +43,36 @@ public:
     VmOutcome run();
 
     void request(MachineEvent event, uint32_t value) override;
-    void stop(std::string_view why);
+    void watchdog_expired(MachineEvent action) override;
+    // As the button of that name would; from any thread.
+    void reset();
+    void stop(std::string_view why, VmCause cause);
     // The console that the VM was started for is gone: ends the run as failed. From any thread.
     void lose_console(std::string_view why);
 
 private:
+    struct Request {
+        VmOutcome outcome;
+        bool by_watchdog = false;
+    };
+
     void end_from_outside(VmOutcome outcome);
     Lifecycle(EventLoop& loop, LifecycleConfig config);
 
     void on_vcpu_exit(unsigned index, const Vcpu& vcpu, const Exit& exit) override;
-    void ask(VmOutcome outcome);
+    void ask(VmOutcome outcome, bool by_watchdog = false);
     void carry_out();
-    void restart();
+    void restart(VmCause cause);
     void end(VmOutcome outcome);
-    std::optional<VmOutcome> take_request();
+    std::optional<Request> take_request();
 
     EventLoop& loop_;
     const LifecycleConfig config_;
     std::unique_ptr<Notifier> asked_;  // carry_out(), on the loop's thread
 
     std::mutex mutex_;  // a leaf
-    std::optional<VmOutcome> request_;
-    std::optional<VmOutcome> stop_;
+    std::optional<Request> request_;
+    std::optional<Request> stop_;
 
     VmOutcome outcome_;
     VcpuGroup vcpus_;  // last: its threads use all of the above

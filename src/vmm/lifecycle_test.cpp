@@ -95,7 +95,7 @@ TEST_F(LifecycleTest, DebugExitEndsWithItsValue) {
 
 TEST_F(LifecycleTest, AStopEndsWith4AlthoughTheGuestSpins) {
     const VmOutcome outcome = run({{[this](ScriptedVcpu& vcpu) {
-        lifecycle->stop("SIGTERM");
+        lifecycle->stop("SIGTERM", VmCause::host_signal);
         return vcpu.spin();
     }}});
 
@@ -119,7 +119,7 @@ TEST_F(LifecycleTest, ALostConsoleEndsWith1) {
 
 TEST_F(LifecycleTest, AStopWakesAHaltedVcpu) {
     const VmOutcome outcome = run({{}, {[this](ScriptedVcpu&) {
-                                       lifecycle->stop("SIGINT");
+                                       lifecycle->stop("SIGINT", VmCause::host_signal);
                                        return Exit{ExitReason::halted};
                                    }}});
 
@@ -128,7 +128,7 @@ TEST_F(LifecycleTest, AStopWakesAHaltedVcpu) {
 
 TEST_F(LifecycleTest, AStopWinsOverAReset) {
     const VmOutcome outcome = run({{[this](ScriptedVcpu& vcpu) {
-        lifecycle->stop("SIGTERM");
+        lifecycle->stop("SIGTERM", VmCause::host_signal);
         lifecycle->request(MachineEvent::reset, 0);
         return vcpu.spin();
     }}});
@@ -145,6 +145,20 @@ TEST_F(LifecycleTest, AResetRestartsTheMachine) {
 
     EXPECT_EQ(outcome.end, VmEnd::powered_off);
     EXPECT_EQ(restarts, 1);
+}
+
+TEST_F(LifecycleTest, AWatchdogIsToldOfBeforeWhatItDoes) {
+    std::string told;
+    config.tell = [&](const VmEvent& event) {
+        told += event.kind == VmEvent::Kind::watchdog ? 'w' : 'e';
+    };
+    const VmOutcome outcome = run({{[this](ScriptedVcpu& vcpu) {
+        lifecycle->watchdog_expired(MachineEvent::power_off);
+        return vcpu.spin();
+    }}});
+
+    EXPECT_EQ(outcome.end, VmEnd::powered_off);
+    EXPECT_EQ(told, "we");
 }
 
 TEST_F(LifecycleTest, WithoutRebootAResetEndsWith0) {

@@ -1,6 +1,7 @@
 #include "vmm/vcpu_group.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "host/posix/threads.hpp"
 
@@ -78,6 +79,7 @@ void VcpuGroup::leave() {
 }
 
 void VcpuGroup::live(unsigned index) {
+    slots_[index].thread_id = ::gettid();
     while (enter(slots_[index])) {
         run_while_wanted(index);
         leave();

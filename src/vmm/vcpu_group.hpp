@@ -38,6 +38,8 @@ public:
     }
     unsigned size() const { return static_cast<unsigned>(slots_.size()); }
     Vcpu& vcpu(unsigned index) { return *slots_[index].vcpu; }
+    // As the host numbers it; 0 before it runs. From any thread.
+    int thread_id(unsigned index) const { return slots_[index].thread_id; }
 
     void start();
     // Makes all vCPUs leave the guest soon, and not enter it before resume(). Does not wait.
@@ -56,6 +58,7 @@ private:
         VcpuSleeper sleeper;
         std::unique_ptr<Vcpu> vcpu;
         std::thread thread;
+        std::atomic<int> thread_id{0};
         bool kept_back = false;  // guarded by mutex_
     };
 

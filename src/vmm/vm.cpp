@@ -1,5 +1,8 @@
 #include "vmm/vm.hpp"
 
+#include <algorithm>
+#include <fmt/format.h>
+
 #include "arch/x86/register_state.hpp"
 #include "host/linux/input_file.hpp"
 #include "loader/loader.hpp"
@@ -57,12 +60,38 @@ std::optional<MachineEvent> event_of(WatchdogAction action) {
     return std::nullopt;
 }
 
+// Of its kind, counted from 0.
+std::string name_of_disk(const VmConfig& config, size_t index) {
+    const DiskMedium medium = config.disks[index].medium;
+    const auto before =
+        std::count_if(config.disks.begin(), config.disks.begin() + static_cast<ptrdiff_t>(index),
+                      [&](const DiskFile& disk) { return disk.medium == medium; });
+    return fmt::format("{}{}", medium == DiskMedium::cdrom ? "cdrom" : "disk", before);
+}
+
+DiskFacts facts_of(const DiskFile& file, const ImageDisk& disk, std::string name) {
+    return {.name = std::move(name),
+            .file = file.path,
+            .format = std::string(name_of(disk.format())),
+            .size = disk.size_bytes(),
+            .read_only = disk.read_only(),
+            .removable = file.medium == DiskMedium::cdrom,
+            .cache = file.cache,
+            .limits = file.limits,
+            .counts = disk.counts()};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<VmApi>> create_vm(const VmConfig& config, EventLoop& loop) {
     TRY(validate(config));
     TRY_ASSIGN(engine, choose_engine(config.engine));
     return Vm::create(config, engine, loop);
+}
+
+Result<void> VmApi::set_balloon_target(uint64_t) {
+    return fail(ErrorCode::unsupported,
+                "set the memory target: the VM has no balloon; start it with --balloon on");
 }
 
 Result<std::unique_ptr<Vm>> Vm::create(const VmConfig& config, const EngineChoice& engine,
@@ -89,7 +118,8 @@ Vm::Vm(const VmConfig& config) : config_(config), clock_(find_host_tsc()), timer
 Vm::~Vm() {
     if (lifecycle_ != nullptr) lifecycle_->vcpus().stop();
     if (console_ != nullptr) console_->disconnect();
-    drain_disks();
+    if (vsock_ != nullptr) vsock_->disconnect();
+    drain_back_ends();
 }
 
 Result<void> Vm::create_memory() {
@@ -106,6 +136,7 @@ Result<void> Vm::create_memory() {
         TRY(memory_.add_region(range.start, ram_->bytes().subspan(offset, range.length),
                                MemoryKind::ram));
     }
+    if (config_.balloon) reclaimer_ = std::make_unique<RamReclaimer>(memory_, *ram_);
     return board_kind() == BoardKind::pc ? create_pc_memory() : Result<void>();
 }
 
@@ -147,7 +178,11 @@ PcMemory Vm::pc_memory() const {
 }
 
 Result<void> Vm::create_back_ends(EventLoop& loop) {
-    TRY_ASSIGN(room, DiskRoom::create(loop, {[this] { pause(); }, [this] { resume(); }}));
+    TRY_ASSIGN(room,
+               DiskRoom::create(loop, {[this](const std::string& disk, const std::string& why) {
+                                           pause_for_disk(disk, why);
+                                       },
+                                       [this] { resume(PauseReason::disk_full); }}));
     disk_room_ = std::move(room);
     for (const DiskFile& disk : config_.disks) {
         TRY_ASSIGN(image, ImageDisk::open({.path = disk.path,
@@ -155,17 +190,23 @@ Result<void> Vm::create_back_ends(EventLoop& loop) {
                                            .read_only = disk.read_only,
                                            .cache = disk.cache,
                                            .limits = disk.limits,
-                                           .room_listener = disk_room_.get()}));
+                                           .room_listener = &disk_room_->listener(
+                                               name_of_disk(config_, disks_.size()))}));
         disks_.push_back(std::move(image));
     }
     for (const DiskFile& disk : config_.floppies) {
         TRY_ASSIGN(image, ImageDisk::open({disk.path, disk.format, disk.read_only}));
         floppies_.push_back(std::move(image));
     }
+    if (config_.vsock) {
+        TRY_ASSIGN(sockets, VsockSockets::create(loop, config_.vsock->path));
+        vsock_ = std::move(sockets);
+    }
     for (const NetChoice& choice : config_.nets) {
         TRY_ASSIGN(network, open_network(config_, choice));
         networks_.push_back(std::move(network));
     }
+    TRY(create_shares());
     entropy_.fill(std::as_writable_bytes(std::span(generation_id_)));
     if (!config_.debugcon.empty()) {
         TRY_ASSIGN(file, CharFile::create(config_.debugcon, "write the debug console to"));
@@ -175,9 +216,24 @@ Result<void> Vm::create_back_ends(EventLoop& loop) {
         console,
         Console::create(
             config_.console, loop,
-            {.leave = [this] { stop("Ctrl-] was typed"); },
+            {.leave = [this] { stop("Ctrl-] was typed", VmCause::host_ui); },
              .output_lost = [this](const std::string& why) { lifecycle_->lose_console(why); }}));
     console_ = std::move(console);
+    return {};
+}
+
+Result<void> Vm::create_shares() {
+    if (config_.shares.empty()) return {};
+    const DescriptorShare descriptors = descriptors_for_share(config_.shares.size());
+    for (const SharedDirectory& share : config_.shares) {
+        FuseServerConfig server{
+            .directory = share.path, .read_only = share.read_only, .cache = share.cache};
+        server.inodes.open_paths = descriptors.open_paths;
+        server.inodes.kept_paths = descriptors.kept_paths;
+        server.handles = descriptors.handles;
+        TRY_ASSIGN(directory, DirectoryShare::open(server));
+        shares_.push_back(std::move(directory));
+    }
     return {};
 }
 
@@ -196,7 +252,11 @@ BoardConfig Vm::board_config() {
                               .mac = mac_address(config_, i),
                               .mtu = networks_[i].mtu});
     }
+    for (size_t i = 0; i < shares_.size(); ++i)
+        board.shares.push_back({shares_[i].get(), config_.shares[i].tag});
     if (config_.rng) board.rng = &entropy_;
+    board.balloon = reclaimer_.get();
+    if (vsock_ != nullptr) board.vsock = VsockPort{config_.vsock->cid, vsock_.get()};
     board.debug_exit_port = config_.debug_exit_port;
     board.debugcon = debugcon_.get();
     if (vga_memory_ != nullptr) board.vga = VgaConfig{vga_memory_->bytes(), vga_rom_};
@@ -224,13 +284,16 @@ Result<void> Vm::create_engine(const EngineChoice& choice, EventLoop& loop) {
 Result<void> Vm::create_board(EventLoop& loop) {
     LifecycleConfig life{
         config_.cpus, config_.reboot, [this] { return restart(); },
-        [this](unsigned index, const DebugStop& why) { debugger_->on_vcpu_stop(index, why); }};
+        [this](unsigned index, const DebugStop& why) { debugger_->on_vcpu_stop(index, why); },
+        [this](const VmEvent& event) { tell(event); }};
     TRY_ASSIGN(lifecycle, Lifecycle::create(loop, std::move(life)));
     lifecycle_ = std::move(lifecycle);
     TRY_ASSIGN(board, Board::create(board_config(),
                                     {memory_, clock_, timers_, *lifecycle_, engine_->apics(),
                                      pc_memory(), engine_->doorbells()}));
     board_ = std::move(board);
+    if (vsock_ != nullptr) vsock_->connect_client(*board_->vsock_client());
+    if (config_.balloon_target != 0) TRY(set_balloon_target(config_.balloon_target));
     return {};
 }
 
@@ -285,7 +348,7 @@ Result<void> Vm::boot_kernel() {
 }
 
 Result<void> Vm::restart() {
-    drain_disks();
+    drain_back_ends();
     debugger_->forget_memory();
     board_->reset();
     VcpuGroup& vcpus = lifecycle_->vcpus();
@@ -294,22 +357,28 @@ Result<void> Vm::restart() {
     return boot();
 }
 
-void Vm::drain_disks() {
+void Vm::drain_back_ends() {
     for (const auto& disk : disks_)
         disk->drain();
     for (const auto& floppy : floppies_)
         floppy->drain();
+    for (const auto& share : shares_)
+        share->drain();
 }
 
 VmOutcome Vm::run() {
     if (auto connected = console_->connect(board_->serial_client()); !connected) {
-        return {.end = VmEnd::failed, .message = std::string(connected.error().text())};
+        return {.end = VmEnd::failed,
+                .message = std::string(connected.error().text()),
+                .cause = VmCause::host_error};
     }
+    progress_ = Progress::begun;
     if (lifecycle_->vcpus().pauses() == 0) resume_clock();
     VmOutcome outcome = lifecycle_->run();
+    progress_ = Progress::ended;
     clock_.pause();
     console_->disconnect();
-    drain_disks();
+    drain_back_ends();
     return outcome;
 }
 
@@ -324,6 +393,10 @@ std::vector<Statistics> Vm::statistics() const {
     return all;
 }
 
+Result<void> Vm::set_balloon_target(uint64_t bytes) {
+    return board_->set_balloon_target(bytes) ? Result<void>() : VmApi::set_balloon_target(bytes);
+}
+
 std::vector<Statistics> Vm::net_statistics() const {
     std::vector<Statistics> all;
     for (const NetStatistics* card : board_->net_statistics()) {
@@ -335,12 +408,67 @@ std::vector<Statistics> Vm::net_statistics() const {
     return all;
 }
 
-void Vm::pause() {
+std::vector<int> Vm::vcpu_threads() const {
+    std::vector<int> threads;
+    const VcpuGroup& vcpus = lifecycle_->vcpus();
+    for (unsigned i = 0; i < vcpus.size(); ++i)
+        threads.push_back(vcpus.thread_id(i));
+    return threads;
+}
+
+std::vector<DiskFacts> Vm::disks() const {
+    std::vector<DiskFacts> all;
+    for (size_t i = 0; i < disks_.size(); ++i)
+        all.push_back(facts_of(config_.disks[i], *disks_[i], name_of_disk(config_, i)));
+    for (size_t i = 0; i < floppies_.size(); ++i) {
+        all.push_back(facts_of(config_.floppies[i], *floppies_[i], fmt::format("floppy{}", i)));
+        all.back().removable = true;
+    }
+    return all;
+}
+
+std::array<uint8_t, 16> Vm::uuid() const {
+    return machine_uuid(config_.name);
+}
+
+VmState Vm::state() const {
+    if (progress_ == Progress::created) return VmState::created;
+    if (progress_ == Progress::ended) return VmState::ended;
+    if (pauses(PauseReason::disk_full) != 0) return VmState::disk_full;
+    if (pauses(PauseReason::debugger) != 0) return VmState::debugged;
+    const bool paused = pauses(PauseReason::user) + pauses(PauseReason::host) != 0;
+    return paused ? VmState::paused : VmState::running;
+}
+
+void Vm::press_power_button() {
+    board_->press_power_button();
+    tell({.kind = VmEvent::Kind::power_button});
+}
+
+void Vm::retry_disk_writes() {
+    for (const auto& disk : disks_)
+        disk->retry_held();
+}
+
+void Vm::tell(const VmEvent& event) const {
+    for (VmObserver* observer : observers_)
+        observer->on_vm_event(event);
+}
+
+void Vm::pause_for_disk(const std::string& disk, const std::string& why) {
+    tell({.kind = VmEvent::Kind::disk_full, .disk = disk, .text = why});
+    pause(PauseReason::disk_full);
+}
+
+void Vm::pause(PauseReason why) {
+    if (why == PauseReason::user && pauses(why) != 0) return;
+    ++pauses(why);
     lifecycle_->vcpus().pause();
     if (EngineDoorbells* doorbells = engine_->doorbells()) doorbells->deliver();
     board_->hold_networks(true);
     clock_.pause();
     timers_.clock_changed();
+    if (lifecycle_->vcpus().pauses() == 1) tell({.kind = VmEvent::Kind::paused});
 }
 
 void Vm::resume_clock() {
@@ -349,9 +477,13 @@ void Vm::resume_clock() {
     engine_->clock_changed();
 }
 
-void Vm::resume() {
+void Vm::resume(PauseReason why) {
+    if (pauses(why) == 0) return;
+    --pauses(why);
     VcpuGroup& vcpus = lifecycle_->vcpus();
-    if (vcpus.pauses() == 1) {
+    const bool last = vcpus.pauses() == 1;
+    if (last) {
+        tell({.kind = VmEvent::Kind::resumed});
         resume_clock();
         board_->hold_networks(false);
     }

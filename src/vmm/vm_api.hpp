@@ -1,15 +1,21 @@
 // The view that the command line, control protocols and the manager have of one VM.
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "backends/block/disk_counts.hpp"
 #include "support/result.hpp"
+#include "vm/balloon_statistics.hpp"
 #include "vm/statistics.hpp"
 #include "vmm/vm_config.hpp"
 #include "vmm/vm_debug.hpp"
+#include "vmm/vm_event.hpp"
 #include "vmm/vm_outcome.hpp"
 
 namespace banyan {
@@ -18,10 +24,27 @@ class DisplaySource;
 class EventLoop;
 class InputSink;
 
+// A disk, CD or floppy drive of a VM.
+struct DiskFacts {
+    std::string name;  // "disk0", "cdrom0", "floppy0": of their kind, in the order of the options
+    std::string file;
+    std::string format;
+    uint64_t size = 0;  // bytes, as the guest sees it
+    bool read_only = false;
+    bool removable = false;
+    DiskCache cache = DiskCache::writeback;
+    DiskLimits limits = {};
+    DiskCounts counts = {};
+};
+
 class VmApi {
 public:
     virtual ~VmApi() = default;
 
+    // What it was made from.
+    virtual const VmConfig& config() const = 0;
+    // Of the machine, in the order in which it is written.
+    virtual std::array<uint8_t, 16> uuid() const = 0;
     // One line: which engine executes the guest, and why that one.
     virtual std::string_view engine_reason() const = 0;
     // The engine's short name.
@@ -30,6 +53,10 @@ public:
     virtual std::vector<Statistics> statistics() const = 0;
     // What each network card has moved and dropped. From any thread.
     virtual std::vector<Statistics> net_statistics() const { return {}; }
+    // The host's numbers of the threads that run the vCPUs; 0 before they run. From any thread.
+    virtual std::vector<int> vcpu_threads() const = 0;
+    // From any thread.
+    virtual std::vector<DiskFacts> disks() const = 0;
     // Where the console is, if the user must know ("/dev/pts/3"); else empty.
     virtual std::string_view console_place() const = 0;
 
@@ -37,16 +64,36 @@ public:
     virtual VmOutcome run() = 0;
 
     // Ends run(). From any thread. `why` completes "the VM was ended: ...".
-    virtual void stop(std::string_view why) = 0;
+    virtual void stop(std::string_view why, VmCause cause) = 0;
     // The guest and its time stand still between these two; several may pause at once. On the
     // event loop's thread, during run().
-    virtual void pause() = 0;
-    virtual void resume() = 0;
+    virtual void pause(PauseReason why) = 0;
+    virtual void resume(PauseReason why) = 0;
+    // On the event loop's thread.
+    virtual VmState state() const = 0;
+    // As the buttons of a machine's case. A guest sees the power button when it likes, if at all;
+    // the machine is reset soon, by the event loop. On its thread, during run().
+    virtual void press_power_button() = 0;
+    virtual void reset() = 0;
+    // Tries at once to write what the host had no room for; it is tried now and then anyway. From
+    // any thread.
+    virtual void retry_disk_writes() = 0;
+
+    // Called until it is removed. On the event loop's thread, or while it does not run.
+    virtual void add_observer(VmObserver& observer) = 0;
+    virtual void remove_observer(VmObserver& observer) = 0;
 
     // The guest's screen; null if it has none. Both live as long as the VM; from any thread.
     virtual DisplaySource* display() = 0;
     // Its keyboard and mouse; null if it has none.
     virtual InputSink* input() = 0;
+
+    // How much of its memory the guest is asked to get along with, in bytes. It may take its time,
+    // or not follow. Fails where there is no balloon. From any thread.
+    virtual Result<void> set_balloon_target(uint64_t bytes);
+    // As the guest told last; each call asks it for news. Nothing where there is no balloon. From
+    // any thread.
+    virtual std::optional<BalloonStatistics> balloon_statistics() { return std::nullopt; }
 
     // For a debugger; lives as long as the VM.
     virtual VmDebug& debug() = 0;

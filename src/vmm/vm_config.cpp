@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 
+#include "devices/virtio/virtio_fs_regs.hpp"
 #include "host/linux/memory_limits.hpp"
 #include "machine/boards/board.hpp"
 #include "machine/memory_map.hpp"
@@ -62,6 +63,30 @@ Result<void> validate_disks(const std::vector<DiskFile>& disks, MachineKind mach
     return {};
 }
 
+// Each tag once, because the guest has no other name for a share.
+Result<void> validate_shares(const std::vector<SharedDirectory>& shares) {
+    constexpr size_t kMostShares = 8;
+    if (shares.size() > kMostShares) {
+        return wrong(fmt::format("--share: {} directories, a machine has room for {}; give fewer",
+                                 shares.size(), kMostShares));
+    }
+    for (size_t i = 0; i < shares.size(); ++i) {
+        const std::string& tag = shares[i].tag;
+        if (tag.empty() || tag.size() > virtio::kFsTagLength || !is_plain_text(tag)) {
+            return wrong(
+                fmt::format("--share: the tag is empty, longer than {} characters or not plain "
+                            "text; give another after the last colon: --share DIR:TAG",
+                            virtio::kFsTagLength));
+        }
+        const auto same = [&](const SharedDirectory& other) { return other.tag == tag; };
+        if (std::any_of(shares.begin(), shares.begin() + static_cast<ptrdiff_t>(i), same)) {
+            return wrong(
+                fmt::format("--share {}: two directories have this tag; give each its own", tag));
+        }
+    }
+    return {};
+}
+
 Result<void> validate_floppies(const VmConfig& config) {
     constexpr size_t kMostFloppies = 2;
     if (config.floppies.size() > kMostFloppies)
@@ -69,6 +94,15 @@ Result<void> validate_floppies(const VmConfig& config) {
     if (!config.floppies.empty() && config.machine != MachineKind::pc)
         return wrong("--floppy: only the machine pc has floppy drives; add --machine pc");
     return {};
+}
+
+// Virtio 1.2, section 5.10.4: 0 to 2 have meanings of their own, and the upper 32 bits are zero.
+Result<void> validate_vsock(const VsockChoice& vsock) {
+    constexpr uint64_t kFirst = 3;
+    constexpr uint64_t kLast = 0xFFFFFFFE;
+    if (vsock.cid >= kFirst && vsock.cid <= kLast) return {};
+    return wrong(fmt::format("--vsock {}: guests have the numbers {} to {}; give one of them",
+                             vsock.cid, kFirst, kLast));
 }
 
 Result<void> validate_nets(const std::vector<NetChoice>& nets) {
@@ -106,8 +140,15 @@ Result<void> validate(const VmConfig& config) {
             "use "
             "--machine pc");
     }
+    if (config.vsock) TRY(validate_vsock(*config.vsock));
+    if (config.balloon_target > config.memory) {
+        return wrong(fmt::format("--balloon {}: more than the {} of --memory; give less",
+                                 readable_size(config.balloon_target),
+                                 readable_size(config.memory)));
+    }
     TRY(validate_floppies(config));
     TRY(validate_nets(config.nets));
+    TRY(validate_shares(config.shares));
     return validate_disks(config.disks, config.machine);
 }
 

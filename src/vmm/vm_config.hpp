@@ -10,6 +10,7 @@
 #include "backends/block/disk_cache.hpp"
 #include "backends/block/disk_throttle.hpp"
 #include "backends/block/image_format.hpp"
+#include "backends/fs/share_cache.hpp"
 #include "backends/net/published_port.hpp"
 #include "machine/boards/board.hpp"
 #include "support/result.hpp"
@@ -20,7 +21,7 @@ enum class EngineKind : uint8_t { automatic, kvm, soft, interp };
 enum class MachineKind : uint8_t { micro, pc };
 enum class FirmwareKind : uint8_t { bios, uefi, file };
 enum class WatchdogAction : uint8_t { none, reset, power_off };
-enum class ConsoleKind : uint8_t { none, stdio, pty, file };
+enum class ConsoleKind : uint8_t { none, stdio, pty, file, socket };
 
 struct InitrdFile {
     std::string path;
@@ -38,6 +39,13 @@ struct DiskFile {
     DiskLimits limits = {};
 };
 
+struct SharedDirectory {
+    std::string path;
+    std::string tag;  // what the guest mounts
+    bool read_only = false;
+    ShareCache cache = ShareCache::automatic;
+};
+
 struct FirmwareChoice {
     FirmwareKind kind = FirmwareKind::bios;
     std::string path;  // of a file
@@ -47,7 +55,13 @@ struct FirmwareChoice {
 
 struct ConsoleChoice {
     ConsoleKind kind = ConsoleKind::stdio;
-    std::string path;  // of a file
+    std::string path;      // of a file or socket
+    std::string log = {};  // of a socket: a file for the output besides; empty: none
+};
+
+struct VsockChoice {
+    uint64_t cid = 0;
+    std::string path;  // of the host's socket
 };
 
 enum class NetKind : uint8_t { nat, network_switch, tap };
@@ -77,7 +91,11 @@ struct VmConfig {
     std::vector<DiskFile> disks;
     std::vector<DiskFile> floppies;  // drives A and B of a pc
     std::vector<NetChoice> nets;
+    std::vector<SharedDirectory> shares;
     bool rng = true;
+    bool balloon = true;
+    uint64_t balloon_target = 0;       // of a balloon, from the start: bytes; 0: all of the memory
+    std::optional<VsockChoice> vsock;  // none: no socket device
     WatchdogAction watchdog = WatchdogAction::none;
     ConsoleChoice console;
     std::optional<uint16_t> debug_exit_port;

@@ -37,7 +37,7 @@ VmDebugger::VmDebugger(const Wiring& wiring)
 
 void VmDebugger::halt() {
     if (halted_) return;
-    wiring_.vm.pause();
+    wiring_.vm.pause(PauseReason::debugger);
     halted_ = true;
 }
 
@@ -66,7 +66,7 @@ void VmDebugger::resume(std::span<const DebugMotion> motions) {
     for (unsigned i = 0; i < cpu_count(); ++i)
         vcpus().keep_back(i, motions_[i] == DebugMotion::stay);
     halted_ = false;
-    wiring_.vm.resume();
+    wiring_.vm.resume(PauseReason::debugger);
 }
 
 // What each vCPU is to leave the guest for.

@@ -39,7 +39,7 @@ public:
     Result<void> watch(const DebugPoint& point) override;
     void unwatch(const DebugPoint& point) override;
     void reset() override;
-    void end(std::string_view why) override { wiring_.vm.stop(why); }
+    void end(std::string_view why) override { wiring_.vm.stop(why, VmCause::host_ui); }
 
     // On the vCPU's thread: its run() has left with `debug`.
     void on_vcpu_stop(unsigned index, const DebugStop& why);

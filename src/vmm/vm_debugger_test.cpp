@@ -13,14 +13,24 @@ namespace {
 class PausedVm final : public VmApi {
 public:
     explicit PausedVm(Lifecycle& lifecycle) : lifecycle_(lifecycle) {}
+    const VmConfig& config() const override { std::abort(); }
+    std::array<uint8_t, 16> uuid() const override { return {}; }
     std::string_view engine_reason() const override { return ""; }
     std::string_view engine_name() const override { return ""; }
     std::vector<Statistics> statistics() const override { return {}; }
+    std::vector<int> vcpu_threads() const override { return {}; }
+    std::vector<DiskFacts> disks() const override { return {}; }
     std::string_view console_place() const override { return ""; }
     VmOutcome run() override { return lifecycle_.run(); }
-    void stop(std::string_view why) override { lifecycle_.stop(why); }
-    void pause() override { lifecycle_.vcpus().pause(); }
-    void resume() override { lifecycle_.vcpus().resume(); }
+    void stop(std::string_view why, VmCause cause) override { lifecycle_.stop(why, cause); }
+    void pause(PauseReason) override { lifecycle_.vcpus().pause(); }
+    void resume(PauseReason) override { lifecycle_.vcpus().resume(); }
+    VmState state() const override { return VmState::running; }
+    void press_power_button() override {}
+    void reset() override {}
+    void retry_disk_writes() override {}
+    void add_observer(VmObserver&) override {}
+    void remove_observer(VmObserver&) override {}
     DisplaySource* display() override { return nullptr; }
     InputSink* input() override { return nullptr; }
     VmDebug& debug() override { std::abort(); }

@@ -17,11 +17,27 @@ enum class VmEnd : uint8_t {
     failed,          // Banyan could not go on, for example to load the kernel again for a reboot
 };
 
+// Who began what ends or resets a VM.
+enum class VmCause : uint8_t {
+    guest_shutdown,
+    guest_reset,
+    guest_panic,
+    host_error,   // Banyan or the host cannot go on
+    host_quit,    // a control protocol asked for the end
+    host_reset,   // ... for a reset
+    host_signal,  // the process was asked to end
+    host_ui,      // at the console or in a debugger
+};
+constexpr bool is_guests(VmCause cause) {
+    return cause <= VmCause::guest_panic;
+}
+
 struct VmOutcome {
     VmEnd end = VmEnd::powered_off;
     uint32_t value = 0;
     std::string message = {};    // "what: why; what to do"; empty where there is nothing to say
     std::string registers = {};  // of the CPU that ended it, several lines
+    VmCause cause = VmCause::guest_shutdown;
 };
 
 // The exit status that docs promise for `banyan run`.

@@ -1,10 +1,12 @@
 #include "vmm/vm.hpp"
 
+#include <atomic>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
 
+#include "host/posix/notifier.hpp"
 #include "vmm/testing/scripted_vcpu.hpp"
 
 namespace banyan {
@@ -179,6 +181,119 @@ TEST_F(VmTest, WhatCannotBeMadeSaysWhy) {
 
     config.memory = uint64_t{512} << 30;
     EXPECT_NE(why_not().find("give the guest"), std::string::npos);
+}
+
+// Writes down what it is told.
+class Witness final : public VmObserver {
+public:
+    void on_vm_event(const VmEvent& event) override {
+        constexpr const char* kNames[] = {"paused", "resumed",  "reset",     "power",
+                                          "panic",  "watchdog", "disk full", "ended"};
+        seen += std::string(kNames[static_cast<size_t>(event.kind)]) + ";";
+        cause = event.cause;
+        if (event.outcome != nullptr) status = exit_status(*event.outcome);
+    }
+
+    std::string seen;
+    VmCause cause = VmCause::guest_shutdown;
+    int status = -1;
+};
+
+TEST_F(VmTest, ObserversAreToldWhatBecomesOfIt) {
+    Witness witness;
+    int boots = 0;
+    const auto vm = create([&](ScriptedVcpu& vcpu, CpuIo& io) {
+        io.port_write(++boots == 1 ? kResetPort : kExitPort, 1, kHardReset);
+        return vcpu.spin();
+    });
+    ASSERT_TRUE(vm);
+    (*vm)->add_observer(witness);
+    EXPECT_EQ((*vm)->state(), VmState::created);
+    (*vm)->run();
+
+    EXPECT_EQ(witness.seen, "reset;ended;");
+    EXPECT_EQ(witness.status, 13);
+    EXPECT_EQ((*vm)->state(), VmState::ended);
+}
+
+// Everybody's pause counts, and the user's once.
+TEST_F(VmTest, StandsStillWhileAnybodyWantsIt) {
+    Witness witness;
+    const auto vm = create([](ScriptedVcpu& vcpu, CpuIo&) { return vcpu.spin(); });
+    ASSERT_TRUE(vm);
+    VmApi& api = **vm;
+    api.add_observer(witness);
+    const auto steps = Notifier::create(*loop, [&] {
+        EXPECT_EQ(api.state(), VmState::running);
+        api.resume(PauseReason::user);
+        api.pause(PauseReason::user);
+        api.pause(PauseReason::user);
+        EXPECT_EQ(api.state(), VmState::paused);
+        api.pause(PauseReason::disk_full);
+        EXPECT_EQ(api.state(), VmState::disk_full);
+        api.resume(PauseReason::user);
+        EXPECT_EQ(api.state(), VmState::disk_full);
+        EXPECT_EQ(witness.seen, "paused;");
+        api.resume(PauseReason::disk_full);
+        EXPECT_EQ(api.state(), VmState::running);
+        api.pause(PauseReason::debugger);
+        EXPECT_EQ(api.state(), VmState::debugged);
+        api.resume(PauseReason::debugger);
+        api.press_power_button();
+        api.stop("a test", VmCause::host_quit);
+    });
+    ASSERT_TRUE(steps);
+    (*steps)->notify();
+    api.run();
+
+    EXPECT_EQ(witness.seen, "paused;resumed;paused;resumed;power;ended;");
+    EXPECT_EQ(witness.cause, VmCause::host_quit);
+    EXPECT_EQ(witness.status, 4);
+    api.remove_observer(witness);
+}
+
+TEST_F(VmTest, IsResetFromOutsideAlsoWhilePaused) {
+    Witness witness;
+    std::atomic<int> boots{0};
+    const auto vm = create([&](ScriptedVcpu& vcpu, CpuIo& io) {
+        if (++boots >= 2) io.port_write(kExitPort, 1, 0);
+        return vcpu.spin();
+    });
+    ASSERT_TRUE(vm);
+    VmApi& api = **vm;
+    api.add_observer(witness);
+    const auto resume = Notifier::create(*loop, [&] {
+        EXPECT_EQ(api.state(), VmState::paused);
+        api.resume(PauseReason::user);
+    });
+    const auto reset = Notifier::create(*loop, [&] {
+        api.pause(PauseReason::user);
+        api.reset();
+        (*resume)->notify();
+    });
+    (*reset)->notify();
+    api.run();
+
+    EXPECT_NE(witness.seen.find("reset;"), std::string::npos) << witness.seen;
+    EXPECT_TRUE(witness.seen.ends_with("ended;")) << witness.seen;
+}
+
+TEST_F(VmTest, TellsOfItsDisks) {
+    const std::string disk = directory + "/disk";
+    std::ofstream{disk};
+    std::filesystem::resize_file(disk, 4096);
+    config.disks.push_back({.path = disk, .read_only = true, .serial = {}});
+
+    const auto vm = create([](ScriptedVcpu&, CpuIo&) { return Exit{}; });
+
+    ASSERT_TRUE(vm) << vm.error().text();
+    const auto disks = (*vm)->disks();
+    ASSERT_EQ(disks.size(), 1U);
+    EXPECT_EQ(disks[0].name, "disk0");
+    EXPECT_EQ(disks[0].format, "raw");
+    EXPECT_EQ(disks[0].size, 4096U);
+    EXPECT_TRUE(disks[0].read_only);
+    EXPECT_EQ(disks[0].counts.reads.done, 0U);
 }
 
 TEST_F(VmTest, DisksOfTwoVmsExcludeEachOther) {

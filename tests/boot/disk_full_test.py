@@ -14,6 +14,7 @@ import unittest
 from pathlib import Path
 
 from harness import BOOT_SECONDS, SLOW, Console, Machine, banyan_command, kernel_complaints, vmm_path
+from qmp import Qmp, run_directory
 
 M = 1 << 20
 WRITTEN = 6 * M
@@ -34,6 +35,12 @@ class DiskFullTest(unittest.TestCase):
         directory = tempfile.TemporaryDirectory()
         self.addCleanup(directory.cleanup)
         self.room = Path(directory.name)
+        files = tempfile.TemporaryDirectory()
+        self.addCleanup(files.cleanup)
+        before = os.environ.get("XDG_RUNTIME_DIR")
+        self.addCleanup(lambda: os.environ.pop("XDG_RUNTIME_DIR") if before is None
+                        else os.environ.update(XDG_RUNTIME_DIR=before))
+        os.environ["XDG_RUNTIME_DIR"] = files.name
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", self.room], check=True)
         self.addCleanup(subprocess.run, ["umount", "-l", self.room], check=True)
         self.ballast = self.room / "ballast"
@@ -74,6 +81,29 @@ class DiskFullTest(unittest.TestCase):
             flat = Path(elsewhere) / "flat"
             subprocess.run(["qemu-img", "convert", "-f", image_format, "-O", "raw", image, flat], check=True)
             self.assertEqual(flat.read_bytes()[:WRITTEN], CONTENT)
+
+    def banyan(self, *arguments):
+        return subprocess.run([vmm_path(), *arguments], capture_output=True, text=True, timeout=60 * SLOW)
+
+    def test_resume_tries_again_at_once(self):
+        """`banyan resume` says why the VM stands still, and need not wait once there is room."""
+        _, console = self.start("disk.img", "raw")
+        with console:
+            pid = str(console.process.pid)
+            with Qmp(run_directory() / f"{pid}.qmp") as qmp:
+                self.fill(console)
+                data = qmp.event("BLOCK_IO_ERROR")["data"]
+                self.assertEqual((data["device"], data["action"], data["nospace"]), ("disk0", "stop", True))
+                qmp.event("STOP")
+                self.assertEqual(qmp.ask("query-status")["status"], "io-error")
+                refused = self.banyan("resume", pid)
+                self.assertEqual(refused.returncode, 1)
+                self.assertIn("the host has no room for what its disks write", refused.stderr)
+                self.ballast.unlink()
+                resumed = self.banyan("resume", pid)
+                self.assertEqual(resumed.returncode, 0, resumed.stderr)
+                qmp.event("RESUME")
+            console.expect("all-written", 60)
 
     def test_raw(self):
         self.check_that_nothing_is_lost("disk.img", "raw")

@@ -32,6 +32,7 @@ class FirmwareMachine:
     floppies: tuple = ()
     memory: str = "256M"
     cpus: int = 1
+    vga: bool = True
 
 
 def banyan_firmware_command(machine, directory):
@@ -43,6 +44,8 @@ def banyan_firmware_command(machine, directory):
         command += ["--cdrom", str(file)]
     for file in machine.floppies:
         command += ["--floppy", str(file)]
+    if not machine.vga:
+        command += ["--vga", "off"]
     if "BANYAN_ENGINE" in os.environ:
         command += ["--engine", os.environ["BANYAN_ENGINE"]]
     return command
@@ -70,7 +73,7 @@ def qemu_disk(number, file, bus):
 
 
 def qemu_firmware_command(machine, directory):
-    command = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-M", "q35", "-display", "none", "-nodefaults", "-vga", "std"]
+    command = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-M", "q35", "-display", "none", "-nodefaults", "-vga", "std" if machine.vga else "none"]
     command += ["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console", "-no-reboot"]
     command += ["-monitor", f"unix:{directory}/monitor,server=on,wait=off"]
     command += ["-m", machine.memory, "-smp", str(machine.cpus)] + qemu_firmware(machine, directory)
@@ -160,6 +163,13 @@ class FirmwareConsole(Console):
             else:
                 self._control = BanyanControl(Path(self.directory.name).name)
         return self._control
+
+    def type(self, line):
+        """Types a line no faster than it is echoed: a BIOS keeps fifteen keys, and drops what comes on top."""
+        for character in line:
+            self.send(character)
+            self.expect(re.escape(character))
+        self.send("\r")
 
     def expect_screen(self, pattern, seconds=30):
         """Waits until the pattern is on the screen, and returns the screen's text."""

@@ -77,6 +77,7 @@ def qemu_command(machine):
     command += ["-m", machine.memory, "-smp", str(machine.cpus)]
     command += ["-kernel", machine.kernel, "-initrd", machine.initrd, "-append", machine.append]
     command += ["-device", "virtio-rng-pci,disable-legacy=on", "-device", "virtio-serial-pci,disable-legacy=on"]
+    command += ["-device", "virtio-balloon-pci,disable-legacy=on"]
     for number, disk in enumerate(machine.disks):
         command += ["-drive", f"file={disk},format=raw,if=none,id=disk{number}"]
         command += ["-device", f"virtio-blk-pci,disable-legacy=on,drive=disk{number}"]

@@ -93,7 +93,7 @@ class StatisticsTest(unittest.TestCase):
             self.assertEqual(len(self.figures()), 1)
             console.signal(signal.SIGKILL)
             console.wait(10)
-            self.assertEqual({path.suffix for path in self.files.iterdir()}, {".json", ".screen"})
+            self.assertEqual({path.suffix for path in self.files.iterdir()}, {".json", ".qmp", ".screen"})
             self.assertEqual(self.figures(), [])
             self.assertEqual(list(self.files.iterdir()), [])
 
@@ -108,7 +108,7 @@ class StatisticsTest(unittest.TestCase):
         self.files.chmod(0o777)
         with self.start() as console:
             console.expect("Linux version", 60)
-            self.assertRegex(console.stderr(), r"(?m)^banyan: warning: banyan stats will not show this VM: .+; .+$")
+            self.assertRegex(console.stderr(), r"(?m)^banyan: warning: banyan list and stats will not show this VM: .+; .+$")
         self.assertEqual(self.stats().returncode, 1)
 
 

@@ -59,8 +59,8 @@ class SystemsTest(unittest.TestCase):
         read = subprocess.run(["mtype", "-i", disk, "::mark.txt"], capture_output=True)
         self.assertIn("kept", read.stdout.decode("utf-16"))
 
-    def check_u_boot(self, rom):
-        console = self.boot(firmware=guest_file(f"u-boot/{rom}"))
+    def check_u_boot(self, rom, **machine):
+        console = self.boot(firmware=guest_file(f"u-boot/{rom}"), **machine)
         console.expect("Hit any key to stop autoboot", 60)
         console.send(" ")
         console.expect("=> ", 30)
@@ -73,7 +73,9 @@ class SystemsTest(unittest.TestCase):
         self.check_u_boot("u-boot64.rom")
 
     def test_u_boot32(self):
-        self.check_u_boot("u-boot32.rom")
+        """Without a VGA, whose BIOS U-Boot starts with the segment limits of real mode. It reads its registers above 64 KiB,
+        which faults on a processor; QEMU's TCG does not check limits."""
+        self.check_u_boot("u-boot32.rom", vga=False)
 
     # Boot loaders.
 
@@ -100,9 +102,9 @@ class SystemsTest(unittest.TestCase):
         console.expect("Press Ctrl-B", 60)
         console.send("\x02")
         console.expect("iPXE> ", 30)
-        console.send("cpuid --ext 29\r")  # whether there is long mode
+        console.type("cpuid --ext 29")  # whether there is long mode
         console.expect("iPXE> ", 30)
-        console.send("iseq ${platform} efi && echo by efi || echo by bios\r")
+        console.type("iseq ${platform} efi && echo by efi || echo by bios")
         console.expect(r"^by (efi|bios)\b", 30)
         self.up(console)
 
@@ -172,9 +174,10 @@ class SystemsTest(unittest.TestCase):
     # Linux.
 
     def check_installer(self, **machine):
-        console = self.boot(memory="768M", **machine)
-        console.expect("Linux version 6.1", 180)
-        console.expect("Choose language|Select a language", 300)
+        """With less than 1 GiB it would first say that it is short of memory."""
+        console = self.boot(memory="1G", **machine)
+        console.expect("Starting system log daemon", 300)
+        console.expect("Select a language", 300)
         self.up(console)
 
     def test_debian_installer_bios(self):

@@ -209,6 +209,11 @@ bool touches_segments(const ZydisDecodedInstruction& instruction,
 
 }  // namespace
 
+bool reads_two_operands(ZydisMnemonic mnemonic) {
+    return mnemonic == ZYDIS_MNEMONIC_CMPSB || mnemonic == ZYDIS_MNEMONIC_CMPSW ||
+           mnemonic == ZYDIS_MNEMONIC_CMPSD || mnemonic == ZYDIS_MNEMONIC_CMPSQ;
+}
+
 uint32_t simd_flags_ignored(ZydisMnemonic mnemonic) {
     constexpr uint32_t kAll = 0x3F;
     constexpr uint32_t kPrecision = 0x20;

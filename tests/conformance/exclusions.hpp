@@ -13,6 +13,10 @@ namespace banyan::conformance {
 // which a masked run makes all.
 uint32_t simd_flags_ignored(ZydisMnemonic mnemonic);
 
+// Whether it reads two operands in memory. Where both are missing, nothing says which page fault
+// comes first, and processors look again at what crosses a page.
+bool reads_two_operands(ZydisMnemonic mnemonic);
+
 // Whether a random case may hold this instruction.
 bool is_allowed(const ZydisDecodedInstruction& instruction, const ZydisDecodedOperand* operands);
 

@@ -299,6 +299,7 @@ TestCase Generator::make(uint64_t number) {
         note_coverage(picked.instruction);
         note_flags(picked.instruction, test);
         test.simd_flags_ignored |= simd_flags_ignored(picked.instruction.mnemonic);
+        test.any_fault_address |= reads_two_operands(picked.instruction.mnemonic);
         test.code.insert(test.code.end(), picked.bytes.begin(), picked.bytes.end());
         ++made;
     }

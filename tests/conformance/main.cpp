@@ -27,6 +27,8 @@ struct Options {
 };
 
 constexpr unsigned kBreakpoint = 3;  // what ends a case that ran through
+// Differences that a host may take back, of so many cases, before they count.
+constexpr uint64_t kCasesPerUnsteady = 50'000;
 
 std::string hex(uint64_t value) {
     char text[20];
@@ -92,7 +94,7 @@ std::string compare(const TestCase& test, const Outcome& native, const Outcome& 
     if (((native.error ^ interpreted.error) & ~error_ignored) != 0) {
         note(report, "error code", native.error, interpreted.error);
     }
-    if (native.fault_address != interpreted.fault_address) {
+    if (!test.any_fault_address && native.fault_address != interpreted.fault_address) {
         note(report, "fault address", native.fault_address, interpreted.fault_address);
     }
     for (size_t i = 0; i < 16; ++i) {
@@ -135,23 +137,39 @@ void print_before(const TestCase& test) {
     std::printf("\n");
 }
 
+struct Counts {
+    std::map<unsigned, uint64_t> vectors;  // natively
+    uint64_t failed = 0;
+    uint64_t unsteady = 0;  // the host agreed when the case was repeated
+};
+
+// A host that is itself virtual sometimes delivers an exception wrongly where RSP is no address
+// (#UD for an INT3), once in a million cases and never twice: the engine is right if it says what
+// the host says the second time.
+std::string compare_with_host(const TestCase& test, NativeCpu& native, EngineCpu& engine,
+                              EngineCpu::Kind kind, Counts& counts) {
+    const Outcome expected = native.run(test);
+    const Outcome got = engine.run(test);
+    ++counts.vectors[expected.vector];
+    const std::string report = compare(test, expected, got, kind);
+    if (report.empty() || !compare(test, native.run(test), got, kind).empty()) return report;
+    ++counts.unsteady;
+    return {};
+}
+
 int run(const Options& options) {
     Generator generator(options.seed);
     NativeCpu native;
     EngineCpu engine(options.engine);
-    std::map<unsigned, uint64_t> vectors;
-    uint64_t failed = 0;
+    Counts counts;
     const uint64_t first = options.single ? options.number : 0;
     const uint64_t last = options.single ? options.number + 1 : options.cases;
     for (uint64_t number = first; number < last; ++number) {
         const TestCase test = generator.make(number);
-        const Outcome expected = native.run(test);
-        const Outcome got = engine.run(test);
-        ++vectors[expected.vector];
-        const std::string report = compare(test, expected, got, options.engine);
+        const std::string report = compare_with_host(test, native, engine, options.engine, counts);
         if (report.empty() && !options.single) continue;
-        if (!report.empty()) ++failed;
-        if (failed > options.reports) continue;
+        if (!report.empty()) ++counts.failed;
+        if (counts.failed > options.reports) continue;
         std::printf("case %llu of seed %llu %s\n%s%s", static_cast<unsigned long long>(number),
                     static_cast<unsigned long long>(options.seed),
                     report.empty() ? "agrees" : "differs:", test.listing.c_str(), report.c_str());
@@ -159,14 +177,16 @@ int run(const Options& options) {
     }
     std::printf(
         "conformance: seed %llu, %llu cases of %zu instructions in %zu forms, "
-        "%llu differ; native vectors:",
+        "%llu differ, %llu differed once; native vectors:",
         static_cast<unsigned long long>(options.seed),
         static_cast<unsigned long long>(last - first), generator.instructions(), generator.forms(),
-        static_cast<unsigned long long>(failed));
-    for (const auto& [vector, count] : vectors)
+        static_cast<unsigned long long>(counts.failed),
+        static_cast<unsigned long long>(counts.unsteady));
+    for (const auto& [vector, count] : counts.vectors)
         std::printf(" %u:%llu", vector, static_cast<unsigned long long>(count));
     std::printf("\n");
-    return failed == 0 ? 0 : 1;
+    const bool steady = counts.unsteady <= 1 + (last - first) / kCasesPerUnsteady;
+    return counts.failed == 0 && steady ? 0 : 1;
 }
 
 bool parse(int argc, char** argv, Options& options) {

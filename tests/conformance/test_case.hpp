@@ -34,6 +34,7 @@ struct TestCase {
     uint32_t undefined_flags = 0;  // arithmetic flags, after the last instruction
     bool reads_undefined_flags = false;
     uint32_t simd_flags_ignored = 0;  // of MXCSR, where #XM ends the case: exclusions.hpp
+    bool any_fault_address = false;   // of a page fault: exclusions.hpp
 };
 
 // INT3 at the end of the code gives vector 3: the case ran through.

@@ -10,11 +10,13 @@
 #include "app/cli/doctor.hpp"
 #include "app/cli/foreground.hpp"
 #include "app/cli/image_command.hpp"
+#include "app/cli/network_command.hpp"
 #include "app/cli/print.hpp"
 #include "app/cli/run_options.hpp"
 #include "app/cli/screen_commands.hpp"
 #include "app/cli/stats.hpp"
 #include "app/cli/trace_choice.hpp"
+#include "app/cli/vm_commands.hpp"
 #include "host/linux/run_directory.hpp"
 #include "host/linux/stderr_log.hpp"
 #include "host/linux/terminal.hpp"
@@ -29,15 +31,19 @@ constexpr std::array<std::string_view, 4> kUnsupportedImageCommands{"list", "bui
                                                                     "remove"};
 
 // In docs/cli.md, but not in this build.
-constexpr std::array<std::string_view, 23> kUnsupportedCommands{
-    "create", "start", "stop",    "kill",     "reset", "pause",   "resume", "remove",
-    "rename", "list",  "show",    "console",  "logs",  "top",     "events", "exec",
-    "cp",     "pool",  "network", "snapshot", "fork",  "migrate", "serve"};
+constexpr std::array<std::string_view, 12> kUnsupportedCommands{
+    "create", "start", "remove",   "rename", "top",     "exec",
+    "cp",     "pool",  "snapshot", "fork",   "migrate", "serve"};
 
 int usage_error(std::string text) {
     std::replace(text.begin(), text.end(), '\n', ' ');
     print_message(text);
     return kStatusUsage;
+}
+
+int failed_with(const Error& error) {
+    print_message(error.text());
+    return kStatusFailed;
 }
 
 std::string version_text(bool as_json) {
@@ -53,7 +59,7 @@ bool take_image(const std::string& image, RunOptions& options) {
     return true;
 }
 
-int run(RunOptions options, const std::vector<std::string>& extra) {
+int run_here(RunOptions options, const std::vector<std::string>& extra, Detached* detached) {
     if (extra.size() > 1 || (extra.size() == 1 && !take_image(extra.front(), options))) {
         const bool is_option = extra.front().starts_with("-");
         const char* why = is_option          ? "no such option"
@@ -68,13 +74,28 @@ int run(RunOptions options, const std::vector<std::string>& extra) {
     const auto level = log_level_of(options);
     if (!level) return usage_error(std::string(level.error().text()));
     set_log_level(*level);
-    const auto config = make_config(options);
+    auto config = make_config(options);
     if (!config) return usage_error(std::string(config.error().text()));
     const auto gdb = gdb_of(options);
     if (!gdb) return usage_error(std::string(gdb.error().text()));
     const auto vnc = vnc_of(options);
     if (!vnc) return usage_error(std::string(vnc.error().text()));
-    return run_in_foreground(*config, {.trace_engine = trace->jit, .gdb = *gdb, .vnc = *vnc});
+    if (detached != nullptr) {
+        if (const auto set = detached->set_console(config->console); !set)
+            return failed_with(set.error());
+    }
+    return run_in_foreground(*config, {.trace_engine = trace->jit,
+                                       .gdb = *gdb,
+                                       .vnc = *vnc,
+                                       .control = options.control,
+                                       .detached = detached});
+}
+
+int run(const RunOptions& options, const std::vector<std::string>& extra) {
+    if (!options.detach) return run_here(options, extra, nullptr);
+    const auto start = Detached::start();
+    if (!start) return failed_with(start.error());
+    return start->status ? *start->status : run_here(options, extra, start->vm.get());
 }
 
 struct ScreenOptions {
@@ -84,11 +105,6 @@ struct ScreenOptions {
     std::string text;
     std::vector<std::string> keys;
 };
-
-int failed_with(const Error& error) {
-    print_message(error.text());
-    return kStatusFailed;
-}
 
 int screenshot(const ScreenOptions& options) {
     if (options.file.empty() != options.as_text)
@@ -139,17 +155,20 @@ int stats(const std::string& wanted, bool as_json) {
 
 struct Commands {
     CLI::App app{"Banyan runs virtual machines.", "banyan"};
-    CLI::App* run = app.add_subcommand("run", "run one VM in the foreground");
+    CLI::App* run = app.add_subcommand("run", "run a VM, in the foreground or the background");
     CLI::App* doctor =
         app.add_subcommand("doctor", "what this host can do, and which engine a guest gets");
     CLI::App* image = app.add_subcommand("image", "make, copy and examine disk images");
+    CLI::App* network = app.add_subcommand("network", "networks that VMs share");
     CLI::App* screenshot = app.add_subcommand("screenshot", "the screen of a running VM");
     CLI::App* send_key = app.add_subcommand("send-key", "type at a running VM");
     CLI::App* stats = app.add_subcommand("stats", "figures of the VMs that run");
     CLI::App* version = app.add_subcommand("version", "the version of this program");
     RunOptions run_options;
     ImageCommandOptions image_options;
+    NetworkCommandOptions network_options;
     ScreenOptions screen_options;
+    VmCommandOptions vm_options;
     std::string wanted;  // a VM
     bool json = false;
 
@@ -160,7 +179,9 @@ struct Commands {
             "  banyan doctor\n  banyan run --help");
         add_run_options(*run, run_options);
         add_image_commands(*image, image_options);
+        add_network_commands(*network, network_options);
         add_screen_commands(*screenshot, *send_key, screen_options);
+        add_vm_commands(app, vm_options);
         doctor->add_flag("--json", json, "as JSON");
         doctor->footer("Examples:\n  banyan doctor\n  banyan doctor --json");
         stats->add_option("vm", wanted, "its name or process number; default: all")
@@ -172,21 +193,26 @@ struct Commands {
     }
 };
 
-std::string_view command_with_help(const Commands& commands) {
-    if (commands.run->parsed()) return "banyan run --help";
-    if (commands.doctor->parsed()) return "banyan doctor --help";
-    if (commands.stats->parsed()) return "banyan stats --help";
-    if (commands.image->parsed()) return "banyan image --help";
-    if (commands.screenshot->parsed()) return "banyan screenshot --help";
-    if (commands.send_key->parsed()) return "banyan send-key --help";
-    return commands.version->parsed() ? "banyan version --help" : "banyan --help";
+// Empty: none was given.
+std::string command_of(const Commands& commands) {
+    const auto given = commands.app.get_subcommands();
+    return given.empty() ? std::string() : given.front()->get_name();
+}
+
+std::string command_with_help(const Commands& commands) {
+    const std::string name = command_of(commands);
+    return name.empty() ? "banyan --help" : fmt::format("banyan {} --help", name);
 }
 
 int dispatch(Commands& commands) {
+    const std::string name = command_of(commands);
+    if (is_vm_command(name)) return run_vm_command(name, commands.vm_options);
     if (commands.run->parsed()) return run(commands.run_options, commands.run->remaining());
     if (commands.doctor->parsed())
         return print_output(commands.json ? doctor_json() : doctor_text());
     if (commands.image->parsed()) return run_image_command(*commands.image, commands.image_options);
+    if (commands.network->parsed())
+        return run_network_command(*commands.network, commands.network_options);
     if (commands.screenshot->parsed()) return screenshot(commands.screen_options);
     if (commands.send_key->parsed()) return send_key(commands.screen_options);
     if (commands.stats->parsed()) return stats(commands.wanted, commands.json);

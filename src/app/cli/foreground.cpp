@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "app/cli/cli.hpp"
+#include "app/cli/qmp_service.hpp"
 #include "app/cli/screen_service.hpp"
 #include "app/cli/statistics_report.hpp"
 #include "app/screen/screen_client.hpp"
@@ -16,6 +17,8 @@
 #include "host/linux/signals.hpp"
 #include "host/linux/stderr_log.hpp"
 #include "host/linux/terminal.hpp"
+#include "host/posix/notifier.hpp"
+#include "manager/running_vms.hpp"
 #include "vmm/vm_api.hpp"
 
 namespace banyan {
@@ -81,16 +84,16 @@ private:
             stop_process();
             return;
         }
-        vm_.stop(fmt::format("SIG{} came", ::sigabbrev_np(number)));
+        vm_.stop(fmt::format("SIG{} came", ::sigabbrev_np(number)), VmCause::host_signal);
         limit_time_to_stop();
     }
 
     void stop_process() {
-        vm_.pause();
+        vm_.pause(PauseReason::host);
         if (terminal_ != nullptr) terminal_->leave();
         ::raise(SIGSTOP);
         if (terminal_ != nullptr) terminal_->enter_again();
-        vm_.resume();
+        vm_.resume(PauseReason::host);
     }
 
     // So that our message does not continue a prompt.
@@ -125,11 +128,50 @@ std::unique_ptr<ScreenService> start_screen(Poller& poller, VmApi& vm) {
     return nullptr;
 }
 
+// The same is true of its control, but for a socket that was asked for.
+Result<std::unique_ptr<QmpService>> start_qmp(Poller& poller, VmApi& vm,
+                                              const std::string& wanted) {
+    TRY_ASSIGN(service, QmpService::create(poller, vm));
+    const auto listen = [&]() -> Result<void> {
+        TRY_ASSIGN(directory, RunDirectory::open());
+        return service->listen(
+            fmt::format("{}/{}", directory.path(), vm_file(::getpid(), kControl)));
+    };
+    if (const auto listening = listen(); !listening) {
+        print_message(
+            fmt::format("warning: banyan list, stop and the like cannot reach this VM: "
+                        "{}",
+                        listening.error().text()));
+    }
+    if (!wanted.empty()) TRY(service->listen(wanted));
+    return service;
+}
+
+// Runs with the guest: from then on the caller's terminal is its own again. Null: there is none.
+Result<std::unique_ptr<Notifier>> begin_detached(Poller& poller, VmApi& vm, Detached* detached) {
+    if (detached == nullptr) return std::unique_ptr<Notifier>();
+    TRY_ASSIGN(runs, Notifier::create(poller, [&vm, detached] {
+                   if (!detached->let_caller_go(vm.config().name))
+                       vm.stop("who started it has gone", VmCause::host_signal);
+               }));
+    runs->notify();
+    return runs;
+}
+
 // Null: it is not wanted.
 Result<std::unique_ptr<VncService>> start_vnc(Poller& poller, VmApi& vm, const std::string& name,
                                               const std::optional<VncChoice>& choice) {
     if (!choice) return std::unique_ptr<VncService>();
     return VncService::start(poller, vm, name, *choice);
+}
+
+// One with a log is found by its VM's name.
+void say_where_console_is(const ConsoleChoice& console, std::string_view place) {
+    if (place.empty() || !console.log.empty()) return;
+    const bool is_socket = console.kind == ConsoleKind::socket;
+    print_message(
+        fmt::format("console: it is {}; open it with {}", place,
+                    is_socket ? "socat or a program like it" : "screen or a program like it"));
 }
 
 void print_outcome(const VmOutcome& outcome) {
@@ -155,18 +197,18 @@ int run_in_foreground(const VmConfig& config, const Companions& companions) {
     auto vm = create_vm(config, **loop);
     if (!vm) return report(vm.error());
     print_message((*vm)->engine_reason());
-    if (const auto place = (*vm)->console_place(); !place.empty()) {
-        print_message(
-            fmt::format("console: it is {}; open it with screen or a program like it", place));
-    }
-    const auto statistics =
-        StatisticsReport::start(**loop, **vm, config.name, companions.trace_engine);
+    say_where_console_is(config.console, (*vm)->console_place());
+    const auto statistics = StatisticsReport::start(**loop, **vm, companions.trace_engine);
     if (!statistics) return report(statistics.error());
     const auto gdb = start_gdb(**loop, **vm, companions.gdb);
     if (!gdb) return report(gdb.error());
+    const auto qmp = start_qmp(**loop, **vm, companions.control);
+    if (!qmp) return report(qmp.error());
     const auto screen = start_screen(**loop, **vm);
     const auto vnc = start_vnc(**loop, **vm, config.name, companions.vnc);
     if (!vnc) return report(vnc.error());
+    const auto runs = begin_detached(**loop, **vm, companions.detached);
+    if (!runs) return report(runs.error());
     const bool at_terminal =
         config.console.kind == ConsoleKind::stdio && ::isatty(STDIN_FILENO) != 0;
     const auto outcome = Foreground(**loop, **vm).run(at_terminal);

@@ -1,9 +1,11 @@
-// A VM in the foreground: its console may be the terminal, signals end it, Ctrl-Z of the shell
-// stops it.
+// A VM in this process: its console may be the terminal, signals end it, Ctrl-Z of the shell stops
+// it.
 #pragma once
 
 #include <optional>
+#include <string>
 
+#include "app/cli/detached.hpp"
 #include "app/cli/gdb_service.hpp"
 #include "app/cli/vnc_service.hpp"
 #include "vmm/vm_config.hpp"
@@ -15,6 +17,8 @@ struct Companions {
     bool trace_engine = false;  // how the engine does, once a second on standard error
     std::optional<GdbChoice> gdb = {};
     std::optional<VncChoice> vnc = {};  // nobody sees the screen but by banyan screenshot
+    std::string control = {};           // a QMP socket besides the usual one; empty: none
+    Detached* detached = nullptr;       // null: it stays in the foreground
 };
 
 // Returns the exit status. All messages go to standard error.

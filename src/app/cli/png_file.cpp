@@ -1,6 +1,6 @@
 #include "app/cli/png_file.hpp"
 
-#include <cstdio>
+#include <dlfcn.h>
 #include <fmt/format.h>
 #include <memory>
 #include <png.h>
@@ -12,6 +12,16 @@
 namespace banyan {
 
 namespace {
+
+using WriteToFile = decltype(&::png_image_write_to_file);
+
+// Null: libpng is not installed. It stays loaded.
+WriteToFile find_writer() {
+    void* const library = ::dlopen("libpng16.so.16", RTLD_NOW | RTLD_LOCAL);
+    if (library == nullptr) return nullptr;
+    // SAFETY: png.h, which comes with the library, says that the symbol is of this type.
+    return reinterpret_cast<WriteToFile>(::dlsym(library, "png_image_write_to_file"));
+}
 
 std::vector<uint8_t> to_rgb(const DisplayFrame& frame) {
     std::vector<uint8_t> bytes;
@@ -26,6 +36,13 @@ std::vector<uint8_t> to_rgb(const DisplayFrame& frame) {
 }  // namespace
 
 Result<void> write_png(const DisplayFrame& frame, const std::string& path) {
+    const WriteToFile write_to_file = find_writer();
+    if (write_to_file == nullptr) {
+        return fail(
+            ErrorCode::unsupported,
+            fmt::format("write {}: there is no libpng here; install the package libpng16-16",
+                        quote_name(path)));
+    }
     TRY_ASSIGN(file, NewFile::create(path, NewFile::IfThere::replace));
     png_image image{};
     image.version = PNG_IMAGE_VERSION;
@@ -33,9 +50,7 @@ Result<void> write_png(const DisplayFrame& frame, const std::string& path) {
     image.height = frame.height;
     image.format = PNG_FORMAT_RGB;
     const std::vector<uint8_t> pixels = to_rgb(frame);
-    const int written = ::png_image_write_to_file(&image, file.temporary_path().c_str(), 0,
-                                                  pixels.data(), 0, nullptr);
-    if (written == 0) {
+    if (write_to_file(&image, file.temporary_path().c_str(), 0, pixels.data(), 0, nullptr) == 0) {
         return fail(ErrorCode::io, fmt::format("write {}: {}; see whether the disk is full",
                                                quote_name(path), image.message));
     }

@@ -22,6 +22,8 @@ constexpr std::string_view kExamples = R"(Examples:
   banyan run debian.qcow2 --memory 1G          a disk; an *.iso file is a CD
   banyan run --firmware uefi --nvram debian.nvram --disk debian.qcow2
   banyan run debian.qcow2 --publish 2222:22    and then: ssh -p 2222 root@127.0.0.1
+  banyan run --detach --name debian debian.qcow2
+      and then: banyan console debian, banyan logs debian, banyan stop debian
   banyan run --kernel test.elf --console file:log.txt --debug-exit 0x501 --no-reboot
   banyan run --kernel vmlinux --append 'console=ttyS0 nokaslr' --gdb 127.0.0.1:1234,wait
       and in another terminal: gdb vmlinux -ex 'target remote 127.0.0.1:1234'
@@ -29,13 +31,15 @@ With --console stdio, Ctrl-] ends the VM. Exit status: 0 power off, 1 failure, 2
 4 ended by a signal or Ctrl-], 5 engine defect.)";
 
 // In docs/cli.md, but not in this build: known, so that the message can say so.
-constexpr std::array<std::string_view, 8> kUnsupportedOptions{
-    "--share", "--vsock",  "--balloon",     "--control",
-    "--pool",  "--shares", "--reservation", "--limit"};
-constexpr std::array<std::string_view, 3> kUnsupportedFlags{"--detach", "--rm", "--ephemeral"};
+constexpr std::array<std::string_view, 4> kUnsupportedOptions{"--pool", "--shares", "--reservation",
+                                                              "--limit"};
+constexpr std::array<std::string_view, 1> kUnsupportedFlags{"--ephemeral"};
 
 void add_machine_options(CLI::App& command, RunOptions& o) {
-    command.add_option("--name", o.name, "name of the VM")->type_name("NAME");
+    command
+        .add_option("--name", o.name,
+                    "name of the VM, which no other that runs may have; default: vm- and a number")
+        ->type_name("NAME");
     command.add_option("--engine", o.engine, "auto, kvm, soft or interp; default auto")
         ->type_name("ENGINE");
     command.add_option("--machine", o.machine, "micro or pc; default micro")->type_name("KIND");
@@ -118,12 +122,34 @@ void add_device_options(CLI::App& command, RunOptions& o) {
         ->expected(1)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     command
+        .add_option("--share", o.shares,
+                    "a directory of this host in the guest, as mount -t virtiofs TAG PLACE; "
+                    "repeatable. With cache=writeback it is faster, and nobody else may change "
+                    "its files")
+        ->type_name("DIR:TAG[,readonly=on][,cache=auto|writeback]")
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    command
         .add_option("--watchdog", o.watchdog,
                     "a timer that acts when its guest hangs: reset, poweroff or none; default none")
         ->type_name("ACTION");
     command.add_option("--rng", o.rng, "a source of random numbers: on or off; default on")
         ->type_name("SWITCH");
-    command.add_option("--console", o.console, "stdio, pty, none or file:PATH; default stdio")
+    command
+        .add_option("--balloon", o.balloon,
+                    "memory that the guest frees goes back to the host: on or off; or on, and the "
+                    "guest is asked to get along with so much of its memory; default on")
+        ->type_name("on|off|SIZE");
+    command
+        .add_option("--vsock", o.vsock,
+                    "sockets between guest and host: the guest's number, from 3 on. Port P of the "
+                    "host is the Unix socket PATH_P; who says CONNECT P at PATH reaches port P of "
+                    "the guest. PATH is NAME.vsock here, unless given")
+        ->type_name("CID[,path=PATH]");
+    command
+        .add_option("--console", o.console,
+                    "stdio, pty, none, file:PATH or unix:PATH (a socket for several clients); "
+                    "default stdio")
         ->type_name("WHERE");
     command
         .add_option("--display", o.display,
@@ -143,6 +169,14 @@ void add_device_options(CLI::App& command, RunOptions& o) {
                     "where gdb finds the guest: ADDR:PORT, PORT or unix:PATH; with wait, the guest "
                     "does not begin before gdb lets it")
         ->type_name("ADDRESS[,wait]");
+    command
+        .add_option("--control", o.control,
+                    "a QMP socket at this path, besides the one in the run directory")
+        ->type_name("PATH");
+    command.add_flag("-d,--detach", o.detach,
+                     "go to the background once the guest runs, and print the VM's name; see "
+                     "banyan console, logs, stop");
+    command.add_flag("--rm", o.rm, "keep nothing of the VM when it has ended; always so for now");
     command.add_flag("--no-reboot", o.no_reboot, "a guest that reboots ends the run with 0");
     command
         .add_option("--trace", o.traces,
@@ -276,16 +310,55 @@ Result<DiskFile> parse_cdrom(const std::string& text, MachineKind machine) {
     return disc;
 }
 
+Result<VsockChoice> parse_vsock(const std::string& text, const std::string& name) {
+    TRY_ASSIGN(parts, parse_settings("--vsock", text));
+    TRY_ASSIGN(cid, parse_number("--vsock", parts.file, UINT32_MAX));
+    VsockChoice vsock{cid, name + ".vsock"};
+    for (const auto& [key, value] : parts.settings) {
+        if (key != "path") return not_one_of("--vsock", key, {"path"});
+        vsock.path = value;
+    }
+    return vsock;
+}
+
+// The tag stands behind the last colon: a directory's name may have others.
+Result<SharedDirectory> parse_share(const std::string& text) {
+    TRY_ASSIGN(parts, parse_settings("--share", text));
+    const size_t colon = parts.file.rfind(':');
+    if (colon == std::string::npos || colon == 0 || colon + 1 == parts.file.size()) {
+        return fail(ErrorCode::invalid_argument,
+                    fmt::format("--share {}: there is no tag for the guest to mount; give DIR:TAG",
+                                parts.file));
+    }
+    SharedDirectory share{.path = parts.file.substr(0, colon), .tag = parts.file.substr(colon + 1)};
+    for (const auto& [key, value] : parts.settings) {
+        if (key == "readonly") {
+            TRY_ASSIGN(read_only, parse_switch("--share readonly", value));
+            share.read_only = read_only;
+        } else if (key == "cache") {
+            TRY_ASSIGN(cache, parse_choice<ShareCache>("--share cache", value,
+                                                       {{"auto", ShareCache::automatic},
+                                                        {"writeback", ShareCache::writeback}}));
+            share.cache = cache;
+        } else {
+            return not_one_of("--share", key, {"readonly", "cache"});
+        }
+    }
+    return share;
+}
+
 Result<ConsoleChoice> parse_console(const std::string& text) {
     constexpr std::string_view kFile = "file:";
-    if (text.starts_with("unix:")) return not_yet("--console unix:PATH");
+    constexpr std::string_view kSocket = "unix:";
+    if (text.starts_with(kSocket) && text.size() > kSocket.size())
+        return ConsoleChoice{ConsoleKind::socket, text.substr(kSocket.size())};
     if (text.starts_with(kFile) && text.size() > kFile.size()) {
         return ConsoleChoice{ConsoleKind::file, text.substr(kFile.size())};
     }
     if (text == "stdio") return ConsoleChoice{ConsoleKind::stdio, ""};
     if (text == "pty") return ConsoleChoice{ConsoleKind::pty, ""};
     if (text == "none") return ConsoleChoice{ConsoleKind::none, ""};
-    return not_one_of("--console", text, {"stdio", "pty", "none", "file:PATH"});
+    return not_one_of("--console", text, {"stdio", "pty", "none", "file:PATH", "unix:PATH"});
 }
 
 Result<void> set_machine(const RunOptions& o, VmConfig& config) {
@@ -367,6 +440,10 @@ Result<void> set_devices(const RunOptions& o, VmConfig& config) {
     }
     TRY_ASSIGN(nets, parse_nets(o.nets, o.published));
     config.nets = std::move(nets);
+    for (const std::string& text : o.shares) {
+        TRY_ASSIGN(share, parse_share(text));
+        config.shares.push_back(std::move(share));
+    }
     if (!o.watchdog.empty()) {
         TRY_ASSIGN(action, parse_choice<WatchdogAction>("--watchdog", o.watchdog,
                                                         {{"reset", WatchdogAction::reset},
@@ -377,6 +454,17 @@ Result<void> set_devices(const RunOptions& o, VmConfig& config) {
     if (!o.rng.empty()) {
         TRY_ASSIGN(rng, parse_switch("--rng", o.rng));
         config.rng = rng;
+    }
+    if (o.balloon.find_first_of("0123456789") == 0) {
+        TRY_ASSIGN(target, parse_size("--balloon", o.balloon));
+        config.balloon_target = target;
+    } else if (!o.balloon.empty()) {
+        TRY_ASSIGN(balloon, parse_switch("--balloon", o.balloon));
+        config.balloon = balloon;
+    }
+    if (!o.vsock.empty()) {
+        TRY_ASSIGN(vsock, parse_vsock(o.vsock, config.name));
+        config.vsock = std::move(vsock);
     }
     if (!o.console.empty()) {
         TRY_ASSIGN(console, parse_console(o.console));
@@ -433,6 +521,11 @@ Result<VmConfig> make_config(const RunOptions& options) {
     TRY(set_firmware(options, config));
     TRY(set_devices(options, config));
     TRY(set_trace(options, config));
+    if (options.detach && options.console == "stdio") {
+        return fail(ErrorCode::invalid_argument,
+                    "--console stdio: a VM in the background has no terminal; leave it out, and "
+                    "use banyan console");
+    }
     TRY(validate(config));
     return config;
 }

@@ -37,16 +37,22 @@ struct RunOptions {
     std::vector<std::string> cdroms;
     std::vector<std::string> nets;
     std::vector<std::string> published;
+    std::vector<std::string> shares;
     std::string rng;
+    std::string balloon;
+    std::string vsock;
     std::string console;
     std::string vga;
     std::string display;
     std::string debug_exit;
     std::string debugcon;
     std::string gdb;
+    std::string control;
     std::string log_level;
     std::vector<std::string> traces;
     bool no_reboot = false;
+    bool detach = false;
+    bool rm = false;  // nothing of a VM that has ended is kept anyway
 
     // Options of docs/cli.md that were given and do not work yet.
     std::vector<std::string> unsupported;

@@ -52,6 +52,7 @@ TEST(RunOptions, AllOptionsReachTheConfiguration) {
                                    "e.img",
                                    "--disk=f,format=qcow2",
                                    "--rng=off",
+                                   "--balloon=off",
                                    "--console=file:log",
                                    "--debug-exit=0x501",
                                    "--debugcon=dbg",
@@ -78,6 +79,7 @@ TEST(RunOptions, AllOptionsReachTheConfiguration) {
     EXPECT_FALSE(config->disks[1].format);
     EXPECT_EQ(config->disks[2].format, ImageFormat::qcow2);
     EXPECT_FALSE(config->rng);
+    EXPECT_FALSE(config->balloon);
     EXPECT_EQ(config->console.kind, ConsoleKind::file);
     EXPECT_EQ(config->console.path, "log");
     EXPECT_EQ(config->debug_exit_port, 0x501);
@@ -187,15 +189,70 @@ TEST(RunOptions, DisksAndDiscsHaveABus) {
               std::string::npos);
 }
 
+TEST(RunOptions, AGuestHasANumberAndAPathForSockets) {
+    EXPECT_FALSE(configure({"--kernel=k"})->vsock);
+    const auto config = configure({"--kernel=k", "--vsock=42", "--name=web"});
+    ASSERT_TRUE(config);
+    EXPECT_EQ(config->vsock->cid, 42U);
+    EXPECT_EQ(config->vsock->path, "web.vsock");
+    EXPECT_EQ(configure({"--kernel=k", "--vsock=3,path=/run/a"})->vsock->path, "/run/a");
+    for (const char* wrong : {"--vsock=2", "--vsock=4294967295"})
+        EXPECT_NE(error_of({"--kernel=k", wrong}).find("3 to 4294967294"), std::string::npos);
+    EXPECT_NE(error_of({"--kernel=k", "--vsock=3,port=1"}).find("path"), std::string::npos);
+}
+
+TEST(RunOptions, ABalloonMayHaveATarget) {
+    EXPECT_TRUE(configure({"--kernel=k"})->balloon);
+    EXPECT_EQ(configure({"--kernel=k"})->balloon_target, 0U);
+    const auto config = configure({"--kernel=k", "--balloon=300M"});
+    ASSERT_TRUE(config);
+    EXPECT_TRUE(config->balloon);
+    EXPECT_EQ(config->balloon_target, uint64_t{300} << 20);
+    EXPECT_NE(error_of({"--kernel=k", "--balloon=1G"}).find("give less"), std::string::npos);
+    EXPECT_NE(error_of({"--kernel=k", "--balloon=yes"}).find("on, off"), std::string::npos);
+}
+
+TEST(RunOptions, Shares) {
+    const auto config = configure({"--kernel=k", "--share=/a:b:tag", "--share", "d:t,readonly=on",
+                                   "--share=e:u,cache=writeback,readonly=off"});
+    ASSERT_TRUE(config);
+    ASSERT_EQ(config->shares.size(), 3U);
+    EXPECT_EQ(config->shares[0].path, "/a:b");
+    EXPECT_EQ(config->shares[0].tag, "tag");
+    EXPECT_FALSE(config->shares[0].read_only);
+    EXPECT_EQ(config->shares[0].cache, ShareCache::automatic);
+    EXPECT_TRUE(config->shares[1].read_only);
+    EXPECT_EQ(config->shares[2].cache, ShareCache::writeback);
+    for (const char* text : {"--share=d", "--share=:t", "--share=d:", "--share=d:t,readonly=maybe",
+                             "--share=d:t,cache=none", "--share=d:t,size=1"}) {
+        EXPECT_NE(error_of({"--kernel=k", text}).find("--share"), std::string::npos) << text;
+    }
+    EXPECT_NE(error_of({"--kernel=k", "--share=a:t", "--share=b:t"}).find("two directories"),
+              std::string::npos);
+    EXPECT_NE(error_of({"--kernel=k", "--share=d:" + std::string(37, 't')}).find("36 characters"),
+              std::string::npos);
+}
+
 TEST(RunOptions, WhatDoesNotWorkYetIsRefusedByName) {
     const std::vector<std::vector<std::string>> cases{
-        {"--share=d:t"}, {"--vsock", "3"}, {"--detach"}, {"--rm"}, {"--console=unix:/tmp"},
+        {"--pool=p"},
+        {"--ephemeral"},
     };
     for (auto arguments : cases) {
         const std::string name = arguments.front();
         arguments.insert(arguments.begin(), "--kernel=k");
         EXPECT_NE(error_of(arguments).find("not supported yet"), std::string::npos) << name;
     }
+}
+
+TEST(RunOptions, InTheBackgroundThereIsNoTerminal) {
+    EXPECT_TRUE(configure({"--kernel=k", "--detach", "--rm"}));
+    EXPECT_NE(error_of({"--kernel=k", "--detach", "--console=stdio"}).find("banyan console"),
+              std::string::npos);
+    const auto config = configure({"--kernel=k", "--console=unix:/tmp/c"});
+    ASSERT_TRUE(config);
+    EXPECT_EQ(config->console.kind, ConsoleKind::socket);
+    EXPECT_EQ(config->console.path, "/tmp/c");
 }
 
 TEST(RunOptions, FirmwareStartsWhatHasNoKernel) {

@@ -5,10 +5,10 @@
 #include <thread>
 
 #include "app/cli/png_file.hpp"
-#include "app/cli/running_vms.hpp"
 #include "app/screen/screen_client.hpp"
 #include "host/linux/run_directory.hpp"
 #include "host/posix/host_error.hpp"
+#include "manager/running_vms.hpp"
 
 namespace banyan {
 
@@ -18,18 +18,6 @@ namespace {
 constexpr unsigned kAttempts = 50;
 constexpr std::chrono::milliseconds kPause{20};
 
-Result<int> pid_of(const RunDirectory& directory, std::string_view command,
-                   const std::string& wanted) {
-    std::vector<RunningVm> found = running_vms(directory);
-    std::erase_if(found, [&](const RunningVm& vm) { return !is_called(vm, wanted); });
-    if (found.size() == 1) return found[0]["pid"].get<int>();
-    return fail(
-        ErrorCode::not_found,
-        fmt::format("{} {}: {}; banyan stats shows those that run", command, quote_name(wanted),
-                    found.empty() ? "no VM of this name or process number runs here"
-                                  : "several VMs have this name, give a process number"));
-}
-
 tl::unexpected<Error> failed(std::string_view command, const std::string& vm, const Error& error) {
     return fail(error.code(), fmt::format("{} {}: {}", command, quote_name(vm), error.text()));
 }
@@ -38,10 +26,10 @@ tl::unexpected<Error> failed(std::string_view command, const std::string& vm, co
 template <class Ask>
 auto with_vm(const RunDirectory& directory, std::string_view command, const std::string& vm,
              Ask ask) -> decltype(ask(std::declval<ScreenClient&>())) {
-    const auto pid = pid_of(directory, command, vm);
-    if (!pid) return tl::unexpected(pid.error());
+    const auto found = find_vm(directory, command, vm);
+    if (!found) return tl::unexpected(found.error());
     for (unsigned attempt = 1;; ++attempt) {
-        auto client = ScreenClient::connect(screen_socket(directory.path(), *pid));
+        auto client = ScreenClient::connect(screen_socket(directory.path(), pid_of(*found)));
         if (!client) return failed(command, vm, client.error());
         auto result = ask(*client);
         if (result) return result;

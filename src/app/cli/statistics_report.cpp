@@ -17,32 +17,40 @@ double seconds_between(std::chrono::steady_clock::time_point from,
 }
 
 void say_unpublished(const Error& error) {
-    print_message(fmt::format("warning: banyan stats will not show this VM: {}", error.text()));
+    print_message(
+        fmt::format("warning: banyan list and stats will not show this VM: {}", error.text()));
 }
 
 }  // namespace
 
 Result<std::unique_ptr<StatisticsReport>> StatisticsReport::start(Poller& poller, const VmApi& vm,
-                                                                  const std::string& name,
                                                                   bool trace) {
     auto report = std::unique_ptr<StatisticsReport>(new StatisticsReport(vm, trace));
-    report->open(name);
-    auto ticker = Ticker::create(poller, kPeriod, [raw = report.get()] { raw->tick(); });
-    if (!ticker) return tl::unexpected(ticker.error());
-    report->ticker_ = std::move(*ticker);
+    TRY(report->open());
+    TRY_ASSIGN(ticker, Ticker::create(poller, kPeriod, [raw = report.get()] { raw->tick(); }));
+    report->ticker_ = std::move(ticker);
     return report;
 }
 
 // A guest is worth more than its figures: without a place for them it runs all the same.
-void StatisticsReport::open(const std::string& name) {
-    auto directory = RunDirectory::open();
-    if (!directory) return say_unpublished(directory.error());
-    published_.emplace(std::move(*directory), name);
-    publish();
+Result<void> StatisticsReport::open() {
+    const auto create = [&]() -> Result<std::unique_ptr<PublishedVm>> {
+        TRY_ASSIGN(directory, RunDirectory::open());
+        return PublishedVm::create(std::move(directory), vm_);
+    };
+    auto published = create();
+    if (published) {
+        published_ = std::move(*published);
+    } else if (published.error().code() == ErrorCode::busy) {
+        return tl::unexpected(published.error());
+    } else {
+        say_unpublished(published.error());
+    }
+    return {};
 }
 
 void StatisticsReport::publish() {
-    if (!published_) return;
+    if (published_ == nullptr) return;
     const auto done = published_->publish(vm_, seconds_between(started_, Clock::now()));
     if (done) return;
     say_unpublished(done.error());

@@ -4,10 +4,9 @@
 
 #include <chrono>
 #include <memory>
-#include <optional>
 #include <string>
 
-#include "app/cli/running_vms.hpp"
+#include "app/cli/published_vm.hpp"
 #include "host/linux/ticker.hpp"
 #include "vmm/vm_api.hpp"
 
@@ -15,9 +14,9 @@ namespace banyan {
 
 class StatisticsReport {
 public:
-    // The VM runs on. `trace`: on standard error, too.
+    // `trace`: on standard error, too. Fails when another VM has this one's name.
     static Result<std::unique_ptr<StatisticsReport>> start(Poller& poller, const VmApi& vm,
-                                                           const std::string& name, bool trace);
+                                                           bool trace);
     StatisticsReport(const StatisticsReport&) = delete;
     StatisticsReport& operator=(const StatisticsReport&) = delete;
 
@@ -28,7 +27,7 @@ private:
     using Clock = std::chrono::steady_clock;
 
     StatisticsReport(const VmApi& vm, bool trace) : vm_(vm), trace_(trace) {}
-    void open(const std::string& name);
+    Result<void> open();
     void publish();
     void tick();
 
@@ -36,8 +35,8 @@ private:
     const bool trace_;
     const Clock::time_point started_ = Clock::now();
     Clock::time_point last_ = started_;
-    Statistics before_;  // of the last line
-    std::optional<PublishedVm> published_;
+    Statistics before_;                       // of the last line
+    std::unique_ptr<PublishedVm> published_;  // null: there is no place
     std::unique_ptr<Ticker> ticker_;
 };
 

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <fmt/format.h>
 
-#include "app/cli/running_vms.hpp"
 #include "app/cli/statistics_text.hpp"
 #include "host/posix/host_error.hpp"
+#include "manager/running_vms.hpp"
 
 namespace banyan {
 

@@ -5,34 +5,22 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "app/cli/running_vms.hpp"
+#include "app/cli/published_vm.hpp"
+#include "manager/running_vms.hpp"
+#include "vmm/testing/fake_vm.hpp"
 
 namespace banyan {
 namespace {
 
-class FakeVm final : public VmApi {
-public:
-    std::string_view engine_reason() const override { return {}; }
-    std::string_view engine_name() const override { return "soft"; }
-    std::vector<Statistics> statistics() const override { return figures; }
-    std::vector<Statistics> net_statistics() const override { return nets; }
-    std::string_view console_place() const override { return {}; }
-    VmOutcome run() override { return {}; }
-    void stop(std::string_view) override {}
-    void pause() override {}
-    void resume() override {}
-    DisplaySource* display() override { return nullptr; }
-    InputSink* input() override { return nullptr; }
-    VmDebug& debug() override { std::abort(); }
-
-    std::vector<Statistics> figures{{{"instructions", 3'000'000}, {"tlb_fills", 4}},
-                                    {{"instructions", 1'000'000}, {"tlb_fills", 4}}};
-    std::vector<Statistics> nets{{{"net_sent_frames", 7}, {"net_received_too_large", 0}}};
-};
-
 class StatsTest : public testing::Test {
 protected:
-    void SetUp() override { ASSERT_NE(::mkdtemp(place.data()), nullptr); }
+    void SetUp() override {
+        ASSERT_NE(::mkdtemp(place.data()), nullptr);
+        vm.settings.name = "debian";
+        vm.figures = {{{"instructions", 3'000'000}, {"tlb_fills", 4}},
+                      {{"instructions", 1'000'000}, {"tlb_fills", 4}}};
+        vm.nets = {{{"net_sent_frames", 7}, {"net_received_too_large", 0}}};
+    }
     void TearDown() override { std::filesystem::remove_all(place); }
 
     RunDirectory directory() const { return *RunDirectory::open_at(place); }
@@ -52,8 +40,9 @@ TEST_F(StatsTest, SaysThatNothingRuns) {
 
 TEST_F(StatsTest, ShowsARunningVmUntilItsEnd) {
     {
-        const PublishedVm published(directory(), "debian");
-        ASSERT_TRUE(published.publish(vm, 12.4));
+        const auto published = PublishedVm::create(directory(), vm);
+        ASSERT_TRUE(published);
+        ASSERT_TRUE((*published)->publish(vm, 12.4));
 
         for (const std::string& wanted : {std::string(), std::string("debian"), pid}) {
             const auto text = stats_text(directory(), wanted);
@@ -68,11 +57,26 @@ TEST_F(StatsTest, ShowsARunningVmUntilItsEnd) {
     EXPECT_EQ(stats_text(directory(), "").value(), "no VM is running\n");
 }
 
+TEST_F(StatsTest, TwoVmsDoNotHaveOneName) {
+    const auto first = PublishedVm::create(directory(), vm);
+    ASSERT_TRUE(first);
+    auto other = nlohmann::json::parse(*directory().read(pid + ".json"));
+    other["pid"] = ::getppid();
+    other["process_start"] = *process_start(::getppid());
+    ASSERT_TRUE(directory().write(std::to_string(::getppid()) + ".json", other.dump()));
+
+    const auto second = PublishedVm::create(directory(), vm);
+
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().code(), ErrorCode::busy);
+    EXPECT_NE(second.error().text().find("runs already"), std::string::npos);
+}
+
 TEST_F(StatsTest, JsonHasEachVcpu) {
-    const PublishedVm published(directory(), "debian");
-    ASSERT_TRUE(published.publish(vm, 1));
+    const auto published = PublishedVm::create(directory(), vm);
+    ASSERT_TRUE(published);
     vm.figures[1][0].value = 2'000'000;
-    ASSERT_TRUE(published.publish(vm, 2)) << "again and again";
+    ASSERT_TRUE((*published)->publish(vm, 2)) << "again and again";
 
     const auto list = nlohmann::json::parse(stats_json(directory(), pid).value());
 
@@ -84,8 +88,8 @@ TEST_F(StatsTest, JsonHasEachVcpu) {
 }
 
 TEST_F(StatsTest, RemovesWhatTheDeadHaveLeft) {
-    const PublishedVm published(directory(), "debian");
-    ASSERT_TRUE(published.publish(vm, 1));
+    const auto published = PublishedVm::create(directory(), vm);
+    ASSERT_TRUE(published);
     auto dead = nlohmann::json::parse(*directory().read(pid + ".json"));
     dead["process_start"] = dead["process_start"].get<uint64_t>() + 1;
     ASSERT_TRUE(directory().write("dead.json", dead.dump()));

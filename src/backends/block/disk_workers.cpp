@@ -60,6 +60,23 @@ void DiskWorkers::no_hurry() {
     --hurries_;
 }
 
+void DiskWorkers::retry_held() {
+    {
+        const std::lock_guard lock(mutex_);
+        DiskWorkList later;
+        while (DiskWork* work = timed_.pop()) {
+            if (work->held) {
+                ready_.push(*work);
+                ++waiting_;
+            } else {
+                later.push(*work);
+            }
+        }
+        timed_ = later;
+    }
+    changed_.notify_all();
+}
+
 DiskWork* DiskWorkers::next_work() {
     if (DiskWork* work = ready_.pop()) {
         --waiting_;

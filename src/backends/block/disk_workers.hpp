@@ -34,6 +34,8 @@ public:
     // Between these two, nothing waits for its time.
     void hurry();
     void no_hurry();
+    // Those that are held are due.
+    void retry_held();
 
 private:
     void start_one();

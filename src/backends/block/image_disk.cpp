@@ -270,6 +270,7 @@ void ImageDisk::has_room(DiskWork& work) {
 void ImageDisk::finish(DiskWork& work, BlockStatus status) {
     BlockClient& client = *work.client;
     const uint64_t cookie = work.request.cookie;
+    counters_.count(work.request.kind, work.request.length, status);
     pool_.give_back(work);
     client.on_block_complete(cookie, status);
     const std::lock_guard lock(mutex_);

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "backends/block/disk_counts.hpp"
 #include "backends/block/disk_ring.hpp"
 #include "backends/block/disk_throttle.hpp"
 #include "backends/block/disk_work.hpp"
@@ -69,6 +70,11 @@ public:
     void submit(const BlockRequest& request, BlockClient& client) override;
     void drain() override;
 
+    // From any thread.
+    DiskCounts counts() const { return counters_.read(); }
+    // Requests for which the host had no room are tried again now. From any thread.
+    void retry_held() { workers_->retry_held(); }
+
 private:
     ImageDisk(OpenedImage opened, const ImageDiskOptions& options);
 
@@ -94,6 +100,7 @@ private:
     const bool flushes_;
     DiskRoomListener* const room_listener_;
     DiskWorkPool pool_;
+    DiskCounters counters_;
 
     std::mutex throttle_mutex_;  // a leaf
     const bool throttled_;

@@ -101,6 +101,26 @@ TEST_P(RawDisk, ReadsBackWhatWasWritten) {
     EXPECT_EQ(in, out);
 }
 
+TEST_P(RawDisk, CountsWhatItDid) {
+    auto disk = open({.path = path, .read_only = true});
+    ASSERT_TRUE(disk);
+    Bytes bytes(1024);
+    ASSERT_EQ(move(**disk, Kind::read, 0, bytes), BlockStatus::ok);
+    ASSERT_EQ(move(**disk, Kind::read, 512, bytes), BlockStatus::ok);
+    ASSERT_EQ(move(**disk, Kind::write, 0, bytes), BlockStatus::io_error);
+    ASSERT_EQ(carry_out(**disk, {.kind = Kind::flush}), BlockStatus::ok);
+
+    const DiskCounts counts = (*disk)->counts();
+    EXPECT_EQ(counts.reads.done, 2U);
+    EXPECT_EQ(counts.reads.bytes, 2048U);
+    EXPECT_EQ(counts.reads.failed, 0U);
+    EXPECT_EQ(counts.writes.done, 0U);
+    EXPECT_EQ(counts.writes.bytes, 0U);
+    EXPECT_EQ(counts.writes.failed, 1U);
+    EXPECT_EQ(counts.flushes.done, 1U);
+    EXPECT_EQ(counts.discards.done, 0U);
+}
+
 TEST_P(RawDisk, ScattersOverManyBuffers) {
     auto disk = open({.path = path});
     ASSERT_TRUE(disk);
@@ -461,6 +481,32 @@ TEST_P(FullHost, ADrainGivesUpWhatIsHeld) {
     EXPECT_EQ(client.statuses[1], BlockStatus::io_error);
     EXPECT_TRUE(room.seen(1, 1));
     std::filesystem::remove(directory + "/ballast");
+}
+
+// Notes what has come to its turn.
+class Turns final : public DiskWorkersClient {
+public:
+    void on_turn(DiskWork& work) override { came = &work; }
+
+    std::atomic<DiskWork*> came{nullptr};
+};
+
+TEST(DiskWorkersTest, WhatIsHeldIsTriedWhenItIsAskedFor) {
+    Turns turns;
+    DiskWork throttled;
+    DiskWork held;
+    held.held = true;
+    DiskWorkers workers(turns, 1);
+    throttled.due = held.due = DiskClock::now() + std::chrono::hours(1);
+    workers.queue_at(throttled);
+    workers.queue_at(held);
+
+    workers.retry_held();
+
+    const auto limit = DiskClock::now() + std::chrono::seconds(60);
+    while (turns.came == nullptr && DiskClock::now() < limit)
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    EXPECT_EQ(turns.came, &held) << "and what is limited waits on";
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, RawDisk,

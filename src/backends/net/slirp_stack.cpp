@@ -13,8 +13,6 @@ namespace banyan {
 
 namespace {
 
-constexpr uint32_t kNetwork = 0x0A000200;  // 10.0.2.0/24
-constexpr uint32_t kNetworkMask = 0xFFFFFF00;
 // What the guest may send: also whole TCP segments that it leaves to its card to cut.
 constexpr size_t kLargestPacket = 65521;  // the most that the library takes
 
@@ -115,11 +113,11 @@ Result<void> SlirpStack::start(const SlirpOptions& options) {
     SlirpConfig config{};
     config.version = 4;  // the first that is not tied to the thread that makes it
     config.in_enabled = true;
-    config.vnetwork = ip4(kNetwork);
-    config.vnetmask = ip4(kNetworkMask);
-    config.vhost = ip4(kNetwork + 2);
-    config.vnameserver = ip4(kNetwork + 3);
-    config.vdhcp_start = ip4(kNetwork + 15);
+    config.vnetwork = ip4(options.network);
+    config.vnetmask = ip4(options.network_mask);
+    config.vhost = ip4(options.network + 2);
+    config.vnameserver = ip4(options.network + 3);
+    config.vdhcp_start = ip4(options.network + 15);
     config.in6_enabled = true;
     config.vprefix_addr6 = ip6(0);
     config.vprefix_len = 64;

@@ -23,6 +23,9 @@ struct SlirpOptions {
     std::string host_name = {};  // of the guest, for DHCP; empty: none
     bool host_loopback = false;  // 10.0.2.2 is the host's 127.0.0.1
     std::vector<PublishedPort> published = {};
+    // Where its router (host 2) and DNS server (host 3) are.
+    uint32_t network = 0x0A000200;  // 10.0.2.0/24
+    uint32_t network_mask = 0xFFFFFF00;
 };
 
 // Where frames go that the network has for the guest.

@@ -13,6 +13,10 @@ void report(const Result<void>& done) {
     if (!done) LOG_ERROR("kvm", "%s", std::string(done.error().text()).c_str());
 }
 
+bool is_same(const MemoryRegion& a, const MemoryRegion& b) {
+    return a.start == b.start && a.size == b.size && a.host == b.host && a.kind == b.kind;
+}
+
 }  // namespace
 
 KvmMemory::KvmMemory(const KvmHandle& vm, GuestMemory& memory) : vm_(vm), memory_(memory) {
@@ -24,9 +28,9 @@ KvmMemory::~KvmMemory() {
 }
 
 Result<void> KvmMemory::map() {
-    for (size_t slot = 0; slot < memory_.region_count(); ++slot) {
-        if (const auto region = memory_.region(slot)) TRY(set_slot(slot, *region, false));
-    }
+    MutexLock lock(mutex_);
+    for (const MemoryRegion& part : memory_.flat_view())
+        TRY(add_slot(part));
     return {};
 }
 
@@ -41,36 +45,50 @@ Result<void> KvmMemory::set_slot(size_t slot, const MemoryRegion& region, bool l
     return {};
 }
 
+Result<void> KvmMemory::add_slot(const MemoryRegion& region) {
+    size_t slot = 0;
+    while (slot < slots_.size() && slots_[slot])
+        ++slot;
+    TRY(set_slot(slot, region, logging_));
+    if (slot == slots_.size()) slots_.emplace_back();
+    slots_[slot] = region;
+    return {};
+}
+
 // A slot of no size is none (KVM API 4.35).
-void KvmMemory::remove_slot(size_t slot, const MemoryRegion& region) const {
-    MemoryRegion nothing = region;
+void KvmMemory::remove_slot(size_t slot) {
+    if (logging_ && rings_.empty()) collect_slot(slot);
+    MemoryRegion nothing = *slots_[slot];
     nothing.size = 0;
     nothing.kind = MemoryKind::ram;
     report(set_slot(slot, nothing, false));
+    slots_[slot].reset();
 }
 
-// KVM's slots must not overlap, and one that moves or changes its kind is made anew. A vCPU that
-// accesses a place in between finds nothing there.
-void KvmMemory::on_layout_changed(std::span<const Change> changes) {
+// KVM's slots must not overlap, as windows do while they are changed one after the other, and one
+// that moves or changes its kind is made anew. A vCPU that accesses a place in between finds
+// nothing there.
+void KvmMemory::on_layout_changed(std::span<const Change> /*changes*/) {
     MutexLock lock(mutex_);
-    if (logging_) collect_rings(changes);
-    for (const Change& change : changes) {
-        if (!change.before) continue;
-        if (logging_ && rings_.empty() && change.before->kind == MemoryKind::ram)
-            collect_slot(change.index, *change.before);
-        remove_slot(change.index, *change.before);
+    if (logging_ && !rings_.empty()) collect_rings();
+    std::vector<MemoryRegion> parts = memory_.flat_view();
+    for (size_t slot = 0; slot < slots_.size(); ++slot) {
+        if (!slots_[slot]) continue;
+        const bool stays = std::erase_if(parts, [&](const MemoryRegion& part) {
+                               return is_same(part, *slots_[slot]);
+                           }) != 0;
+        if (!stays) remove_slot(slot);
     }
-    for (const Change& change : changes) {
-        if (change.now) report(set_slot(change.index, *change.now, logging_));
-    }
+    for (const MemoryRegion& part : parts)
+        report(add_slot(part));
 }
 
 // Once it is on, KVM notices each first write after a collect() by itself.
 void KvmMemory::start_log() {
     MutexLock lock(mutex_);
     if (logging_) return;
-    for (size_t slot = 0; slot < memory_.region_count(); ++slot) {
-        if (const auto region = memory_.region(slot)) report(set_slot(slot, *region, true));
+    for (size_t slot = 0; slot < slots_.size(); ++slot) {
+        if (slots_[slot]) report(set_slot(slot, *slots_[slot], true));
     }
     logging_ = true;
 }
@@ -78,15 +96,15 @@ void KvmMemory::start_log() {
 void KvmMemory::collect() {
     MutexLock lock(mutex_);
     if (!logging_) return;
-    if (!rings_.empty()) return collect_rings({});
-    for (size_t slot = 0; slot < memory_.region_count(); ++slot) {
-        const auto region = memory_.region(slot);
-        if (region && region->kind == MemoryKind::ram) collect_slot(slot, *region);
-    }
+    if (!rings_.empty()) return collect_rings();
+    for (size_t slot = 0; slot < slots_.size(); ++slot)
+        collect_slot(slot);
 }
 
 // KVM_GET_DIRTY_LOG also marks what it tells as clean (KVM API 4.8).
-void KvmMemory::collect_slot(size_t slot, const MemoryRegion& region) {
+void KvmMemory::collect_slot(size_t slot) {
+    if (!slots_[slot] || slots_[slot]->kind != MemoryKind::ram) return;
+    const MemoryRegion region = *slots_[slot];
     bitmap_.assign((region.size / kPageSize + 63) / 64, 0);
     kvm_dirty_log log{};
     log.slot = static_cast<uint32_t>(slot);
@@ -118,19 +136,14 @@ void KvmMemory::add_ring(std::span<kvm_dirty_gfn> entries) {
     rings_.emplace_back(entries);
 }
 
-// An entry's slot is the one that had its number when the page was written: `changes` are what
-// happens to slots right after this. KVM_RESET_DIRTY_RINGS notices the next write to the same pages
-// again (KVM API 8.29).
-void KvmMemory::collect_rings(std::span<const Change> changes) {
+// Before slots change: an entry's slot is the one that has its number. KVM_RESET_DIRTY_RINGS
+// notices the next write to the same pages again (KVM API 8.29).
+void KvmMemory::collect_rings() {
+    const Slots& slots = slots_;
     bool any = false;
     for (KvmDirtyRing& ring : rings_) {
-        any |= ring.take([&](uint32_t slot, uint64_t page) {
-            if (slot >= memory_.region_count()) return;
-            auto region = memory_.region(slot);
-            for (const Change& change : changes) {
-                if (change.index == slot) region = change.before;
-            }
-            if (region) tell_written(*region, page);
+        any |= ring.take([this, &slots](uint32_t slot, uint64_t page) {
+            if (slot < slots.size() && slots[slot]) tell_written(*slots[slot], page);
         });
     }
     if (any) vm_.call(KVM_RESET_DIRTY_RINGS, 0);

@@ -2,6 +2,7 @@
 // of them where the kernel has that, else a bitmap for each slot.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "cpu/kvm/kvm_dirty_ring.hpp"
@@ -20,8 +21,8 @@ public:
     KvmMemory(const KvmMemory&) = delete;
     KvmMemory& operator=(const KvmMemory&) = delete;
 
-    // A slot for each region, by its place among them (KVM API 4.35). ROM is read only: a write to
-    // it is an access outside of memory.
+    // A slot for each part of memory (KVM API 4.35). ROM is read only: a write to it is an access
+    // outside of memory.
     Result<void> map();
     void on_layout_changed(std::span<const Change> changes) override;
 
@@ -36,15 +37,19 @@ public:
     void collect();
 
 private:
+    using Slots = std::vector<std::optional<MemoryRegion>>;
+
     Result<void> set_slot(size_t slot, const MemoryRegion& region, bool log) const;
-    void remove_slot(size_t slot, const MemoryRegion& region) const;
-    void collect_rings(std::span<const Change> changes) REQUIRES(mutex_);
+    void remove_slot(size_t slot) REQUIRES(mutex_);
+    Result<void> add_slot(const MemoryRegion& region) REQUIRES(mutex_);
+    void collect_rings() REQUIRES(mutex_);
     void tell_written(const MemoryRegion& region, uint64_t page);
-    void collect_slot(size_t slot, const MemoryRegion& region) REQUIRES(mutex_);
+    void collect_slot(size_t slot) REQUIRES(mutex_);
 
     const KvmHandle& vm_;
     GuestMemory& memory_;
     Mutex mutex_;
+    Slots slots_ GUARDED_BY(mutex_);  // as the kernel has them
     bool logging_ GUARDED_BY(mutex_) = false;
     std::vector<KvmDirtyRing> rings_ GUARDED_BY(mutex_);  // none: bitmaps
     std::vector<uint64_t> bitmap_ GUARDED_BY(mutex_);

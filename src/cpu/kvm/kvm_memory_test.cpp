@@ -1,6 +1,7 @@
 #include "cpu/kvm/kvm_memory.hpp"
 
 #include <gtest/gtest.h>
+#include <map>
 
 #include "cpu/kvm/kvm_testing.hpp"
 
@@ -14,7 +15,7 @@ protected:
         ASSERT_TRUE(memory.add_region({0x100000}, rom.bytes, MemoryKind::rom));
         vm.on<kvm_userspace_memory_region>(KVM_SET_USER_MEMORY_REGION, [this](const auto& region) {
             slots.push_back(region);
-            return 0;
+            return take(region);
         });
         vm.on<kvm_dirty_log>(KVM_GET_DIRTY_LOG, [this](const kvm_dirty_log& log) {
             *static_cast<uint64_t*>(log.dirty_bitmap) = std::exchange(dirty, 0);
@@ -23,10 +24,28 @@ protected:
         ASSERT_TRUE(kvm.map());
     }
 
+    // As the kernel does: it refuses slots that overlap, and to take away what is not there.
+    int take(const kvm_userspace_memory_region& asked) {
+        if (asked.memory_size == 0) {
+            if (taken.erase(asked.slot) == 0) ++refusals;
+            return 0;
+        }
+        for (const auto& [slot, other] : taken) {
+            if (slot != asked.slot &&
+                asked.guest_phys_addr < other.guest_phys_addr + other.memory_size &&
+                other.guest_phys_addr < asked.guest_phys_addr + asked.memory_size)
+                ++refusals;
+        }
+        taken[asked.slot] = asked;
+        return 0;
+    }
+
     Pages ram;
     Pages rom;
     GuestMemory memory;
     FakeHandle vm;
+    std::map<uint32_t, kvm_userspace_memory_region> taken;
+    unsigned refusals = 0;
     KvmMemory kvm{vm, memory};
     std::vector<kvm_userspace_memory_region> slots;
     uint64_t dirty = 0;
@@ -88,6 +107,29 @@ TEST_F(KvmMemoryTest, WindowsTakeTheirSlotsWithThem) {
     EXPECT_EQ(slots[1].memory_size, 0U);
     EXPECT_EQ(slots[2].slot, 2U);
     EXPECT_EQ(slots[2].guest_phys_addr, 0x300000U);
+}
+
+// As PAM registers do: RAM is shown in place of a ROM, and the ROM is told afterwards.
+TEST_F(KvmMemoryTest, WindowsMayOverlapUntilBothAreChanged) {
+    Pages shadow;
+    Pages firmware;
+    const auto first = memory.add_window(shadow.bytes, 1);
+    const auto second = memory.add_window(firmware.bytes, 2);
+    const auto all = [](MemoryKind kind) {
+        return std::array{WindowPlace{Gpa{0x200000}, 0, 4 * kPageSize, kind}};
+    };
+    memory.place_window(*second, all(MemoryKind::rom));
+    memory.place_window(*first,
+                        std::array{WindowPlace{Gpa{0x201000}, 0, kPageSize, MemoryKind::ram}});
+    EXPECT_EQ(taken.size(), 5U) << "the ROM on both sides";
+    EXPECT_EQ(taken.at(2).memory_size, uint64_t{kPageSize});
+
+    memory.place_window(*first, all(MemoryKind::ram));
+    EXPECT_EQ(taken.size(), 3U);
+    memory.place_window(*second, {});
+    memory.place_window(*first, {});
+    EXPECT_EQ(taken.size(), 2U);
+    EXPECT_EQ(refusals, 0U);
 }
 
 // Rings as the kernel fills them.

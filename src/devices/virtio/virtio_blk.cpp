@@ -13,21 +13,33 @@ using Kind = BlockRequest::Kind;
 
 namespace {
 
-constexpr std::array<uint16_t, 1> kBlkQueueSizes{128};
-constexpr uint32_t kMaxSegments = kBlkQueueSizes[0] - 2;  // beside the header and the status
+constexpr uint16_t kBlkQueueSize = 128;
+constexpr uint32_t kMaxSegments = kBlkQueueSize - 2;  // beside the header and the status
 constexpr uint32_t kMaxSegmentSize = 4U << 20;
 constexpr uint32_t kMaxRangeSectors = 1U << 22;  // of one discard or write zeroes: 2 GiB
 
-uint64_t offered_features(const BlockBackend& backend) {
+// Not IN_ORDER: disks answer in an order of their own.
+uint64_t offered_features(const BlockBackend& backend, unsigned queues) {
     uint64_t features = kBlkSizeMax | kBlkSegMax | kBlkBlockSize | kBlkFlush;
+    if (queues > 1) features |= kBlkMq;
     if (backend.read_only()) return features | kBlkReadOnly;
     if (backend.supports(Kind::discard)) features |= kBlkDiscard;
     if (backend.supports(Kind::write_zeroes)) features |= kBlkWriteZeroes;
     return features;
 }
 
-VirtioIdentity identity_for(const BlockBackend& backend) {
-    return {"virtio-blk", kDeviceBlock, 0x010000, offered_features(backend)};
+VirtioIdentity identity_for(const BlockBackend& backend, unsigned queues) {
+    return {"virtio-blk", kDeviceBlock, 0x010000, offered_features(backend, queues)};
+}
+
+std::span<const uint16_t> queue_sizes(unsigned queues) {
+    static constexpr auto kSizes = [] {
+        std::array<uint16_t, VirtioBlk::kMaxQueues> sizes{};
+        sizes.fill(kBlkQueueSize);
+        return sizes;
+    }();
+    BANYAN_ASSERT(queues >= 1 && queues <= kSizes.size());
+    return std::span(kSizes).first(queues);
 }
 
 BlkConfig make_config(const VirtioBlkConfig& config, uint64_t disk_size) {
@@ -38,7 +50,7 @@ BlkConfig make_config(const VirtioBlkConfig& config, uint64_t disk_size) {
     space.size_max = kMaxSegmentSize;
     space.seg_max = kMaxSegments;
     space.blk_size = config.logical_block_size;
-    space.num_queues = uint16_t{1};
+    space.num_queues = static_cast<uint16_t>(config.queues);
     space.max_discard_sectors = kMaxRangeSectors;
     space.max_discard_seg = 1U;
     space.discard_sector_alignment = config.logical_block_size / kBlkSector;
@@ -71,7 +83,8 @@ VirtioBlk::Request::Request(uint16_t max_segments) : chain(max_segments) {
 }
 
 VirtioBlk::VirtioBlk(const VirtioBlkConfig& config, const VirtioBlkWiring& wiring)
-    : VirtioDevice(wiring.memory, identity_for(wiring.backend), kBlkQueueSizes),
+    : VirtioDevice(wiring.memory, identity_for(wiring.backend, config.queues),
+                   queue_sizes(config.queues)),
       config_(make_config(config, wiring.backend.size_bytes())),
       read_only_(wiring.backend.read_only()),
       backend_(wiring.backend) {
@@ -80,7 +93,7 @@ VirtioBlk::VirtioBlk(const VirtioBlkConfig& config, const VirtioBlkWiring& wirin
     requests_.reserve(kMaxInFlight);
     free_.reserve(kMaxInFlight);
     for (uint16_t i = 0; i < kMaxInFlight; ++i) {
-        requests_.emplace_back(kBlkQueueSizes[0]);
+        requests_.emplace_back(kBlkQueueSize);
         free_.push_back(i);
     }
 }
@@ -98,12 +111,19 @@ void VirtioBlk::drain() {
     if (free_.size() != requests_.size()) backend_.drain();
     draining_ = false;
     BANYAN_ASSERT(free_.size() == requests_.size());
-    continue_later(0);
+    continue_stalled();
+}
+
+// Not at once: completions may come as fast as a guest makes requests, and must not hold a thread
+// for ever.
+void VirtioBlk::continue_stalled() {
+    for (uint32_t queues = std::exchange(stalled_, 0); queues != 0; queues &= queues - 1)
+        continue_later(static_cast<unsigned>(std::countr_zero(queues)));
 }
 
 VirtioDevice::Step VirtioBlk::step(unsigned index) {
     if (free_.empty() || draining_) {
-        stalled_ = true;
+        stalled_ |= 1U << index;
         return Step::stalled;
     }
     Request& request = requests_[free_.back()];
@@ -119,6 +139,7 @@ VirtioDevice::Step VirtioBlk::step(unsigned index) {
     queue(index).pop();
     free_.pop_back();
     request.busy = true;
+    request.queue = index;
     start(request);
     return Step::done;
 }
@@ -242,13 +263,11 @@ void VirtioBlk::finish(Request& request, uint8_t status, uint64_t data_written) 
     // 2.7.8.2: only so much as is written without a gap from the start; with all data, the status
     // belongs to it.
     const uint64_t written = data_written == data_room ? data_room + 1 : data_written;
-    queue(0).push_used(request.chain.head(), static_cast<uint32_t>(written));
+    queue(request.queue).push_used(request.chain.head(), static_cast<uint32_t>(written));
     request.busy = false;
     free_.push_back(static_cast<uint16_t>(&request - requests_.data()));
-    if (!running()) send_interrupt(0);
-    // Not at once: completions may come as fast as a guest makes requests, and must not hold a
-    // thread for ever.
-    if (std::exchange(stalled_, false)) continue_later(0);
+    if (!running_on(request.queue)) send_interrupt(request.queue);
+    continue_stalled();
 }
 
 }  // namespace banyan

@@ -1,8 +1,9 @@
 // VirtioBlk: a disk (virtio 1.2, section 5.2).
 //
-// Up to kMaxInFlight requests are with the backend at a time, which is all that a driver can have
-// outstanding if it keeps to the rules; further ones stay in the available ring. Data moves between
-// the backend and guest memory directly.
+// Has several queues if it is asked to, so that each vCPU has its own. Up to kMaxInFlight requests
+// of all of them are with the backend at a time, which is all that a driver can have outstanding on
+// one queue if it keeps to the rules; further ones stay in their rings. Data moves between the
+// backend and guest memory directly.
 #pragma once
 
 #include <array>
@@ -19,6 +20,7 @@ namespace banyan {
 struct VirtioBlkConfig {
     std::string_view serial = {};       // cut at 20 characters
     uint32_t logical_block_size = 512;  // a power of two, 512..4096
+    unsigned queues = 1;                // 1..VirtioBlk::kMaxQueues
 };
 
 struct VirtioBlkWiring {
@@ -29,6 +31,7 @@ struct VirtioBlkWiring {
 class VirtioBlk final : public VirtioDevice, private BlockClient {
 public:
     static constexpr unsigned kMaxInFlight = 128;
+    static constexpr unsigned kMaxQueues = 8;
 
     VirtioBlk(const VirtioBlkConfig& config, const VirtioBlkWiring& wiring);
 
@@ -44,6 +47,7 @@ private:
         DescriptorChain chain;
         std::vector<std::span<std::byte>> buffers;  // never more than reserved
         uint64_t length = 0;                        // sum of the buffers
+        unsigned queue = 0;
         BlockRequest::Kind kind = BlockRequest::Kind::read;
         bool flush_next = false;
         bool busy = false;
@@ -60,6 +64,7 @@ private:
     bool offers(uint64_t feature) const { return (features() & feature) != 0; }
     bool inside_disk(uint64_t sector, uint64_t length) const;
     void submit(Request& request, uint64_t offset, uint64_t length);
+    void continue_stalled();
     // `data_written` bytes of the writable part before the status byte hold data.
     void finish(Request& request, uint8_t status, uint64_t data_written = 0);
 
@@ -73,7 +78,7 @@ private:
     std::vector<Request> requests_;
     std::vector<uint16_t> free_;  // indices of requests_ that are not busy
     bool draining_ = false;
-    bool stalled_ = false;  // something waits in the ring for a free request
+    uint32_t stalled_ = 0;  // a bit for each queue in which something waits for a free request
 };
 
 }  // namespace banyan

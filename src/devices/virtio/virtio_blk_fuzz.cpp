@@ -7,8 +7,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     FuzzBytes bytes(data, size);
     VirtioBench bench(VirtioFuzz::kRamSize);
     MemoryBlock disk(64 * 1024, (bytes.u8() & 7) == 0);
-    auto blk =
-        std::make_unique<VirtioBlk>(VirtioBlkConfig{}, VirtioBlkWiring{bench.ram.memory(), disk});
+    auto blk = std::make_unique<VirtioBlk>(VirtioBlkConfig{.queues = 1U + bytes.u8() % 3U},
+                                           VirtioBlkWiring{bench.ram.memory(), disk});
     VirtioFuzz fuzz(bench, std::move(blk), [&](FuzzBytes& rest) {
         switch (rest.u8() % 6) {
             case 0: return disk.hold(true);

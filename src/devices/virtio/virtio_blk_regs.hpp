@@ -14,6 +14,7 @@ inline constexpr uint64_t kBlkSegMax = bit(2);
 inline constexpr uint64_t kBlkReadOnly = bit(5);
 inline constexpr uint64_t kBlkBlockSize = bit(6);
 inline constexpr uint64_t kBlkFlush = bit(9);
+inline constexpr uint64_t kBlkMq = bit(12);
 inline constexpr uint64_t kBlkDiscard = bit(13);
 inline constexpr uint64_t kBlkWriteZeroes = bit(14);
 

@@ -1,5 +1,6 @@
 #include "devices/virtio/virtio_blk.hpp"
 
+#include <array>
 #include <cstddef>
 #include <gtest/gtest.h>
 
@@ -124,7 +125,7 @@ TEST_F(VirtioBlkTest, ShowsItsConfiguration) {
     EXPECT_EQ(driver_.read_config(offsetof(BlkConfig, blk_size), 4), 512U);
     EXPECT_EQ(driver_.read_config(offsetof(BlkConfig, max_discard_seg), 4), 1U);
     EXPECT_EQ(driver_.read_config(sizeof(BlkConfig), 1), 0xffU) << "nothing is behind it";
-    EXPECT_EQ(driver_.offered_features() & ~kModernRings,
+    EXPECT_EQ(driver_.offered_features() & ~kOfferedByAll,
               kBlkSizeMax | kBlkSegMax | kBlkBlockSize | kBlkFlush | kBlkDiscard | kBlkWriteZeroes);
 }
 
@@ -358,6 +359,124 @@ TEST_F(VirtioBlkTest, SaveDrainsAndTheRestGoesOnLater) {
     guest_.bench.timers.advance(1'000'000);
     disk_.drain();
     EXPECT_EQ(guest_.queue->used_index(), 134U);
+}
+
+// A disk with a queue for each of three vCPUs; each queue asks for a flush with a status byte of
+// its own.
+class VirtioBlkQueuesTest : public testing::Test {
+protected:
+    void SetUp() override {
+        ASSERT_TRUE(driver_.negotiate(kModernRings | kBlkFlush | kBlkMq | kFeatureRingReset));
+        driver_.enable_msix();
+        for (uint16_t i = 0; i < 3; ++i)
+            queues_.push_back(driver_.setup_queue(i, 8));
+        driver_.driver_ok();
+        guest_.put_header(BlkRequestType::flush, 0);
+        driver_.poke(kStatus, std::string(3, kNoStatus));
+        guest_.bench.msi.clear();
+    }
+    void flush(uint16_t index) {
+        queues_[index].add({{kHeader, 16}, {kStatus + index, 1, true}});
+        driver_.notify(index);
+    }
+    std::string statuses() { return driver_.peek(kStatus, 3); }
+
+    MemoryBlock disk_{kDisk};
+    BlkGuest guest_{disk_, {.serial = "disk-0001", .queues = 3}};
+    GuestDriver& driver_ = guest_.driver;
+    std::vector<GuestQueue> queues_;
+};
+
+TEST_F(VirtioBlkQueuesTest, SaysHowManyThereAre) {
+    EXPECT_EQ(driver_.read(Common::num_queues, 2), 3U);
+    EXPECT_EQ(driver_.read_config(offsetof(BlkConfig, num_queues), 2), 3U);
+    EXPECT_NE(driver_.offered_features() & kBlkMq, 0U);
+}
+
+TEST_F(VirtioBlkQueuesTest, AnswersOnTheQueueThatAsked) {
+    disk_.hold(true);
+    for (const uint16_t index : std::to_array<uint16_t>({2, 0, 1}))
+        flush(index);
+    EXPECT_EQ(disk_.in_flight(), 3U);
+    disk_.drain();
+    EXPECT_EQ(statuses(), std::string(3, kBlkStatusOk));
+    ASSERT_EQ(guest_.bench.msi.count(), 3U);
+    for (uint16_t index = 0; index < 3; ++index)
+        EXPECT_EQ(queues_[index].used_index(), 1U);
+    EXPECT_EQ(guest_.bench.msi.messages()[0].data, GuestDriver::kMsiData + 3);
+    EXPECT_EQ(guest_.bench.msi.messages()[1].data, GuestDriver::kMsiData + 1);
+}
+
+// Requests of two queues are with the disk; one queue is reset, and its requests end first.
+TEST_F(VirtioBlkQueuesTest, AQueueIsResetAlone) {
+    disk_.hold(true);
+    flush(0);
+    flush(1);
+    driver_.reset_queue(1);
+    EXPECT_EQ(disk_.in_flight(), 0U);
+    EXPECT_EQ(queues_[0].used_index(), 1U);
+    disk_.hold(false);
+    flush(0);
+    EXPECT_EQ(queues_[0].used_index(), 2U);
+    flush(1);
+    EXPECT_EQ(queues_[1].used_index(), 1U) << "not in use";
+    queues_[1] = driver_.setup_queue(1, 4);
+    flush(1);
+    EXPECT_EQ(queues_[1].used_index(), 1U);
+}
+
+TEST_F(VirtioBlkQueuesTest, ResetWaitsForAllQueues) {
+    disk_.hold(true);
+    for (const uint16_t index : std::to_array<uint16_t>({0, 1, 2}))
+        flush(index);
+    driver_.reset();
+    EXPECT_EQ(disk_.in_flight(), 0U);
+    EXPECT_EQ(statuses(), std::string(3, kBlkStatusOk));
+    for (uint16_t index = 0; index < 3; ++index) {
+        driver_.write(Common::queue_select, 2, index);
+        EXPECT_EQ(driver_.read(Common::queue_enable, 2), 0U);
+    }
+}
+
+TEST_F(VirtioBlkQueuesTest, SavesAndGoesOnOnAllQueues) {
+    disk_.hold(true);
+    flush(0);
+    flush(2);
+    const auto bytes = saved_bytes(guest_.pci);
+    EXPECT_EQ(disk_.in_flight(), 0U);
+    disk_.hold(false);
+    guest_.pci.reset();
+    StateReader reader(bytes);
+    ASSERT_TRUE(guest_.pci.restore(reader));
+    for (const uint16_t index : std::to_array<uint16_t>({0, 1, 2}))
+        flush(index);
+    EXPECT_EQ(queues_[0].used_index(), 2U);
+    EXPECT_EQ(queues_[1].used_index(), 1U);
+    EXPECT_EQ(queues_[2].used_index(), 2U);
+}
+
+// The requests that a disk takes at a time are for all queues; those that wait come from each.
+TEST_F(VirtioBlkQueuesTest, QueuesThatWaitForRoomGoOn) {
+    disk_.hold(true);
+    driver_.reset();
+    ASSERT_TRUE(driver_.negotiate(kModernRings | kBlkFlush | kBlkMq));
+    for (uint16_t i = 0; i < 3; ++i)
+        queues_[i] = driver_.setup_queue(i, 128);
+    driver_.driver_ok();
+    const std::array<GuestBuffer, 2> buffers{{{kHeader, 16}, {kStatus, 1, true}}};
+    for (const uint16_t index : std::to_array<uint16_t>({0, 1, 2})) {
+        for (unsigned i = 0; i < 100; ++i)
+            queues_[index].add_indirect(buffers, {0x80000});
+        driver_.notify(index);
+    }
+    EXPECT_EQ(disk_.in_flight(), VirtioBlk::kMaxInFlight);
+    for (unsigned i = 0; i < 3; ++i) {
+        disk_.drain();
+        guest_.bench.timers.advance(1'000'000);
+    }
+    disk_.drain();
+    for (const uint16_t index : std::to_array<uint16_t>({0, 1, 2}))
+        EXPECT_EQ(queues_[index].used_index(), 100U) << index;
 }
 
 TEST(VirtioBlkDrain, WaitsForTheFlushesOfWritesToo) {

@@ -20,7 +20,7 @@ constexpr VirtioIdentity kConsoleIdentity{
     .name = "virtio-console",
     .device_type = virtio::kDeviceConsole,
     .pci_class = 0x078000,
-    .features = kConsoleSize | kConsoleEmergencyWrite,
+    .features = kConsoleSize | kConsoleEmergencyWrite | virtio::kFeatureInOrder,
 };
 
 }  // namespace
@@ -123,6 +123,11 @@ void VirtioConsole::write_config(uint32_t offset, unsigned, uint32_t value) {
 void VirtioConsole::on_reset() {
     transmitted_ = 0;
     receive_room_ = 0;
+}
+
+void VirtioConsole::on_queue_reset(unsigned index) {
+    if (index == kReceiveQueue) receive_room_ = 0;
+    if (index == kTransmitQueue) transmitted_ = 0;
 }
 
 void VirtioConsole::save_device(StateWriter& writer) const {

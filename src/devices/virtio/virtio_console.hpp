@@ -51,6 +51,7 @@ private:
     Virtqueue::Next look_for_room();
     Step step_transmit();
     void on_reset() override;
+    void on_queue_reset(unsigned queue) override;
     void save_device(StateWriter& writer) const override;
     Result<void> restore_device(StateReader& reader) override;
 

@@ -10,7 +10,11 @@ using namespace virtio;
 
 namespace {
 
-constexpr uint64_t kCommonFeatures = kFeatureVersion1 | kFeatureIndirectDesc | kFeatureEventIdx;
+// NOTIFICATION_DATA says where the driver's rings stand, which the rings say themselves: taking it
+// costs nothing, and helps nothing.
+constexpr uint64_t kCommonFeatures = kFeatureVersion1 | kFeatureIndirectDesc | kFeatureEventIdx |
+                                     kFeatureRingPacked | kFeatureNotificationData |
+                                     kFeatureRingReset;
 constexpr uint8_t kDriverStatusBits =
     kStatusAcknowledge | kStatusDriver | kStatusDriverOk | kStatusFeaturesOk | kStatusFailed;
 
@@ -26,6 +30,11 @@ VirtioDevice::VirtioDevice(GuestMemory& memory, const VirtioIdentity& identity,
     queues_.reserve(queue_sizes.size());
     for (const uint16_t size : queue_sizes)
         queues_.emplace_back(memory, size);
+}
+
+void VirtioDevice::attach(VirtioTransport& transport, uint64_t transport_features) {
+    transport_ = &transport;
+    features_ |= transport_features;
 }
 
 void VirtioDevice::set_driver_features(uint64_t features) {
@@ -65,6 +74,16 @@ void VirtioDevice::enable_queue(unsigned index) {
     run_queue(index);
 }
 
+bool VirtioDevice::reset_queue(unsigned index) {
+    const bool negotiated =
+        (status_ & kStatusFeaturesOk) != 0 && (driver_features_ & kFeatureRingReset) != 0;
+    if (!negotiated) return false;
+    drain();
+    queues_[index].reset();
+    on_queue_reset(index);
+    return true;
+}
+
 void VirtioDevice::run_all_queues() {
     for (unsigned index = 0; index < queue_count(); ++index)
         run_queue(index);
@@ -75,6 +94,7 @@ void VirtioDevice::run_queue(unsigned index) {
     if (!live() || !queue.enabled()) return;
     if (running_) return transport_->run_later(index);
     running_ = true;
+    running_queue_ = index;
     const bool finished = run_bounded(index);
     running_ = false;
     send_interrupt(index);

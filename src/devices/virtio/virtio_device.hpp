@@ -47,7 +47,8 @@ public:
     virtual ~VirtioDevice() = default;
 
     const VirtioIdentity& identity() const { return identity_; }
-    void attach(VirtioTransport& transport) { transport_ = &transport; }
+    // Once, by the transport, which adds the features of its own.
+    void attach(VirtioTransport& transport, uint64_t transport_features);
 
     // Features; the driver's can be written until FEATURES_OK.
     uint64_t features() const { return features_; }
@@ -64,6 +65,8 @@ public:
     Virtqueue& queue(unsigned index) { return queues_[index]; }
     const Virtqueue& queue(unsigned index) const { return queues_[index]; }
     void enable_queue(unsigned index);
+    // Takes a queue out of use; the others go on (2.6.1). Without effect without RING_RESET.
+    bool reset_queue(unsigned index);
     void run_queue(unsigned index);
     void run_all_queues();
 
@@ -96,12 +99,15 @@ protected:
 
     virtual Step step(unsigned queue) = 0;
     virtual void on_reset() {}
+    // What the device knows of this queue beside its rings is to be forgotten. Drained.
+    virtual void on_queue_reset(unsigned /*queue*/) {}
     virtual void save_device(StateWriter&) const {}
     virtual Result<void> restore_device(StateReader&) { return {}; }
 
     GuestMemory& memory() const { return memory_; }
     // For completions: whether run_queue() is on, which then looks for interrupts itself.
     bool running() const { return running_; }
+    bool running_on(unsigned queue) const { return running_ && running_queue_ == queue; }
     void send_interrupt(unsigned queue);
     // Calls run_queue(queue) soon, but not from within this call.
     void continue_later(unsigned queue) { transport_->run_later(queue); }
@@ -120,6 +126,7 @@ private:
     VirtioTransport* transport_ = nullptr;
     // bookkeeping
     bool running_ = false;
+    unsigned running_queue_ = 0;
     bool dma_enabled_ = false;
     // sub-devices
     std::vector<Virtqueue> queues_;

@@ -51,7 +51,7 @@ struct CommonAccess {
 };
 
 CommonAccess common_register(uint64_t offset) {
-    constexpr std::array<CommonAccess, 16> kRegisters{{
+    constexpr std::array<CommonAccess, 18> kRegisters{{
         {Common::device_feature_select, 4},
         {Common::device_feature, 4},
         {Common::driver_feature_select, 4},
@@ -68,6 +68,8 @@ CommonAccess common_register(uint64_t offset) {
         {Common::queue_desc, 8},
         {Common::queue_driver, 8},
         {Common::queue_device, 8},
+        {Common::queue_notify_data, 2},
+        {Common::queue_reset, 2},
     }};
     for (const CommonAccess& access : kRegisters) {
         const auto start = static_cast<uint64_t>(access.reg);
@@ -93,12 +95,12 @@ VirtioPci::VirtioPci(std::unique_ptr<VirtioDevice> device, const VirtioPciWiring
       device_(std::move(device)),
       msix_(device_->queue_count() + 1, wiring.msi) {
     BANYAN_ASSERT(device_->queue_count() <= kMaxQueues);
-    device_->attach(*this);
+    device_->attach(*this, virtio::kFeatureNotifConfigData);
     registers_.queue_vectors.resize(device_->queue_count());
     reset_transport();
     declare_memory_bar(kRegistersBar, PciBarKind::memory64, kPages * kPage, *this);
-    // What a driver writes there says no more than the place does (4.1.5.2, without
-    // VIRTIO_F_NOTIFICATION_DATA).
+    // What a driver writes there says no more than the place does, and, with
+    // VIRTIO_F_NOTIFICATION_DATA, than the rings do (4.1.5.2).
     declare_doorbells(kRegistersBar,
                       {kNotifyPage * kPage, kNotifyMultiplier, device_->queue_count()});
     add_msix(msix_, kMsixBar);
@@ -239,7 +241,9 @@ uint64_t VirtioPci::read_queue(Common reg) const {
         case Common::queue_size: return queue.size();
         case Common::queue_msix_vector: return registers_.queue_vectors[index];
         case Common::queue_enable: return queue.enabled() ? 1 : 0;
-        case Common::queue_notify_off: return index;
+        case Common::queue_notify_off:
+        case Common::queue_notify_data: return index;
+        case Common::queue_reset: return 0;  // 4.1.4.3.1: done by the time that one could look
         case Common::queue_desc: return queue.descriptors().value;
         case Common::queue_driver: return queue.available().value;
         case Common::queue_device: return queue.used().value;
@@ -278,6 +282,10 @@ void VirtioPci::write_queue(Common reg, uint64_t value) {
             return;
         case Common::queue_enable:
             if (value == 1) device_->enable_queue(index);  // 4.1.4.3.2: 0 is never written
+            return;
+        case Common::queue_reset:
+            if (value == 1 && device_->reset_queue(index))
+                registers_.queue_vectors[index] = kNoVector;
             return;
         case Common::queue_desc: return queue.set_descriptors({value});
         case Common::queue_driver: return queue.set_available({value});
@@ -326,7 +334,8 @@ IoStatus VirtioPci::device_config_write(uint64_t offset, unsigned size, uint64_t
     return IoStatus::ok;
 }
 
-// 4.1.5.2: each queue has its own address; the value is the queue's number again.
+// 4.1.5.2: each queue has its own address; the value is the queue's number again, and what
+// NOTIFICATION_DATA adds is in the rings as well.
 IoStatus VirtioPci::notify_write(uint64_t offset) {
     const uint64_t index = offset / kNotifyMultiplier;
     if (index >= device_->queue_count()) return IoStatus::no_register;

@@ -20,13 +20,20 @@ inline constexpr uint8_t kStatusFailed = 128;
 inline constexpr uint64_t kFeatureIndirectDesc = bit(28);
 inline constexpr uint64_t kFeatureEventIdx = bit(29);
 inline constexpr uint64_t kFeatureVersion1 = bit(32);
+inline constexpr uint64_t kFeatureRingPacked = bit(34);
+inline constexpr uint64_t kFeatureInOrder = bit(35);
+inline constexpr uint64_t kFeatureNotificationData = bit(38);
+inline constexpr uint64_t kFeatureNotifConfigData = bit(39);
+inline constexpr uint64_t kFeatureRingReset = bit(40);
 
 // 5 "Device Types".
 inline constexpr uint16_t kDeviceNet = 1;
 inline constexpr uint16_t kDeviceBlock = 2;
 inline constexpr uint16_t kDeviceConsole = 3;
 inline constexpr uint16_t kDeviceEntropy = 4;
+inline constexpr uint16_t kDeviceBalloon = 5;
 inline constexpr uint16_t kDeviceScsi = 8;
+inline constexpr uint16_t kDeviceVsock = 19;
 
 // 2.7.5 "The Virtqueue Descriptor Table".
 struct Descriptor {
@@ -39,6 +46,24 @@ static_assert(sizeof(Descriptor) == 16);
 inline constexpr uint16_t kDescNext = 1;
 inline constexpr uint16_t kDescWrite = 2;
 inline constexpr uint16_t kDescIndirect = 4;
+
+// 2.8.13 "The Packed Virtqueue Descriptor", as long as a split one. Its flags are those above and:
+struct PackedDescriptor {
+    le64 address;
+    le32 length;
+    le16 id;
+    le16 flags;
+};
+static_assert(sizeof(PackedDescriptor) == 16);
+inline constexpr uint16_t kPackedAvail = 1U << 7;
+inline constexpr uint16_t kPackedUsed = 1U << 15;
+
+// 2.8.14 "Event Suppression Structure Format": a position, then flags.
+inline constexpr uint16_t kPackedWrap = 1U << 15;  // of a position
+inline constexpr uint16_t kPackedEventEnable = 0;
+inline constexpr uint16_t kPackedEventDisable = 1;
+inline constexpr uint16_t kPackedEventDesc = 2;
+inline constexpr uint16_t kPackedEventMask = 3;
 
 // 2.7.8 "The Virtqueue Used Ring".
 struct UsedElement {
@@ -75,8 +100,10 @@ enum class Common : uint8_t {
     queue_desc = 0x20,
     queue_driver = 0x28,
     queue_device = 0x30,
+    queue_notify_data = 0x38,
+    queue_reset = 0x3a,
 };
-inline constexpr uint32_t kCommonSize = 0x38;
+inline constexpr uint32_t kCommonSize = 0x3c;
 inline constexpr uint16_t kNoVector = 0xffff;
 
 // 4.1.4.5 "ISR status capability".

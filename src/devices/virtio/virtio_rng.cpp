@@ -16,7 +16,7 @@ constexpr VirtioIdentity kRngIdentity{
     .name = "virtio-rng",
     .device_type = virtio::kDeviceEntropy,
     .pci_class = 0x00ff00,
-    .features = 0,
+    .features = virtio::kFeatureInOrder,
 };
 
 }  // namespace

@@ -1,5 +1,5 @@
-// A queue whose rings are the fuzzer's input. Whatever is found must lie in guest memory and end
-// after as many steps as the queue has entries.
+// A queue, of either layout, whose rings are the fuzzer's input. Whatever is found must lie in
+// guest memory and end after as many steps as the queue has entries.
 #include <algorithm>
 #include <vector>
 
@@ -45,8 +45,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     FakeRam ram(kRam);
     GuestMemory& memory = ram.memory();
     Virtqueue queue(memory, kSize);
-    const uint64_t features = bytes.u8() * bit(28);
-    queue.set_size(static_cast<uint16_t>(1U << bytes.u8() % 5));
+    const uint8_t choice = bytes.u8();
+    const uint64_t features =
+        (choice & 3U) * bit(28) | ((choice & 4) != 0 ? virtio::kFeatureRingPacked : 0);
+    queue.set_size((choice & 4) != 0 ? static_cast<uint16_t>(1U + bytes.u8() % kSize)
+                                     : static_cast<uint16_t>(1U << bytes.u8() % 5));
     queue.set_descriptors({(bytes.u16() & 0x1fffU) << 4 & (kRam - 1)});
     queue.set_available({bytes.u16() % kRam & ~uint64_t{1}});
     queue.set_used({bytes.u16() % kRam & ~uint64_t{3}});

@@ -144,7 +144,7 @@ void I6300Esb::time_out() {
         LOG_LIMITED(LogLevel::warning, "watchdog",
                     "the guest did not tell the watchdog in time that all is well: it is %s",
                     action_ == MachineEvent::reset ? "reset" : "powered off");
-        machine_.request(action_);
+        machine_.watchdog_expired(action_);
     }
     if (state_.lock.get<Lock::FreeRunning>()) start_stage(1);
 }

@@ -43,6 +43,12 @@ Result<std::unique_ptr<GuestRam>> GuestRam::create(uint64_t size, Pages pages) {
     return std::unique_ptr<GuestRam>(new GuestRam({start, size}));
 }
 
+bool GuestRam::discard(std::span<std::byte> pages) {
+    const bool inside = pages.data() >= bytes_.data() &&
+                        pages.data() + pages.size() <= bytes_.data() + bytes_.size();
+    return inside && ::madvise(pages.data(), pages.size(), MADV_DONTNEED) == 0;
+}
+
 GuestRam::~GuestRam() {
     ::munmap(bytes_.data(), bytes_.size());
 }

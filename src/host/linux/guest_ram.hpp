@@ -36,6 +36,10 @@ public:
 
     std::span<std::byte> bytes() const { return bytes_; }
 
+    // Whole pages go back to the host, and are zeroes when they are touched again. False when they
+    // are not in bytes(), or the host refuses. From any thread.
+    bool discard(std::span<std::byte> pages);
+
 private:
     explicit GuestRam(std::span<std::byte> bytes) : bytes_(bytes) {}
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cstdlib>
 #include <dirent.h>
 #include <fcntl.h>
@@ -9,7 +10,9 @@
 #include <fstream>
 #include <memory>
 #include <sstream>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <thread>
 
 #include "host/posix/host_error.hpp"
 #include "host/posix/write_all.hpp"
@@ -92,6 +95,21 @@ std::optional<std::string> RunDirectory::read(const std::string& name) const {
     return content;
 }
 
+// Of the directory itself, so that no file is left behind.
+Result<UniqueFd> RunDirectory::lock() const {
+    constexpr int kAttempts = 500;
+    constexpr std::chrono::milliseconds kPause{10};
+    const std::string what = "lock the directory " + quote_name(path_);
+    UniqueFd own(::openat(directory_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!own.valid()) return host_fail(errno, what, kDirectoryRemedy);
+    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+        if (::flock(own.get(), LOCK_EX | LOCK_NB) == 0) return own;
+        if (errno != EWOULDBLOCK && errno != EINTR) break;
+        std::this_thread::sleep_for(kPause);
+    }
+    return host_fail(errno, what, "end the process that keeps it");
+}
+
 std::vector<std::string> RunDirectory::names() const {
     std::vector<std::string> found;
     const std::unique_ptr<DIR, int (*)(DIR*)> list(::opendir(path_.c_str()), ::closedir);
@@ -104,7 +122,8 @@ std::vector<std::string> RunDirectory::names() const {
     return found;
 }
 
-// proc(5): the name of the program, in brackets, may hold anything; the start is field 22.
+// proc(5): the name of the program, in brackets, may hold anything; the state is field 3, the start
+// field 22.
 std::optional<uint64_t> process_start(int pid) {
     std::stringstream all;
     all << std::ifstream(fmt::format("/proc/{}/stat", pid)).rdbuf();
@@ -115,6 +134,8 @@ std::optional<uint64_t> process_start(int pid) {
     std::string field;
     for (int number = 3; number <= 22; ++number) {
         if (!(fields >> field)) return {};
+        const bool is_state = number == 3;
+        if (is_state && (field == "Z" || field == "X")) return {};
     }
     uint64_t start = 0;
     const auto [end, error] = std::from_chars(field.data(), field.data() + field.size(), start);

@@ -26,6 +26,8 @@ public:
     void remove(const std::string& name) const;
     // Nothing: there is no such file any more, or it is none that write() made.
     std::optional<std::string> read(const std::string& name) const;
+    // One process at a time has it, until the result goes. Fails when somebody keeps it for long.
+    Result<UniqueFd> lock() const;
     // In order of their names.
     std::vector<std::string> names() const;
 
@@ -38,7 +40,7 @@ private:
 };
 
 // When a process began, in the kernel's own units: tells it from a later one of the same number.
-// Nothing: there is none.
+// Nothing: there is none, or it has ended and only waits for its parent.
 std::optional<uint64_t> process_start(int pid);
 
 }  // namespace banyan

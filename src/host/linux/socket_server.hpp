@@ -6,14 +6,13 @@
 #include <string>
 #include <string_view>
 
-#include "host/linux/socket_address.hpp"
-#include "host/posix/unique_fd.hpp"
-#include "vm/poller.hpp"
+#include "host/linux/socket_connection.hpp"
+#include "host/linux/socket_listener.hpp"
 
 namespace banyan {
 
 // All on the poller's thread.
-class SocketServer final : private PollClient {
+class SocketServer final : private PollClient, private SocketConnectionOwner {
 public:
     struct Events {
         std::function<void()> connected;
@@ -28,41 +27,25 @@ public:
     SocketServer& operator=(const SocketServer&) = delete;
 
     // Where a client finds it: "127.0.0.1:1234" or a path.
-    const std::string& place() const { return place_; }
+    const std::string& place() const { return listener_.place; }
 
     // To the client, if there is one. Does not wait: what it does not take at once is kept, and a
     // client that lets more than kMostKept of it gather is let go.
     void send(std::string_view bytes);
-    static constexpr size_t kMostKept = 1 << 20;
+    static constexpr size_t kMostKept = SocketConnection::kMostKept;
 
 private:
-    // One of the two handles that are watched.
-    class Client final : public PollClient {
-    public:
-        explicit Client(SocketServer& server) : server_(server) {}
-        void on_ready(Readiness ready) override { server_.serve(ready); }
-
-    private:
-        SocketServer& server_;
-    };
-
-    SocketServer(Poller& poller, UniqueFd listener, Events events)
+    SocketServer(Poller& poller, SocketListener listener, Events events)
         : poller_(poller), listener_(std::move(listener)), events_(std::move(events)) {}
     void on_ready(Readiness ready) override;
-    void serve(Readiness ready);
-    void receive();
-    void write_kept();
-    void let_go();
+    void on_received(SocketConnection& from, std::string_view bytes) override;
+    void on_gone(SocketConnection& connection) override;
 
     Poller& poller_;
-    UniqueFd listener_;
+    SocketListener listener_;
     Events events_;
-    std::string place_;
     std::string path_;  // of a Unix socket: to be removed
-
-    Client client_watch_{*this};
-    UniqueFd client_;
-    std::string kept_;
+    std::unique_ptr<SocketConnection> client_;
 };
 
 }  // namespace banyan

@@ -1,5 +1,6 @@
 #include "host/linux/stderr_log.hpp"
 
+#include <atomic>
 #include <fmt/format.h>
 #include <iterator>
 #include <poll.h>
@@ -7,6 +8,7 @@
 #include <unistd.h>
 
 #include "host/linux/terminal.hpp"
+#include "host/posix/rotating_file.hpp"
 #include "host/posix/unique_fd.hpp"
 
 namespace banyan {
@@ -14,6 +16,8 @@ namespace banyan {
 namespace {
 
 constexpr int kPatienceMs = 1000;  // with a standard error that nobody reads
+
+std::atomic<RotatingFile*> message_file{nullptr};  // null: standard error
 
 const char* level_prefix(LogLevel level) {
     switch (level) {
@@ -61,9 +65,14 @@ void print_message(std::string_view text) {
         const auto byte = static_cast<unsigned char>(c);
         if (byte < 0x20 || byte == 0x7F) c = '?';
     }
+    if (RotatingFile* const file = message_file) return file->write(line + '\n');
     // A raw terminal does not return to the first column by itself.
     line += terminal_is_raw() && ::isatty(STDERR_FILENO) != 0 ? "\r\n" : "\n";
     write_all(line);
+}
+
+void write_messages_to(RotatingFile* file) {
+    message_file = file;
 }
 
 }  // namespace banyan

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "devices/virtio/virtio_balloon.hpp"
 #include "machine/boards/board_parts.hpp"
 #include "machine/boards/board_state.hpp"
 #include "machine/boards/direct_boot.hpp"
@@ -61,6 +62,10 @@ CharClient* Board::console_client() {
     return parts_->console_client;
 }
 
+VsockClient* Board::vsock_client() {
+    return parts_->vsock_client.get();
+}
+
 std::span<const NetStatistics* const> Board::net_statistics() const {
     return parts_->net_statistics;
 }
@@ -68,6 +73,7 @@ std::span<const NetStatistics* const> Board::net_statistics() const {
 void Board::hold_networks(bool held) {
     for (const auto& net : parts_->nets)
         net->hold(held);
+    if (parts_->vsock_client != nullptr) parts_->vsock_client->hold(held);
 }
 
 DisplaySource* Board::display() {
@@ -85,6 +91,19 @@ Result<Gpa> Board::prepare_direct_boot() {
 void Board::press_power_button() {
     SlotLock lock(*parts_->acpi_pm_slot);
     parts_->acpi_pm->press_power_button();
+}
+
+bool Board::set_balloon_target(uint64_t bytes) {
+    if (parts_->balloon == nullptr) return false;
+    SlotLock lock(*parts_->balloon_slot);
+    parts_->balloon->set_target(bytes);
+    return true;
+}
+
+std::optional<BalloonStatistics> Board::balloon_statistics() {
+    if (parts_->balloon == nullptr) return std::nullopt;
+    SlotLock lock(*parts_->balloon_slot);
+    return parts_->balloon->statistics();
 }
 
 void Board::set_generation_id(const GenerationId& id) {

@@ -6,8 +6,8 @@
 // vector; for a kernel without firmware prepare_direct_boot(), and load_kernel() with
 // memory_map().e820() and the RSDP.
 //
-// Threads: cpu_io(), cpu_interrupts(), the char clients, display(), input() and
-// press_power_button() from any thread.
+// Threads: cpu_io(), cpu_interrupts(), the char clients, display(), input(), press_power_button()
+// and those of the balloon from any thread.
 // Everything else only while no vCPU runs.
 #pragma once
 
@@ -21,17 +21,22 @@
 #include <vector>
 
 #include "machine/boards/disk_bus.hpp"
+#include "machine/boards/net_model.hpp"
 #include "machine/memory_map.hpp"
 #include "support/result.hpp"
 #include "vm/backend.hpp"
+#include "vm/balloon_statistics.hpp"
 #include "vm/clock.hpp"
 #include "vm/display.hpp"
 #include "vm/engine.hpp"
+#include "vm/file_share.hpp"
 #include "vm/guest_memory.hpp"
 #include "vm/input.hpp"
 #include "vm/machine_control.hpp"
+#include "vm/memory_reclaimer.hpp"
 #include "vm/net_statistics.hpp"
 #include "vm/network.hpp"
+#include "vm/vsock.hpp"
 
 namespace banyan {
 
@@ -46,12 +51,19 @@ struct DiskConfig {
     DiskMedium medium = DiskMedium::disk;
 };
 
-// A virtio network card.
 struct NetConfig {
     NetBackend* backend = nullptr;
     std::array<uint8_t, 6> mac{};
+    NetModel model = NetModel::virtio;
+    // Of a virtio card.
     uint16_t mtu = kEthernetMtu;
     unsigned queue_pairs = 1;
+};
+
+// A directory of the host, by virtio-fs. The guest mounts it by its tag, of 1 to 36 bytes.
+struct ShareConfig {
+    FsBackend* backend = nullptr;
+    std::string tag;
 };
 
 struct CharPortConfig {
@@ -79,6 +91,12 @@ struct FirmwareConfig {
 // Differs whenever the guest's execution was repeated or copied from a saved state.
 using GenerationId = std::array<uint8_t, 16>;
 
+// A socket device.
+struct VsockPort {
+    uint64_t cid = 0;  // the guest's: 3 to 2^32 - 2
+    VsockBackend* backend = nullptr;
+};
+
 struct BoardConfig {
     BoardKind kind = BoardKind::micro;
     unsigned cpu_count = 1;
@@ -86,8 +104,11 @@ struct BoardConfig {
     CharPortConfig serial;  // COM1
     std::vector<DiskConfig> disks;
     std::vector<NetConfig> nets;
-    EntropySource* rng = nullptr;  // virtio-rng, if given
+    std::vector<ShareConfig> shares;
+    EntropySource* rng = nullptr;        // virtio-rng, if given
+    MemoryReclaimer* balloon = nullptr;  // virtio-balloon, if given
     std::optional<CharPortConfig> virtio_console;
+    std::optional<VsockPort> vsock;  // virtio-vsock, if given
     std::optional<uint16_t> debug_exit_port;
     FirmwareConfig firmware;               // of a pc that starts with firmware
     CharBackend* debugcon = nullptr;       // port 0xE9, if given
@@ -139,11 +160,12 @@ public:
     // What the back ends call. console_client() is null without a virtio console.
     CharClient& serial_client();
     CharClient* console_client();
+    VsockClient* vsock_client();  // null without a socket device
 
     // Of each network card, in the order of the configuration; from any thread.
     std::span<const NetStatistics* const> net_statistics() const;
 
-    // While they are held, nothing comes from the networks. From any thread.
+    // While they are held, nothing comes from the networks and sockets. From any thread.
     void hold_networks(bool held);
 
     // Null without a VGA, or without a keyboard controller. From any thread.
@@ -155,6 +177,10 @@ public:
     Result<Gpa> prepare_direct_boot();
 
     void press_power_button();
+    // How much of its RAM the guest is asked to get along with, in bytes; false without a balloon.
+    bool set_balloon_target(uint64_t bytes);
+    // As the guest told last, and it is asked for news. Nothing without a balloon.
+    std::optional<BalloonStatistics> balloon_statistics();
     // Of a board that has one: the guest is told. From any thread.
     void set_generation_id(const GenerationId& id);
 

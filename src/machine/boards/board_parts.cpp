@@ -5,8 +5,10 @@
 #include "devices/chipset/debug_ports.hpp"
 #include "devices/chipset/pit8254.hpp"
 #include "devices/serial/uart16550.hpp"
+#include "devices/virtio/virtio_balloon.hpp"
 #include "devices/virtio/virtio_console.hpp"
 #include "devices/virtio/virtio_rng.hpp"
+#include "devices/virtio/virtio_vsock.hpp"
 #include "support/assert.hpp"
 
 namespace banyan {
@@ -282,8 +284,11 @@ Result<void> Board::Parts::make_pci_functions() {
     TRY(add_nets());
     if (config.rng != nullptr) TRY(add_rng());
     if (config.virtio_console) TRY(add_console());
+    TRY(add_shares());
     TRY(make_watchdog());
     if (config.vga) TRY(add_vga());
+    if (config.balloon != nullptr) TRY(add_balloon());
+    if (config.vsock) TRY(add_vsock());
     return {};
 }
 
@@ -303,6 +308,24 @@ Result<void> Board::Parts::add_virtio(Chip& chip, const char* kind,
 Result<void> Board::Parts::add_rng() {
     return add_virtio(add_chip(), "virtio-rng",
                       std::make_unique<VirtioRng>(VirtioRngWiring{services.memory, *config.rng}));
+}
+
+Result<void> Board::Parts::add_balloon() {
+    Chip& chip = add_chip();
+    auto made = std::make_unique<VirtioBalloon>(
+        config.ram_size, VirtioBalloonWiring{services.memory, *config.balloon});
+    balloon = made.get();
+    balloon_slot = &chip.slot;
+    return add_virtio(chip, "virtio-balloon", std::move(made));
+}
+
+Result<void> Board::Parts::add_vsock() {
+    Chip& chip = add_chip();
+    auto vsock = std::make_unique<VirtioVsock>(
+        config.vsock->cid, VirtioVsockWiring{services.memory, *config.vsock->backend});
+    vsock_client = std::make_unique<LockedVsockClient>(chip.slot);
+    vsock_client->connect(*vsock);
+    return add_virtio(chip, "virtio-vsock", std::move(vsock));
 }
 
 Result<void> Board::Parts::add_console() {

@@ -27,11 +27,14 @@
 #include "machine/display_adapters.hpp"
 #include "machine/io_bus.hpp"
 #include "machine/irq_router.hpp"
+#include "machine/locked_fs_backend.hpp"
 #include "machine/locked_net.hpp"
+#include "machine/locked_vsock.hpp"
 
 namespace banyan {
 
 class Vga;
+class VirtioBalloon;
 
 // The acknowledge cycle, as the boot processor's local APIC runs it for ExtINT. Connected before
 // vCPUs run: the 8259s are made with the wire to that APIC.
@@ -104,6 +107,7 @@ struct Board::Parts {
     std::unique_ptr<FirmwareTables> firmware_tables;
     std::vector<std::unique_ptr<LockedBlockBackend>> disks;
     std::vector<std::unique_ptr<LockedNetBackend>> nets;
+    std::vector<std::unique_ptr<LockedFsBackend>> shares;
 
     // chips: `chips` has those that drive wires, in the order of reset
     std::vector<std::unique_ptr<VcpuSocket>> sockets;
@@ -125,8 +129,11 @@ struct Board::Parts {
     DeviceSlot* acpi_pm_slot = nullptr;
     CharClient* serial_client = nullptr;
     CharClient* console_client = nullptr;
+    std::unique_ptr<LockedVsockClient> vsock_client;
     Dma8237Pair* dma = nullptr;
     FloppyController* floppy = nullptr;
+    VirtioBalloon* balloon = nullptr;
+    DeviceSlot* balloon_slot = nullptr;
     Vga* vga = nullptr;
     DeviceSlot* vga_slot = nullptr;
     std::unique_ptr<LockedDisplay> display;
@@ -177,8 +184,14 @@ private:
     BlockBackend& add_backend(const DiskConfig& disk, Chip& chip);
     Result<void> add_nets();  // in network_parts.cpp
     Result<void> add_net(const NetConfig& net);
+    Result<void> add_virtio_net(const NetConfig& net, Chip& chip);
+    Result<void> add_e1000e(const NetConfig& net, Chip& chip, PciAddress address);
     Result<void> add_rng();
     Result<void> add_console();
+    Result<void> add_balloon();
+    Result<void> add_vsock();
+    // boards/share_parts.cpp
+    Result<void> add_shares();
     // boards/legacy_parts.cpp
     Result<void> make_floppy();
     Result<void> add_nvme(const DiskConfig& disk);

@@ -105,8 +105,17 @@ TEST_P(BoardOfKind, ShowsItsPciFunctionsByBothMechanisms) {
     EXPECT_EQ(machine.config_read(1, 0) >> 16, 0x1042U) << "the disk";
     EXPECT_EQ(machine.config_read(2, 0) >> 16, 0x1044U) << "random numbers";
     EXPECT_EQ(machine.config_read(3, 0) >> 16, 0x1043U) << "the console";
-    EXPECT_EQ(machine.config_read(4, 0), 0xFFFFFFFFU);
-    EXPECT_EQ(machine.read(0xE0000000 + (4 << 15)), 0xFFFFFFFFU);
+    EXPECT_EQ(machine.config_read(4, 0) >> 16, 0x1045U) << "the balloon";
+    EXPECT_EQ(machine.config_read(5, 0), 0xFFFFFFFFU);
+    EXPECT_EQ(machine.read(0xE0000000 + (5 << 15)), 0xFFFFFFFFU);
+}
+
+TEST_P(BoardOfKind, TellsWhatItsBalloonHas) {
+    EXPECT_TRUE(machine.board->set_balloon_target(TestMachine::kRam / 2));
+    const auto statistics = machine.board->balloon_statistics();
+    ASSERT_TRUE(statistics);
+    EXPECT_EQ(statistics->target, TestMachine::kRam / 2);
+    EXPECT_EQ(statistics->actual, TestMachine::kRam);
 }
 
 constexpr uint64_t kBarMask = ~uint64_t{0xF};

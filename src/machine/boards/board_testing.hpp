@@ -9,6 +9,7 @@
 
 #include "machine/boards/board.hpp"
 #include "support/assert.hpp"
+#include "vm/testing/fake_reclaimer.hpp"
 #include "vm/testing/fakes.hpp"
 
 namespace banyan::testing {
@@ -44,6 +45,7 @@ public:
         config.serial.out = &serial;
         config.disks = {{&disk, "disk-0"}};
         config.rng = &entropy;
+        config.balloon = &reclaimer;
         config.virtio_console = CharPortConfig{&console, nullptr};
         config.debug_exit_port = uint16_t{0xF4};
         config.debugcon = &debugcon;
@@ -121,6 +123,7 @@ public:
     std::vector<Page> rom{64};  // change them before build()
     std::vector<Page> flash{16};
     GuestMemory memory;
+    FakeReclaimer reclaimer{memory};
     BoardConfig config;
     EngineApics* engine_apics = nullptr;   // set before build()
     EngineDoorbells* doorbells = nullptr;  // the same

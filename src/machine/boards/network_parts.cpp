@@ -1,6 +1,8 @@
 // The network cards of a board.
 #include <cstdio>
+#include <string>
 
+#include "devices/net/e1000e.hpp"
 #include "devices/virtio/virtio_net.hpp"
 #include "machine/boards/board_parts.hpp"
 
@@ -22,11 +24,34 @@ Result<void> Board::Parts::add_net(const NetConfig& net) {
     }
     Chip& chip = add_chip();
     nets.push_back(std::make_unique<LockedNetBackend>(*net.backend, chip.slot));
+    return net.model == NetModel::e1000e ? add_e1000e(net, chip, address)
+                                         : add_virtio_net(net, chip);
+}
+
+Result<void> Board::Parts::add_virtio_net(const NetConfig& net, Chip& chip) {
     auto card = std::make_unique<VirtioNet>(
         VirtioNetConfig{.mac = net.mac, .mtu = net.mtu, .queue_pairs = net.queue_pairs},
         VirtioNetWiring{services.memory, *nets.back()});
     net_statistics.push_back(&card->statistics());
     return add_virtio(chip, "virtio-net", std::move(card));
+}
+
+Result<void> Board::Parts::add_e1000e(const NetConfig& net, Chip& chip, PciAddress address) {
+    if (config.kind == BoardKind::micro) {
+        return fail(
+            ErrorCode::invalid_argument,
+            "add a network card: e1000e has ports, for which this machine has no place; use "
+            "--machine pc or a virtio card");
+    }
+    const std::string key = "e1000e@" + std::to_string(address.device);
+    auto& card = chip.make<E1000e>(key, net.mac,
+                                   E1000e::Wiring{.memory = services.memory,
+                                                  .mapper = pci,
+                                                  .intx = intx(address),
+                                                  .msi = msi(),
+                                                  .network = *nets.back()});
+    net_statistics.push_back(&card.statistics());
+    return pci.add(*pci_host, address, card, chip.slot);
 }
 
 }  // namespace banyan

@@ -14,7 +14,11 @@ struct MachineWithNets : TestMachine {
         config.nets = {{.backend = &networks[0], .mac = {2, 0, 0, 0, 0, 1}, .mtu = 9000},
                        {.backend = &networks[1], .mac = {2, 0, 0, 0, 0, 2}, .queue_pairs = 4}};
     }
-    std::array<FakeNetwork, 2> networks;
+    void add_e1000e() {
+        config.nets.push_back(
+            {.backend = &networks[2], .mac = {2, 0, 0, 0, 0, 3}, .model = NetModel::e1000e});
+    }
+    std::array<FakeNetwork, 3> networks;
 };
 
 class NetsOfKind : public ::testing::TestWithParam<BoardKind> {};
@@ -45,6 +49,25 @@ TEST_P(NetsOfKind, AreSavedAndRestored) {
     StateReader reader(state);
     ASSERT_TRUE(other.board->restore(reader));
     EXPECT_EQ(saved_bytes(*other.board), state);
+}
+
+TEST(Nets, ThatSystemsKnowWithoutVirtio) {
+    MachineWithNets machine(BoardKind::pc);
+    machine.add_e1000e();
+    ASSERT_TRUE(machine.build());
+    ASSERT_TRUE(machine.board->prepare_direct_boot());
+    std::vector<uint32_t> ids;
+    for (unsigned device = 0; device < 32; ++device)
+        ids.push_back(machine.config_read(device, 0));
+    EXPECT_EQ(std::ranges::count(ids, 0x10D3'8086U), 1);
+    EXPECT_EQ(machine.board->net_statistics().size(), 3U);
+    const auto state = saved_bytes(*machine.board);
+    StateReader reader(state);
+    ASSERT_TRUE(machine.board->restore(reader));
+
+    MachineWithNets small(BoardKind::micro);
+    small.add_e1000e();
+    EXPECT_FALSE(small.build());
 }
 
 }  // namespace

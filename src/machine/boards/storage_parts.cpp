@@ -113,9 +113,10 @@ Result<void> Board::Parts::add_virtio_disk(const DiskConfig& disk) {
     add_boot_entry(disk, "/pci@i0cf8/scsi@%x/disk@0,0", address.device);
     Chip& chip = add_chip();
     BlockBackend& backend = add_backend(disk, chip);
+    const VirtioBlkConfig blk{.serial = disk.serial,
+                              .queues = std::min(config.cpu_count, VirtioBlk::kMaxQueues)};
     return add_virtio(chip, "virtio-blk",
-                      std::make_unique<VirtioBlk>(VirtioBlkConfig{.serial = disk.serial},
-                                                  VirtioBlkWiring{services.memory, backend}));
+                      std::make_unique<VirtioBlk>(blk, VirtioBlkWiring{services.memory, backend}));
 }
 
 Result<void> Board::Parts::add_ahci(const std::vector<const DiskConfig*>& devices) {

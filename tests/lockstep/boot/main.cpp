@@ -31,7 +31,8 @@ struct Options {
 int usage() {
     std::fputs(
         "lockstep_boot --kernel FILE --initrd FILE [--append TEXT] [--console FILE] [--cpu MODEL]\n"
-        "    [--disk FILE] [--memory MIB] [--on-signal yes] [--one-in N] [--at-least N] [--spoil-at N]\n"
+        "    [--disk FILE] [--memory MIB] [--on-signal yes] [--one-in N] [--at-least N] "
+        "[--spoil-at N]\n"
         "Until the guest powers off. 0: no difference, 1: a difference, 2: something else failed.\n"
         "--disk FILE: read-only, and not read while stretches are compared.\n"
         "--on-signal yes: compares from SIGUSR1 on, once the guest shows what is wrong.\n"
@@ -48,6 +49,7 @@ VmConfig default_config() {
     config.memory = uint64_t{256} << 20;
     config.cpu_model = "x86-64-v3";
     config.rng = false;
+    config.balloon = false;
     config.reboot = false;
     config.console = {ConsoleKind::none, ""};
     return config;

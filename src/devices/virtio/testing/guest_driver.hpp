@@ -11,6 +11,7 @@
 
 #include "devices/pci/testing/fake_bar_mapper.hpp"
 #include "devices/virtio/testing/guest_queue.hpp"
+#include "devices/virtio/testing/packed_guest_queue.hpp"
 #include "devices/virtio/virtio_pci.hpp"
 #include "support/assert.hpp"
 #include "vm/testing/fakes.hpp"
@@ -85,20 +86,21 @@ public:
         add_status(virtio::kStatusFeaturesOk);
         return (status() & virtio::kStatusFeaturesOk) != 0;
     }
-    GuestQueue setup_queue(uint16_t index, uint16_t size) {
-        GuestQueue queue(bench_.ram.memory(), queues_base() + index * kQueueSpacing, size);
+    GuestQueue setup_queue(uint16_t index, uint16_t size) { return setup<GuestQueue>(index, size); }
+    PackedGuestQueue setup_packed_queue(uint16_t index, uint16_t size) {
+        return setup<PackedGuestQueue>(index, size);
+    }
+    // 2.6.1.2 "Driver Requirements: Virtqueue Reset".
+    void reset_queue(uint16_t index) {
         write(virtio::Common::queue_select, 2, index);
-        write(virtio::Common::queue_size, 2, size);
-        write_address(virtio::Common::queue_desc, queue.descriptors());
-        write_address(virtio::Common::queue_driver, queue.available());
-        write_address(virtio::Common::queue_device, queue.used());
-        write(virtio::Common::queue_msix_vector, 2, index + 1U);
-        write(virtio::Common::queue_enable, 2, 1);
-        return queue;
+        write(virtio::Common::queue_reset, 2, 1);
     }
     void driver_ok() { add_status(virtio::kStatusDriverOk); }
     void notify(uint16_t index) {
         (void)bench_.mapper.write(notify_ + index * notify_multiplier_, 2, index);
+    }
+    void notify_with_data(uint16_t index, uint32_t data) {
+        (void)bench_.mapper.write(notify_ + index * notify_multiplier_, 4, index | data);
     }
     uint8_t read_isr() { return static_cast<uint8_t>(bench_.mapper.read(isr_, 1)); }
 
@@ -137,6 +139,19 @@ public:
     bool has_config() const { return config_ != 0; }
 
 private:
+    template <class Queue>
+    Queue setup(uint16_t index, uint16_t size) {
+        Queue queue(bench_.ram.memory(), queues_base() + index * kQueueSpacing, size);
+        write(virtio::Common::queue_select, 2, index);
+        write(virtio::Common::queue_size, 2, size);
+        write_address(virtio::Common::queue_desc, queue.descriptors());
+        write_address(virtio::Common::queue_driver, queue.available());
+        write_address(virtio::Common::queue_device, queue.used());
+        write(virtio::Common::queue_msix_vector, 2, index + 1U);
+        write(virtio::Common::queue_enable, 2, 1);
+        return queue;
+    }
+
     void write_address(virtio::Common reg, Gpa gpa) {
         const uint64_t at = common_ + static_cast<uint64_t>(reg);
         (void)bench_.mapper.write(at, 4, gpa.value);
@@ -184,5 +199,10 @@ private:
 inline constexpr uint64_t kModern = virtio::kFeatureVersion1;
 inline constexpr uint64_t kModernRings =
     virtio::kFeatureVersion1 | virtio::kFeatureIndirectDesc | virtio::kFeatureEventIdx;
+inline constexpr uint64_t kModernPacked = kModernRings | virtio::kFeatureRingPacked;
+// What each device offers on PCI beside its own features.
+inline constexpr uint64_t kOfferedByAll = kModernPacked | virtio::kFeatureNotificationData |
+                                          virtio::kFeatureNotifConfigData |
+                                          virtio::kFeatureRingReset;
 
 }  // namespace banyan

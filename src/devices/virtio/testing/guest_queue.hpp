@@ -23,7 +23,7 @@ struct GuestBuffer {
 class GuestQueue {
 public:
     GuestQueue(GuestMemory& memory, Gpa base, uint16_t size)
-        : memory_(memory), base_(base), size_(size) {
+        : memory_(&memory), base_(base), size_(size) {
         for (uint64_t offset = 0; offset < bytes(); offset += 2)
             put(base_ + offset, uint16_t{0});
     }
@@ -101,16 +101,16 @@ public:
 private:
     template <class T>
     void put(Gpa gpa, const T& value) {
-        BANYAN_ASSERT(memory_.write_object(gpa, value));
+        BANYAN_ASSERT(memory_->write_object(gpa, value));
     }
     template <class T>
     T get(Gpa gpa) const {
         T value{};
-        BANYAN_ASSERT(memory_.read_object(gpa, value));
+        BANYAN_ASSERT(memory_->read_object(gpa, value));
         return value;
     }
 
-    GuestMemory& memory_;
+    GuestMemory* memory_;
     Gpa base_;
     uint16_t size_;
     uint16_t next_descriptor_ = 0;

@@ -1,11 +1,13 @@
 // The body of the virtio devices' fuzz targets: a driver that knows the protocol well enough to
-// reach everything, and breaks it at random. Sanitizers say whether the device left guest memory.
+// reach everything, and breaks it at random, with queues of either layout. Sanitizers say whether
+// the device left guest memory.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <variant>
 #include <vector>
 
 #include "devices/virtio/testing/guest_driver.hpp"
@@ -43,19 +45,33 @@ private:
     // A driver that does everything right so far.
     void start(FuzzBytes& bytes) {
         guest_.place();
-        const uint64_t features = bytes.u32() | virtio::kFeatureVersion1;
-        (void)guest_.negotiate(features & guest_.offered_features());
+        const uint64_t features =
+            bytes.u32() | uint64_t{bytes.u16()} << 32 | virtio::kFeatureVersion1;
+        const uint64_t accepted = features & guest_.offered_features();
+        (void)guest_.negotiate(accepted);
+        packed_ = (accepted & virtio::kFeatureRingPacked) != 0;
         if ((bytes.u8() & 1) != 0) guest_.enable_msix();
         queues_.clear();
         const auto count = static_cast<uint16_t>(guest_.read(virtio::Common::num_queues, 2));
-        for (uint16_t i = 0; i < count; ++i) {
-            queues_.push_back(guest_.setup_queue(i, static_cast<uint16_t>(1U << bytes.u8() % 7)));
-        }
+        for (uint16_t i = 0; i < count; ++i)
+            queues_.push_back(set_up(i, bytes));
         guest_.driver_ok();
+    }
+    using Queue = std::variant<GuestQueue, PackedGuestQueue>;
+    Queue set_up(uint16_t index, FuzzBytes& bytes) {
+        if (packed_)
+            return guest_.setup_packed_queue(index, static_cast<uint16_t>(1U + bytes.u8() % 64));
+        return guest_.setup_queue(index, static_cast<uint16_t>(1U << bytes.u8() % 7));
+    }
+    void reset_queue(FuzzBytes& bytes) {
+        if (queues_.empty()) return;
+        const auto index = static_cast<uint16_t>(bytes.u8() % queues_.size());
+        guest_.reset_queue(index);
+        queues_[index] = set_up(index, bytes);
     }
 
     void act(FuzzBytes& bytes) {
-        switch (bytes.u8() % 13) {
+        switch (bytes.u8() % 14) {
             case 0: return start(bytes);
             case 1:
             case 2:
@@ -68,6 +84,7 @@ private:
             case 9: return pci_.config_write(bytes.u8() & 0xfc, 4, bytes.u32());
             case 10: (void)pci_.config_read(bytes.u8() & 0xfc, 4); return;
             case 11: return use_msix(bytes);
+            case 12: return reset_queue(bytes);
             default: return event_(bytes);
         }
     }
@@ -84,17 +101,18 @@ private:
 
     void offer(FuzzBytes& bytes) {
         if (queues_.empty()) return;
-        GuestQueue& queue = queues_[bytes.u8() % queues_.size()];
+        Queue& queue = queues_[bytes.u8() % queues_.size()];
         std::vector<GuestBuffer> buffers(1 + bytes.u8() % 4U);
         unsigned writable_from = bytes.u8() % 5U;
         for (unsigned i = 0; i < buffers.size(); ++i)
             buffers[i] = {address(bytes), bytes.u16(), i >= writable_from};
         fill(buffers[0].gpa, bytes);
-        if ((bytes.u8() & 1) != 0) {
-            queue.add_indirect(buffers, {kTables});
-        } else {
-            queue.add(buffers);
-        }
+        const bool indirect = (bytes.u8() & 1) != 0;
+        std::visit(
+            [&](auto& rings) {
+                indirect ? rings.add_indirect(buffers, {kTables}) : rings.add(std::span(buffers));
+            },
+            queue);
         guest_.notify(static_cast<uint16_t>(bytes.u8() % queues_.size()));
     }
     // What a request may start with: small numbers.
@@ -131,7 +149,8 @@ private:
     GuestDriver guest_;
     Event event_;
     Header header_;
-    std::vector<GuestQueue> queues_;
+    bool packed_ = false;
+    std::vector<Queue> queues_;
 };
 
 }  // namespace banyan

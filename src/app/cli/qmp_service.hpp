@@ -1,0 +1,36 @@
+// QmpService: where others control the VM that this process runs, in QMP.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "app/screen/key_feeder.hpp"
+#include "control/qmp/server.hpp"
+#include "host/linux/stream_server.hpp"
+
+namespace banyan {
+
+class QmpService {
+public:
+    // Knows all commands, and listens nowhere yet.
+    static Result<std::unique_ptr<QmpService>> create(Poller& poller, VmApi& vm);
+    QmpService(const QmpService&) = delete;
+    QmpService& operator=(const QmpService&) = delete;
+
+    // At a Unix socket, which only this user may use.
+    Result<void> listen(const std::string& path);
+
+private:
+    QmpService(Poller& poller, VmApi& vm);
+
+    Poller& poller_;
+    std::unique_ptr<KeyFeeder> keys_;  // null: the VM has no keyboard
+    qmp::Server server_;
+    std::vector<std::unique_ptr<StreamServer>> sockets_;  // go first
+};
+
+// screendump and send-key (QEMU's qapi/ui.json). `keys`: null, or outlives them.
+void add_screen_commands(qmp::Commands& commands, VmApi& vm, KeyFeeder* keys);
+
+}  // namespace banyan

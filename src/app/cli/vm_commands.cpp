@@ -1,0 +1,192 @@
+#include "app/cli/vm_commands.hpp"
+
+#include <CLI/CLI.hpp>
+#include <array>
+#include <fmt/format.h>
+#include <functional>
+
+#include "app/cli/cli.hpp"
+#include "app/cli/console_command.hpp"
+#include "app/cli/event_stream.hpp"
+#include "app/cli/print.hpp"
+#include "app/cli/values.hpp"
+#include "app/cli/vm_text.hpp"
+#include "host/linux/memory_limits.hpp"
+#include "host/linux/stderr_log.hpp"
+#include "host/posix/host_error.hpp"
+#include "manager/vm_actions.hpp"
+
+namespace banyan {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+using VmOptions = VmCommandOptions;
+
+constexpr uint64_t kUsualTimeout = 60;
+constexpr uint64_t kLongestTimeout = 1'000'000;
+
+int fail_with(const Error& error) {
+    print_message(error.text());
+    return kStatusFailed;
+}
+
+// "what: why" of an action that names no VM itself.
+int fail_with(std::string_view command, const VmOptions& o, const Error& error) {
+    print_message(fmt::format("{} {}: {}", command, quote_name(o.vm), error.text()));
+    return kStatusFailed;
+}
+
+int list_vms(const RunDirectory& directory, const VmOptions& o) {
+    Json all = Json::array();
+    for (const RunningVm& vm : running_vms(directory))
+        all.push_back(summary_of(directory, vm));
+    return print_output(o.json ? json_text(all) : list_text(all));
+}
+
+// Finds the VM, and does `action` to it.
+template <class Action>
+int with_one(const RunDirectory& directory, std::string_view command, const VmOptions& o,
+             Action action) {
+    const auto vm = find_vm(directory, command, o.vm);
+    if (!vm) return fail_with(vm.error());
+    return action(*vm);
+}
+
+int show(const RunDirectory& directory, const VmOptions& o) {
+    return with_one(directory, "show", o, [&](const RunningVm& vm) {
+        const auto facts = facts_of(directory, vm);
+        if (!facts) return fail_with("show", o, facts.error());
+        return print_output(o.json ? json_text(*facts) : show_text(*facts));
+    });
+}
+
+// An action of the manager's that says nothing when it is done.
+template <auto kAction>
+int act(const RunDirectory& directory, std::string_view command, const VmOptions& o) {
+    return with_one(directory, command, o, [&](const RunningVm& vm) {
+        const auto done = kAction(directory, vm);
+        return done ? 0 : fail_with(command, o, done.error());
+    });
+}
+
+int stop(const RunDirectory& directory, const VmOptions& o) {
+    if (o.force) return act<kill_vm>(directory, "stop --force", o);
+    uint64_t seconds = kUsualTimeout;
+    if (!o.timeout.empty()) {
+        const auto given = parse_number("--timeout", o.timeout, kLongestTimeout);
+        if (!given) {
+            print_message(given.error().text());
+            return kStatusUsage;
+        }
+        seconds = *given;
+    }
+    return with_one(directory, "stop", o, [&](const RunningVm& vm) {
+        const auto ending = power_off_vm(directory, vm, std::chrono::seconds(seconds));
+        if (!ending) return fail_with("stop", o, ending.error());
+        print_message(fmt::format("stop {}: {}", quote_name(o.vm), ending_text(*ending)));
+        return 0;
+    });
+}
+
+int wait(const RunDirectory& directory, const VmOptions& o) {
+    return with_one(directory, "wait", o, [&](const RunningVm& vm) {
+        const auto ending = wait_for_vm(directory, vm);
+        if (!ending) return fail_with("wait", o, ending.error());
+        if (!ending->message.empty()) print_message(ending->message);
+        return print_output(fmt::format("{}\n", ending->status));
+    });
+}
+
+struct VmCommand {
+    const char* name;
+    const char* text;
+    enum class Vm : uint8_t { none, optional, required } vm;
+    const char* examples;
+    std::function<int(const RunDirectory&, const VmOptions&)> run;
+};
+
+const std::vector<VmCommand>& vm_commands() {
+    using Vm = VmCommand::Vm;
+    using D = const RunDirectory&;
+    using O = const VmOptions&;
+    static const std::vector<VmCommand> kCommands{
+        {"list", "the VMs that run", Vm::none, "banyan list\n  banyan list --json", list_vms},
+        {"show", "all that is known of a running VM", Vm::required,
+         "banyan show debian\n  banyan show debian --json", show},
+        {"stop", "press a VM's power button, and wait until it is off", Vm::required,
+         "banyan stop debian\n  banyan stop debian --timeout 300\n  banyan stop debian --force",
+         stop},
+        {"kill", "end a VM at once, as if its power failed", Vm::required, "banyan kill debian",
+         [](D d, O o) { return act<kill_vm>(d, "kill", o); }},
+        {"reset", "press a VM's reset button", Vm::required, "banyan reset debian",
+         [](D d, O o) { return act<reset_vm>(d, "reset", o); }},
+        {"pause", "let a VM and its time stand still", Vm::required, "banyan pause debian",
+         [](D d, O o) { return act<pause_vm>(d, "pause", o); }},
+        {"resume", "let it go on; also when it stands still for a full disk of the host's",
+         Vm::required, "banyan resume debian",
+         [](D d, O o) { return act<resume_vm>(d, "resume", o); }},
+        {"console", "the console of a VM that runs in the background; Ctrl-] leaves", Vm::required,
+         "banyan console debian", [](D d, O o) { return attach_console(d, o.vm); }},
+        {"logs", "what the console of a VM in the background has shown", Vm::required,
+         "banyan logs debian\n  banyan logs -f debian\n  banyan logs --messages debian",
+         [](D d, O o) {
+             return print_log(d, o.vm, {o.follow, o.messages});
+         }},
+        {"events", "what becomes of a VM, or of all, as it happens", Vm::optional,
+         "banyan events\n  banyan events debian --json",
+         [](D d, O o) { return print_events(d, o.vm, o.json); }},
+        {"wait", "wait until a VM has ended, and print its exit status", Vm::required,
+         "banyan wait debian", wait},
+    };
+    return kCommands;
+}
+
+void add_flags(CLI::App& command, const std::string& name, VmOptions& o) {
+    if (name == "list" || name == "show" || name == "events")
+        command.add_flag("--json", o.json, "as JSON");
+    if (name == "stop") {
+        command
+            .add_option("-t,--timeout", o.timeout,
+                        "how long it may take; default 60. After that the VM runs on, and the "
+                        "exit status is 1")
+            ->type_name("SECONDS");
+        command.add_flag("-f,--force", o.force, "at once, as banyan kill does");
+    }
+    if (name == "logs") {
+        command.add_flag("-f,--follow", o.follow, "go on until the VM ends");
+        command.add_flag("--messages", o.messages, "what Banyan itself has to say of it");
+    }
+}
+
+}  // namespace
+
+void add_vm_commands(CLI::App& app, VmCommandOptions& options) {
+    for (const VmCommand& one : vm_commands()) {
+        CLI::App& command = *app.add_subcommand(one.name, one.text);
+        if (one.vm != VmCommand::Vm::none) {
+            command.add_option("vm", options.vm, "its name or process number")
+                ->type_name("NAME|PID")
+                ->required(one.vm == VmCommand::Vm::required);
+        }
+        add_flags(command, one.name, options);
+        command.footer(fmt::format("Examples:\n  {}", one.examples));
+    }
+}
+
+bool is_vm_command(const std::string& name) {
+    const auto& all = vm_commands();
+    return std::any_of(all.begin(), all.end(),
+                       [&](const VmCommand& one) { return one.name == name; });
+}
+
+int run_vm_command(const std::string& name, const VmCommandOptions& options) {
+    const auto directory = RunDirectory::open();
+    if (!directory) return fail_with(directory.error());
+    for (const VmCommand& one : vm_commands()) {
+        if (one.name == name) return one.run(*directory, options);
+    }
+    return kStatusUsage;
+}
+
+}  // namespace banyan

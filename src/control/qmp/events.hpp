@@ -1,0 +1,16 @@
+// How QMP writes what becomes of a VM (QEMU's qapi/run-state.json and qapi/block-core.json).
+#pragma once
+
+#include <chrono>
+
+#include "control/qmp/commands.hpp"
+#include "vmm/vm_api.hpp"
+
+namespace banyan::qmp {
+
+// Since 1970.
+using Time = std::chrono::microseconds;
+
+Json event_of(const VmEvent& event, const VmConfig& config, Time now);
+
+}  // namespace banyan::qmp

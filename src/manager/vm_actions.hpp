@@ -1,0 +1,44 @@
+// What is done to one running VM.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <string_view>
+
+#include "manager/qmp_client.hpp"
+#include "manager/running_vms.hpp"
+
+namespace banyan {
+
+// Its control socket.
+Result<QmpClient> connect_to(const RunDirectory& directory, const RunningVm& vm,
+                             QmpClient::Patience patience = QmpClient::kUsualPatience);
+
+// {"name", "pid", "state", "engine", "cpus", "memory", "uptime_seconds"}; memory in bytes. The
+// state is "starting", "running", "paused", "debugged" (by GDB), "disk-full" (waits until the host
+// has room) or "no-answer".
+nlohmann::ordered_json summary_of(const RunDirectory& directory, const RunningVm& vm);
+// The same and "uuid", "control", "console", "disks" with their counts.
+Result<nlohmann::ordered_json> facts_of(const RunDirectory& directory, const RunningVm& vm);
+
+Result<void> pause_vm(const RunDirectory& directory, const RunningVm& vm);
+// Fails with ErrorCode::no_space when it stands still because the host has no room for its disks.
+Result<void> resume_vm(const RunDirectory& directory, const RunningVm& vm);
+Result<void> reset_vm(const RunDirectory& directory, const RunningVm& vm);
+
+// How it ended.
+struct VmEnding {
+    int status = 0;       // of its process
+    std::string reason;   // "guest-shutdown", ...: as QMP calls it
+    std::string message;  // what it said at its end; may be empty
+};
+// Presses the power button, and waits until the VM is gone. Fails with ErrorCode::busy when it does
+// not power off in time.
+Result<VmEnding> power_off_vm(const RunDirectory& directory, const RunningVm& vm,
+                              std::chrono::seconds limit);
+// Waits for its end, however long that takes.
+Result<VmEnding> wait_for_vm(const RunDirectory& directory, const RunningVm& vm);
+// Ends it, with its process if need be, and waits until it is gone.
+Result<void> kill_vm(const RunDirectory& directory, const RunningVm& vm);
+
+}  // namespace banyan

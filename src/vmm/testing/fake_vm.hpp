@@ -1,0 +1,63 @@
+// A VM that only notes what is asked of it: for tests and fuzzing of what controls one.
+#pragma once
+
+#include <algorithm>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "vmm/vm_api.hpp"
+
+namespace banyan {
+
+class FakeVm : public VmApi {
+public:
+    const VmConfig& config() const override { return settings; }
+    std::array<uint8_t, 16> uuid() const override { return {0x12, 0x34, 0x56}; }
+    std::string_view engine_reason() const override { return {}; }
+    std::string_view engine_name() const override { return "soft"; }
+    std::vector<Statistics> statistics() const override { return figures; }
+    std::vector<Statistics> net_statistics() const override { return nets; }
+    std::vector<int> vcpu_threads() const override { return {101, 102}; }
+    std::vector<DiskFacts> disks() const override { return drives; }
+    std::string_view console_place() const override { return {}; }
+    VmOutcome run() override { return {}; }
+    void stop(std::string_view why, VmCause) override { log += "stop: " + std::string(why) + ";"; }
+    void pause(PauseReason) override {
+        now = VmState::paused;
+        log += "pause;";
+        tell({.kind = VmEvent::Kind::paused});
+    }
+    void resume(PauseReason) override {
+        now = VmState::running;
+        log += "resume;";
+        tell({.kind = VmEvent::Kind::resumed});
+    }
+    VmState state() const override { return now; }
+    void press_power_button() override {
+        log += "power;";
+        tell({.kind = VmEvent::Kind::power_button});
+    }
+    void reset() override { log += "reset;"; }
+    void retry_disk_writes() override { log += "retry;"; }
+    void add_observer(VmObserver& observer) override { observers.push_back(&observer); }
+    void remove_observer(VmObserver& observer) override { std::erase(observers, &observer); }
+    DisplaySource* display() override { return nullptr; }
+    InputSink* input() override { return nullptr; }
+    VmDebug& debug() override { std::abort(); }
+
+    void tell(const VmEvent& event) const {
+        for (VmObserver* observer : observers)
+            observer->on_vm_event(event);
+    }
+
+    VmConfig settings;
+    std::vector<Statistics> figures;
+    std::vector<Statistics> nets;
+    std::vector<DiskFacts> drives;
+    std::vector<VmObserver*> observers;
+    VmState now = VmState::running;
+    std::string log;
+};
+
+}  // namespace banyan
