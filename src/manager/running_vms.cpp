@@ -64,7 +64,10 @@ int pid_of(const RunningVm& vm) {
 }
 
 bool still_runs(const RunDirectory& directory, const RunningVm& vm) {
-    return is_alive(vm) && directory.read(vm_file(pid_of(vm), kFigures)).has_value();
+    if (!is_alive(vm)) return false;
+    const std::vector<std::string> files = directory.names();
+    return std::ranges::any_of(
+        files, [&](const std::string& file) { return owner_of(file) == pid_of(vm); });
 }
 
 std::vector<RunningVm> running_vms(const RunDirectory& directory) {

@@ -26,7 +26,7 @@ inline constexpr std::string_view kMessages = "messages";  // Banyan's own, of t
 // By its name or its process number.
 bool is_called(const RunningVm& vm, const std::string& wanted);
 int pid_of(const RunningVm& vm);
-// Its process is there, and its file.
+// Its process is there, and has not removed all of its files yet; its logs go last.
 bool still_runs(const RunDirectory& directory, const RunningVm& vm);
 
 // In the order of their process numbers. Files of those that have died are removed.

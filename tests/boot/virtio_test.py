@@ -95,7 +95,8 @@ class VirtioTest(unittest.TestCase):
             self.assertLessEqual({STATS_VQ, DEFLATE_ON_OOM, PAGE_REPORTING}, features(console)[BALLOON])
             full = self.fill_and_free(console, 1024)
             self.assertGreater(full, 1024)
-            back, seconds = wait_until(lambda: full - resident(console) >= 900, 5)
+            # Linux reports a part of its free pages every two seconds: how long it takes is its affair.
+            back, seconds = wait_until(lambda: full - resident(console) >= 900, 60)
             report(f"free page reporting: {full} MiB fell to {resident(console)} MiB in {seconds:.1f} s")
             self.assertTrue(back, f"{full} MiB were held, {resident(console)} still are")
             with self.subTest("and comes again"):
@@ -112,7 +113,7 @@ class VirtioTest(unittest.TestCase):
             console.expect(PROMPT, BOOT_SECONDS)
             full = self.fill_and_free(console, 1024)
             console.run("coldplug", 60)  # the balloon's driver
-            back, seconds = wait_until(lambda: full - resident(console) >= 900, 10)
+            back, seconds = wait_until(lambda: full - resident(console) >= 900, 60)
             report(f"balloon: {full} MiB fell to {resident(console)} MiB in {seconds:.1f} s")
             self.assertTrue(back, f"{full} MiB were held, {resident(console)} still are")
 
