@@ -254,9 +254,9 @@ TEST_F(VmTest, StandsStillWhileAnybodyWantsIt) {
 
 TEST_F(VmTest, IsResetFromOutsideAlsoWhilePaused) {
     Witness witness;
-    std::atomic<int> boots{0};
+    std::atomic<bool> resumed{false};
     const auto vm = create([&](ScriptedVcpu& vcpu, CpuIo& io) {
-        if (++boots >= 2) io.port_write(kExitPort, 1, 0);
+        if (resumed) io.port_write(kExitPort, 1, 0);
         return vcpu.spin();
     });
     ASSERT_TRUE(vm);
@@ -264,6 +264,7 @@ TEST_F(VmTest, IsResetFromOutsideAlsoWhilePaused) {
     api.add_observer(witness);
     const auto resume = Notifier::create(*loop, [&] {
         EXPECT_EQ(api.state(), VmState::paused);
+        resumed = true;
         api.resume(PauseReason::user);
     });
     const auto reset = Notifier::create(*loop, [&] {
