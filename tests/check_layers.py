@@ -45,7 +45,7 @@ ALLOWED = {
     "backends/switch": ["support", "vm", "host/posix", "network"],
     "machine": BELOW_ENGINES + ["arch/x86", "devices", "loader", "machine"],
     "host": ["support", "vm", "host/posix"],
-    "vmm": BELOW_ENGINES + ["arch/x86", "backends", "devices", "cpu", "loader", "machine", "host"],
+    "vmm": BELOW_ENGINES + ["arch/x86", "backends", "devices", "cpu", "loader", "machine", "host", "network"],
     "control": ["support", "snapshot", "vmm/vm_api.hpp"],
     "manager": ["support", "snapshot", "host"],
     "app": [""],  # everything

@@ -49,7 +49,7 @@ def pack(directory):
 def throughput(console, seconds, reverse):
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    server = subprocess.Popen(["iperf3", "-s", "-1", "-B", "127.0.0.1", "-p", str(port)], stdout=subprocess.PIPE, text=True)
+    server = subprocess.Popen(["iperf3", "-s", "-1", "--forceflush", "-B", "127.0.0.1", "-p", str(port)], stdout=subprocess.PIPE, text=True)
     try:
         server.stdout.readline()  # it listens
         output, status = console.run(f"iperf3 -c 10.0.2.2 -p {port} -t {seconds} -J {'-R' if reverse else ''}", 60 + seconds)

@@ -7,6 +7,7 @@
 #include "backends/net/capture.hpp"
 #include "backends/net/nat.hpp"
 #include "backends/net/tap.hpp"
+#include "backends/switch/switch_port.hpp"
 #include "vmm/machine_uuid.hpp"
 
 namespace banyan {
@@ -21,7 +22,8 @@ std::string host_name_of(const std::string& name) {
     return host;
 }
 
-Result<Network> open_plain(const VmConfig& config, const NetChoice& choice) {
+Result<Network> open_plain(const VmConfig& config, size_t index, Poller& poller) {
+    const NetChoice& choice = config.nets[index];
     switch (choice.kind) {
         case NetKind::nat: {
             TRY_ASSIGN(nat, Nat::create({.host_name = host_name_of(config.name),
@@ -35,15 +37,17 @@ Result<Network> open_plain(const VmConfig& config, const NetChoice& choice) {
         }
         case NetKind::network_switch: break;
     }
-    return fail(
-        ErrorCode::unsupported,
-        fmt::format("--net switch={}: it is not supported yet; use --net nat", choice.name));
+    TRY_ASSIGN(port, SwitchPort::create(poller, {.socket = choice.socket,
+                                                 .hello = {.name = host_name_of(config.name),
+                                                           .mac = {mac_address(config, index)}}}));
+    return Network{.backend = std::move(port)};
 }
 
 }  // namespace
 
-Result<Network> open_network(const VmConfig& config, const NetChoice& choice) {
-    TRY_ASSIGN(network, open_plain(config, choice));
+Result<Network> open_network(const VmConfig& config, size_t index, Poller& poller) {
+    const NetChoice& choice = config.nets[index];
+    TRY_ASSIGN(network, open_plain(config, index, poller));
     if (choice.capture.empty()) return network;
     TRY_ASSIGN(capture, Capture::create(choice.capture, std::move(network.backend)));
     return Network{std::move(capture), network.mtu};

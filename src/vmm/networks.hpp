@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "vm/network.hpp"
+#include "vm/poller.hpp"
 #include "vmm/vm_config.hpp"
 
 namespace banyan {
@@ -14,7 +15,8 @@ struct Network {
     uint16_t mtu = kEthernetMtu;  // what its card tells the guest
 };
 
-Result<Network> open_network(const VmConfig& config, const NetChoice& choice);
+// What the card with this index is connected to. The poller outlives it.
+Result<Network> open_network(const VmConfig& config, size_t index, Poller& poller);
 
 // Of the card with this index: the user's, or one that the VM's name always gives.
 std::array<uint8_t, 6> mac_address(const VmConfig& config, size_t index);

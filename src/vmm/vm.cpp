@@ -202,8 +202,8 @@ Result<void> Vm::create_back_ends(EventLoop& loop) {
         TRY_ASSIGN(sockets, VsockSockets::create(loop, config_.vsock->path));
         vsock_ = std::move(sockets);
     }
-    for (const NetChoice& choice : config_.nets) {
-        TRY_ASSIGN(network, open_network(config_, choice));
+    for (size_t i = 0; i < config_.nets.size(); ++i) {
+        TRY_ASSIGN(network, open_network(config_, i, loop));
         networks_.push_back(std::move(network));
     }
     TRY(create_shares());
@@ -250,6 +250,7 @@ BoardConfig Vm::board_config() {
     for (size_t i = 0; i < networks_.size(); ++i) {
         board.nets.push_back({.backend = networks_[i].backend.get(),
                               .mac = mac_address(config_, i),
+                              .model = config_.nets[i].model,
                               .mtu = networks_[i].mtu});
     }
     for (size_t i = 0; i < shares_.size(); ++i)

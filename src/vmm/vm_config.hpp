@@ -69,7 +69,9 @@ enum class NetKind : uint8_t { nat, network_switch, tap };
 // A network card, and what it is connected to.
 struct NetChoice {
     NetKind kind = NetKind::nat;
-    std::string name;                                // of the switch, or of the tap interface
+    std::string name;         // of the switch, or of the tap interface
+    std::string socket = {};  // of the switch: filled in by who starts the VM
+    NetModel model = NetModel::virtio;
     std::optional<std::array<uint8_t, 6>> mac = {};  // none: made from the name of the VM
     bool host_loopback = false;                      // nat: the guest reaches the host's 127.0.0.1
     std::vector<PublishedPort> published = {};       // nat

@@ -254,26 +254,28 @@ TEST_F(VmTest, StandsStillWhileAnybodyWantsIt) {
 
 TEST_F(VmTest, IsResetFromOutsideAlsoWhilePaused) {
     Witness witness;
-    std::atomic<bool> resumed{false};
+    VmApi* api = nullptr;
+    const auto resume = Notifier::create(*loop, [&] {
+        EXPECT_EQ(api->state(), VmState::paused);
+        api->resume(PauseReason::user);
+    });
+    const auto reset = Notifier::create(*loop, [&] {
+        api->pause(PauseReason::user);
+        api->reset();
+        (*resume)->notify();
+    });
+    std::atomic<int> boots{0};
     const auto vm = create([&](ScriptedVcpu& vcpu, CpuIo& io) {
-        if (resumed) io.port_write(kExitPort, 1, 0);
+        if (++boots == 1)
+            (*reset)->notify();
+        else
+            io.port_write(kExitPort, 1, 0);
         return vcpu.spin();
     });
     ASSERT_TRUE(vm);
-    VmApi& api = **vm;
-    api.add_observer(witness);
-    const auto resume = Notifier::create(*loop, [&] {
-        EXPECT_EQ(api.state(), VmState::paused);
-        resumed = true;
-        api.resume(PauseReason::user);
-    });
-    const auto reset = Notifier::create(*loop, [&] {
-        api.pause(PauseReason::user);
-        api.reset();
-        (*resume)->notify();
-    });
-    (*reset)->notify();
-    api.run();
+    api = vm->get();
+    api->add_observer(witness);
+    api->run();
 
     EXPECT_NE(witness.seen.find("reset;"), std::string::npos) << witness.seen;
     EXPECT_TRUE(witness.seen.ends_with("ended;")) << witness.seen;

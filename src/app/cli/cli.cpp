@@ -11,6 +11,7 @@
 #include "app/cli/foreground.hpp"
 #include "app/cli/image_command.hpp"
 #include "app/cli/network_command.hpp"
+#include "app/cli/network_tasks.hpp"
 #include "app/cli/print.hpp"
 #include "app/cli/run_options.hpp"
 #include "app/cli/screen_commands.hpp"
@@ -84,6 +85,8 @@ int run_here(RunOptions options, const std::vector<std::string>& extra, Detached
         if (const auto set = detached->set_console(config->console); !set)
             return failed_with(set.error());
     }
+    if (const auto joined = join_networks(config->nets); !joined)
+        return failed_with(joined.error());
     return run_in_foreground(*config, {.trace_engine = trace->jit,
                                        .gdb = *gdb,
                                        .vnc = *vnc,

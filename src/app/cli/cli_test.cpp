@@ -38,7 +38,7 @@ TEST(Cli, WrongUsageIsOneLineAndStatus2) {
         {"run", "--kernel"},
         {"run", "--kernel=k", "--kernel=l"},
         {"run", "--kernel=k", "--cpus=0"},
-        {"run", "--kernel=k", "--net=nat"},
+        {"run", "--kernel=k", "--net=token"},
         {"run", "--kernel=k", "--log-level=loud"},
         {"doctor", "--fly"},
         {"stats", "a", "b"},

@@ -56,6 +56,11 @@ Result<NetChoice> parse_net(const std::string& text) {
         if (key == "mac") {
             TRY_ASSIGN(mac, parse_mac(value));
             net.mac = mac;
+        } else if (key == "model") {
+            TRY_ASSIGN(model, parse_choice<NetModel>(
+                                  "--net model", value,
+                                  {{"virtio", NetModel::virtio}, {"e1000e", NetModel::e1000e}}));
+            net.model = model;
         } else if (key == "capture") {
             if (value.empty())
                 return wrong_value("--net capture", value, "no file is named; give one");
@@ -66,7 +71,7 @@ Result<NetChoice> parse_net(const std::string& text) {
         } else if (key == "rate") {
             return wrong_value("--net rate", value, "it is not supported yet; leave it out");
         } else {
-            return not_one_of("--net", key, {"mac", "capture", "host-loopback (of nat)"});
+            return not_one_of("--net", key, {"mac", "model", "capture", "host-loopback (of nat)"});
         }
     }
     return net;

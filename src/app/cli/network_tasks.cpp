@@ -178,6 +178,16 @@ Result<void> ensure_network_runs(const std::string& name) {
     return start_network(directory, name);
 }
 
+Result<void> join_networks(std::vector<NetChoice>& nets) {
+    for (NetChoice& net : nets) {
+        if (net.kind != NetKind::network_switch) continue;
+        TRY(ensure_network_runs(net.name));
+        TRY_ASSIGN(directory, RunDirectory::open());
+        net.socket = network_paths(directory, net.name).port;
+    }
+    return {};
+}
+
 Result<void> remove_network(const std::string& name) {
     TRY_ASSIGN(store, NetworkStore::open());
     TRY_ASSIGN(directory, RunDirectory::open());

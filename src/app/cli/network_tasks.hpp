@@ -5,6 +5,7 @@
 
 #include "app/cli/network_command.hpp"
 #include "app/network/network_store.hpp"
+#include "vmm/vm_config.hpp"
 
 namespace banyan {
 
@@ -16,6 +17,8 @@ Result<NetworkDefinition> parse_network(const NetworkCommandOptions& options,
 Result<void> create_network(const NetworkDefinition& network);
 // Starts the switch of a network that is defined, unless it runs.
 Result<void> ensure_network_runs(const std::string& name);
+// Starts those that a VM is to be on, and fills in where it finds them.
+Result<void> join_networks(std::vector<NetChoice>& nets);
 Result<void> remove_network(const std::string& name);
 
 Result<std::string> network_list_text();

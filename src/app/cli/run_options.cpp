@@ -111,7 +111,8 @@ void add_device_options(CLI::App& command, RunOptions& o) {
                     "(with host-loopback=on it does, as 10.0.2.2), and nobody reaches the guest. "
                     "capture writes its frames to a pcap file")
         ->type_name(
-            "none|nat|switch=NAME|tap=IFACE[,mac=ADDRESS][,capture=FILE][,host-loopback=on]")
+            "none|nat|switch=NAME|tap=IFACE[,model=virtio|e1000e][,mac=ADDRESS][,capture=FILE][,"
+            "host-loopback=on]")
         ->expected(1)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     command

@@ -27,8 +27,8 @@ constexpr uint32_t kOffered = FUSE_ASYNC_READ | FUSE_ATOMIC_O_TRUNC | FUSE_BIG_W
 
 }  // namespace
 
-// How a request is served: what stands before names and data, whether it needs a share that can be
-// written, and whether there is an answer.
+// How a request is served, whether it needs a share that can be written, and whether there is an
+// answer.
 struct FuseServer::Operation {
     uint32_t opcode;
     int (FuseServer::*serve)(FuseCall& call);

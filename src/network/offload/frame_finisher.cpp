@@ -43,7 +43,8 @@ FrameFinisher::FrameFinisher() : copy_(kLargestNetFrame), header_(kLargestHeader
 
 bool FrameFinisher::takes(const NetOffloads& taken, const NetFrameInfo& info) {
     if (info.needs_checksum && !taken.checksum) return false;
-    if (info.ecn && !taken.ecn) return false;
+    // A flag of segments: without them it says nothing.
+    if (info.segmentation != Segmentation::none && info.ecn && !taken.ecn) return false;
     switch (info.segmentation) {
         case Segmentation::none: return true;
         case Segmentation::tcp4: return taken.tcp4;

@@ -138,6 +138,13 @@ TEST(FrameFinisher, SegmentsBehindATag) {
     EXPECT_EQ(header_at<Ipv4Header>(finished.frames[0], 18)->total_length, 1448 + 40);
 }
 
+TEST(FrameFinisher, TakesAFlagOfSegmentsWithoutThemForNone) {
+    const FrameBytes frame = counting_bytes(20);
+    const Finished finished = finish(frame, {.checksum_start = 60000, .ecn = true});
+    ASSERT_EQ(finished.frames.size(), 1U);
+    EXPECT_EQ(finished.frames[0], frame);
+}
+
 TEST(FrameFinisher, RefusesWhatIsMalformed) {
     const FrameBytes tcp = ipv4_frame({.protocol = ip_protocol::kTcp}, tcp_segment(4000));
     NetFrameInfo info = tcp_info(34, Segmentation::tcp4, 1000);
