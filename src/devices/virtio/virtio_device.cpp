@@ -37,8 +37,9 @@ void VirtioDevice::attach(VirtioTransport& transport, uint64_t transport_feature
     features_ |= transport_features;
 }
 
+// iPXE accepts ACCESS_PLATFORM whether it is offered or not. Without an IOMMU it changes nothing.
 void VirtioDevice::set_driver_features(uint64_t features) {
-    if ((status_ & kStatusFeaturesOk) == 0) driver_features_ = features;
+    if ((status_ & kStatusFeaturesOk) == 0) driver_features_ = features & ~kFeatureAccessPlatform;
 }
 
 // 2.2.2: a driver accepts a subset of what is offered, and must know this version.

@@ -50,6 +50,7 @@ TEST_F(VirtioPciTest, RefusesFeaturesThatItDoesNotOffer) {
     EXPECT_FALSE(guest_.negotiate(kModern | 1));
     EXPECT_FALSE(guest_.negotiate(virtio::kFeatureEventIdx)) << "a legacy driver";
     EXPECT_TRUE(guest_.negotiate(kModernRings));
+    EXPECT_TRUE(guest_.negotiate(kModern | virtio::kFeatureAccessPlatform)) << "as iPXE does";
 }
 
 TEST_F(VirtioPciTest, FeaturesAreFixedOnceAccepted) {
