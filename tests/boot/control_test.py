@@ -15,7 +15,7 @@ from picture import read_png
 from qmp import Gone, Qmp, Refused, power_initramfs, run_directory
 
 COMMANDS = {"qmp_capabilities", "query-status", "query-version", "query-commands", "query-name", "query-kvm",
-            "query-cpus-fast", "query-blockstats", "query-block", "query-chardev", "query-uuid", "stop", "cont",
+            "query-cpus-fast", "balloon", "query-balloon", "query-blockstats", "query-block", "query-chardev", "query-uuid", "stop", "cont",
             "system_powerdown", "system_reset", "quit", "screendump", "send-key", "query-memory-size-summary"}
 
 

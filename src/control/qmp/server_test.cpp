@@ -199,6 +199,24 @@ TEST_F(QmpTest, TellsOfDisks) {
     EXPECT_NE(stats.find(R"("failed_rd_operations":1,)"), std::string::npos);
 }
 
+TEST_F(QmpTest, AsksForMemory) {
+    EXPECT_EQ(ask("query-balloon"),
+              error("No balloon device has been activated", "DeviceNotFound"));
+    const auto set = [this](std::string_view value) {
+        return one->say(R"({"execute":"balloon","arguments":{"value":)" + std::string(value) +
+                        "}}");
+    };
+    EXPECT_EQ(set("4096"), error("No balloon device has been activated", "DeviceNotFound"));
+    vm.balloon.emplace().actual = 1 << 19;
+    EXPECT_EQ(ask("query-balloon"), R"({"actual":524288})");
+    EXPECT_EQ(set("4096"), kReady);
+    EXPECT_EQ(vm.log, "balloon 4096;");
+    for (const char* wrong : {"0", "-1", "1048577"}) {
+        EXPECT_EQ(set(wrong), error("Parameter 'value' expects a size up to the VM's memory"))
+            << wrong;
+    }
+}
+
 TEST_F(QmpTest, TellsHowItEnds) {
     const VmOutcome outcome{.end = VmEnd::guest_panic, .message = "the guest crashed"};
     vm.tell({.kind = VmEvent::Kind::guest_panic});

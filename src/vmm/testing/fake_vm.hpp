@@ -44,6 +44,11 @@ public:
     void remove_observer(VmObserver& observer) override { std::erase(observers, &observer); }
     DisplaySource* display() override { return nullptr; }
     InputSink* input() override { return nullptr; }
+    Result<void> set_balloon_target(uint64_t bytes) override {
+        log += "balloon " + std::to_string(bytes) + ";";
+        return {};
+    }
+    std::optional<BalloonStatistics> balloon_statistics() override { return balloon; }
     VmDebug& debug() override { std::abort(); }
 
     void tell(const VmEvent& event) const {
@@ -55,6 +60,7 @@ public:
     std::vector<Statistics> figures;
     std::vector<Statistics> nets;
     std::vector<DiskFacts> drives;
+    std::optional<BalloonStatistics> balloon;
     std::vector<VmObserver*> observers;
     VmState now = VmState::running;
     std::string log;
