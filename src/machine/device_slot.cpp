@@ -100,10 +100,7 @@ void LockedCharClient::run_posted() {
 }
 
 LockedBlockBackend::LockedBlockBackend(BlockBackend& disk, DeviceSlot& slot)
-    : disk_(disk), slot_(slot) {
-    constexpr size_t kUsualInFlight = 256;  // a virtqueue full
-    completions_.reserve(kUsualInFlight);
-}
+    : disk_(disk), slot_(slot) {}
 
 void LockedBlockBackend::submit(const BlockRequest& request, BlockClient& client) {
     client_ = &client;
@@ -116,28 +113,13 @@ void LockedBlockBackend::drain() {
 }
 
 void LockedBlockBackend::on_block_complete(uint64_t cookie, BlockStatus status) {
-    {
-        MutexLock guard(mutex_);
-        completions_.push_back({cookie, status});
-    }
+    completions_.put({cookie, status});
     slot_.post(*this);
 }
 
-// One at a time, because the device may submit, or drain, from within.
 void LockedBlockBackend::run_posted() {
-    while (const auto completion = take_completion()) {
+    while (const auto completion = completions_.take())
         client_->on_block_complete(completion->cookie, completion->status);
-    }
-}
-
-std::optional<LockedBlockBackend::Completion> LockedBlockBackend::take_completion() {
-    MutexLock guard(mutex_);
-    if (next_ == completions_.size()) {
-        completions_.clear();
-        next_ = 0;
-        return std::nullopt;
-    }
-    return completions_[next_++];
 }
 
 }  // namespace banyan

@@ -6,9 +6,8 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <optional>
-#include <vector>
 
+#include "machine/completion_queue.hpp"
 #include "support/mutex.hpp"
 #include "vm/backend.hpp"
 #include "vm/clock.hpp"
@@ -124,14 +123,11 @@ private:
     };
     void on_block_complete(uint64_t cookie, BlockStatus status) override;
     void run_posted() override;
-    std::optional<Completion> take_completion();
 
     BlockBackend& disk_;
     DeviceSlot& slot_;
     BlockClient* client_ = nullptr;
-    Mutex mutex_;  // leaf
-    std::vector<Completion> completions_ GUARDED_BY(mutex_);
-    size_t next_ GUARDED_BY(mutex_) = 0;  // the first that was not delivered yet
+    CompletionQueue<Completion> completions_{256};  // a virtqueue full
 };
 
 }  // namespace banyan

@@ -2,10 +2,7 @@
 
 namespace banyan {
 
-LockedFsBackend::LockedFsBackend(FsBackend& share, DeviceSlot& slot) : share_(share), slot_(slot) {
-    constexpr size_t kUsualInFlight = 64;
-    completions_.reserve(kUsualInFlight);
-}
+LockedFsBackend::LockedFsBackend(FsBackend& share, DeviceSlot& slot) : share_(share), slot_(slot) {}
 
 void LockedFsBackend::submit(const FsRequest& request, FsClient& client) {
     client_ = &client;
@@ -18,27 +15,13 @@ void LockedFsBackend::drain() {
 }
 
 void LockedFsBackend::on_fs_complete(uint64_t cookie, uint32_t written) {
-    {
-        MutexLock guard(mutex_);
-        completions_.push_back({cookie, written});
-    }
+    completions_.put({cookie, written});
     slot_.post(*this);
 }
 
-// One at a time, because the device may submit, or drain, from within.
 void LockedFsBackend::run_posted() {
-    while (const auto completion = take_completion())
+    while (const auto completion = completions_.take())
         client_->on_fs_complete(completion->cookie, completion->written);
-}
-
-std::optional<LockedFsBackend::Completion> LockedFsBackend::take_completion() {
-    MutexLock guard(mutex_);
-    if (next_ == completions_.size()) {
-        completions_.clear();
-        next_ = 0;
-        return std::nullopt;
-    }
-    return completions_[next_++];
 }
 
 }  // namespace banyan

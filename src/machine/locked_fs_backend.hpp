@@ -3,11 +3,9 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
-#include <vector>
 
+#include "machine/completion_queue.hpp"
 #include "machine/device_slot.hpp"
-#include "support/mutex.hpp"
 #include "vm/file_share.hpp"
 
 namespace banyan {
@@ -28,14 +26,11 @@ private:
     };
     void on_fs_complete(uint64_t cookie, uint32_t written) override;
     void run_posted() override;
-    std::optional<Completion> take_completion();
 
     FsBackend& share_;
     DeviceSlot& slot_;
     FsClient* client_ = nullptr;
-    Mutex mutex_;  // leaf
-    std::vector<Completion> completions_ GUARDED_BY(mutex_);
-    size_t next_ GUARDED_BY(mutex_) = 0;  // the first that was not delivered yet
+    CompletionQueue<Completion> completions_{64};
 };
 
 }  // namespace banyan
