@@ -1,11 +1,12 @@
-# banyan_room(NAME [FREESTANDING] [DEPS lib...] [TEST_DEPS lib...])
+# banyan_room(NAME [FREESTANDING] [SMALL] [DEPS lib...] [TEST_DEPS lib...])
 #
 # One folder is one library: every .cpp beside the CMakeLists.txt but those ending in _test, _fuzz and _bench,
 # which become the room's test program, fuzz targets and benchmarks. DEPS are the rooms it may include (the
 # table in docs/architecture.md); tests/check_layers.py compares the includes with that table.
-# FREESTANDING rooms are shared with the bare-metal build: no exceptions, no RTTI.
+# FREESTANDING rooms are shared with the bare-metal build: no exceptions, no RTTI. What is in SMALL rooms runs seldom, or once
+# before the guest, and is better small than fast: its pages stay with each VM.
 function(banyan_room name)
-  cmake_parse_arguments(ARG "FREESTANDING" "" "DEPS;TEST_DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "FREESTANDING;SMALL" "" "DEPS;TEST_DEPS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS *.cpp)
   set(tests ${sources})
   set(fuzzers ${sources})
@@ -20,6 +21,9 @@ function(banyan_room name)
     target_link_libraries(banyan_${name} PUBLIC banyan_flags tl::expected ${ARG_DEPS})
     if(ARG_FREESTANDING)
       target_compile_options(banyan_${name} PRIVATE -fno-exceptions -fno-rtti)
+    endif()
+    if(ARG_SMALL)
+      target_compile_options(banyan_${name} PRIVATE $<$<CONFIG:RelWithDebInfo>:-Os>)
     endif()
   else()
     add_library(banyan_${name} INTERFACE)
