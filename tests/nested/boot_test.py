@@ -5,7 +5,7 @@ its runs end. A boot costs seconds in the rig: each of these guests shows all th
 import hashlib
 import re
 
-from rig import APPEND, PLAIN_APPEND, PROMPT, ShellTest, kernel_complaints, main, report
+from rig import APPEND, PLAIN_APPEND, PROMPT, ShellTest, close_shell, kernel_complaints, main, report
 
 
 # A shell with the prompt that the tests wait for.
@@ -85,7 +85,10 @@ class BootTest(ShellTest):
         self.assertEqual(rig.status(), STOPPED)
 
     def test_firmware(self):
-        """SeaBIOS copies itself into RAM at places where a ROM was: memory slots come and go."""
+        """SeaBIOS copies itself into RAM at places where a ROM was: memory slots come and go.
+
+        In a rig that nobody uses afterwards: under QEMU 7.2's TCG its kernel hangs a moment after a firmware has run."""
+        self.addCleanup(close_shell)
         rig = self.rig
         rig.send(f"{rig.path('banyan')} run --engine kvm --machine pc --firmware {rig.path('bios.bin')} --memory 64M; "
                  "echo \"<\"\"status $?>\"\n")
