@@ -87,7 +87,7 @@ class BootTest(ShellTest):
     def test_firmware(self):
         """SeaBIOS copies itself into RAM at places where a ROM was: memory slots come and go.
 
-        In a rig that nobody uses afterwards: under QEMU 7.2's TCG its kernel hangs a moment after a firmware has run."""
+        In a rig that nobody uses afterwards: once the rig's kernel hung behind it, which could not be repeated."""
         self.addCleanup(close_shell)
         rig = self.rig
         rig.send(f"{rig.path('banyan')} run --engine kvm --machine pc --firmware {rig.path('bios.bin')} --memory 64M; "

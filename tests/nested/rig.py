@@ -79,7 +79,9 @@ class Shell(Console):
                            *options])
 
     def start(self, *options, **choices):
-        """Types the command; what follows on the console is its guest, up to the status."""
+        """Types the command; what follows on the console is its guest, up to the status. Who never comes to that leaves a
+        shell that the next test does not get."""
+        self.prompt = PROMPT
         self.send(self.run_command(*options, **choices) + "; echo \"<\"\"status $?>\"\n")
 
     def boot(self, *options, seconds=90, **choices):
