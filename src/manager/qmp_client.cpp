@@ -5,9 +5,9 @@
 #include <cstring>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include "host/posix/host_error.hpp"
+#include "host/posix/unix_address.hpp"
 
 namespace banyan {
 
@@ -42,13 +42,10 @@ bool wait_for(int fd, short events, QmpClient::Clock::time_point deadline) {
 }  // namespace
 
 Result<QmpClient> QmpClient::connect(const std::string& path, Patience patience) {
-    sockaddr_un name{};
-    name.sun_family = AF_UNIX;
-    if (path.size() >= sizeof(name.sun_path)) return lost();
-    std::memcpy(name.sun_path, path.data(), path.size());
+    const UnixAddress address(path);
+    if (!address.valid()) return lost();
     UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const auto* address = reinterpret_cast<const sockaddr*>(&name);  // SAFETY: as sockets want it
-    if (!socket.valid() || ::connect(socket.get(), address, sizeof(name)) != 0)
+    if (!socket.valid() || ::connect(socket.get(), address.get(), address.size()) != 0)
         return host_fail(errno, "ask the VM", "see whether it still runs");
     QmpClient client(std::move(socket), patience);
     TRY_ASSIGN(greeting, client.read_message(Clock::now() + patience));

@@ -5,8 +5,10 @@
 // 5.1.6); each side says what it takes, and the other segments and finishes checksums itself.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 
 #include "support/result.hpp"
@@ -51,6 +53,18 @@ struct NetFrame {
     size_t size = 0;  // the sum of the parts, at most kLargestNetFrame
     NetFrameInfo info;
 };
+
+// Copies the first bytes of the frame, as many as there are or fit; returns how many.
+inline size_t copy_frame(const NetFrame& frame, std::span<std::byte> to) {
+    size_t copied = 0;
+    for (const std::span<const std::byte> part : frame.parts) {
+        const size_t count = std::min(part.size(), to.size() - copied);
+        if (count != 0) std::memcpy(to.data() + copied, part.data(), count);
+        copied += count;
+        if (copied == to.size()) break;
+    }
+    return copied;
+}
 
 // The device's end. Called by the back end with the device's lock held, never from within a call of
 // the device's, and by one thread at a time.

@@ -5,29 +5,22 @@ import json
 import os
 import stat
 import subprocess
-import tempfile
 import time
 import unittest
-from pathlib import Path
 
-from harness import BOOT_SECONDS, SLOW, Console, Machine, banyan_command, guest_file, vmm_path
+from harness import BOOT_SECONDS, SLOW, Console, Machine, banyan_command, guest_file, own_directory, vmm_path
 from picture import read_png
 from qmp import Gone, Qmp, Refused, power_initramfs, run_directory
 
 COMMANDS = {"qmp_capabilities", "query-status", "query-version", "query-commands", "query-name", "query-kvm",
-            "query-cpus-fast", "balloon", "query-balloon", "query-blockstats", "query-block", "query-chardev", "query-uuid", "stop", "cont",
+            "query-cpus-fast", "balloon", "query-balloon", "query-blockstats", "query-block", "query-chardev", "query-uuid",
+            "stop", "cont",
             "system_powerdown", "system_reset", "quit", "screendump", "send-key", "query-memory-size-summary"}
 
 
 class ControlTest(unittest.TestCase):
     def setUp(self):
-        directory = tempfile.TemporaryDirectory()
-        self.addCleanup(directory.cleanup)
-        self.directory = Path(directory.name)
-        before = os.environ.get("XDG_RUNTIME_DIR")
-        self.addCleanup(lambda: os.environ.pop("XDG_RUNTIME_DIR") if before is None
-                        else os.environ.update(XDG_RUNTIME_DIR=before))
-        os.environ["XDG_RUNTIME_DIR"] = directory.name
+        self.directory = own_directory(self, "XDG_RUNTIME_DIR")
         self.disk = self.directory / "disk.img"
         self.disk.write_bytes(bytes(4 << 20))
         self.control = self.directory / "control"

@@ -11,7 +11,7 @@ import time
 import unittest
 from pathlib import Path
 
-from harness import BOOT_SECONDS, PROMPT, SLOW, Console, Machine, banyan_command, guest_file, vmm_path
+from harness import BOOT_SECONDS, PROMPT, SLOW, Console, Machine, banyan_command, guest_file, own_directory, vmm_path
 from qmp import power_initramfs, run_directory
 
 NOBODY = 65534
@@ -27,13 +27,7 @@ def link_of(file):
 
 class DetachTest(unittest.TestCase):
     def setUp(self):
-        directory = tempfile.TemporaryDirectory()
-        self.addCleanup(directory.cleanup)
-        self.directory = Path(directory.name)
-        before = os.environ.get("XDG_RUNTIME_DIR")
-        self.addCleanup(lambda: os.environ.pop("XDG_RUNTIME_DIR") if before is None
-                        else os.environ.update(XDG_RUNTIME_DIR=before))
-        os.environ["XDG_RUNTIME_DIR"] = directory.name
+        self.directory = own_directory(self, "XDG_RUNTIME_DIR")
         self.addCleanup(self.end_all)
         self.as_user = {}
 

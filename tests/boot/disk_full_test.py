@@ -13,7 +13,7 @@ import time
 import unittest
 from pathlib import Path
 
-from harness import BOOT_SECONDS, SLOW, Console, Machine, banyan_command, kernel_complaints, vmm_path
+from harness import BOOT_SECONDS, SLOW, Console, Machine, banyan_command, kernel_complaints, own_directory, vmm_path
 from qmp import Qmp, run_directory
 
 M = 1 << 20
@@ -32,15 +32,8 @@ def await_stderr(console, text, seconds=60):
 
 class DiskFullTest(unittest.TestCase):
     def setUp(self):
-        directory = tempfile.TemporaryDirectory()
-        self.addCleanup(directory.cleanup)
-        self.room = Path(directory.name)
-        files = tempfile.TemporaryDirectory()
-        self.addCleanup(files.cleanup)
-        before = os.environ.get("XDG_RUNTIME_DIR")
-        self.addCleanup(lambda: os.environ.pop("XDG_RUNTIME_DIR") if before is None
-                        else os.environ.update(XDG_RUNTIME_DIR=before))
-        os.environ["XDG_RUNTIME_DIR"] = files.name
+        self.room = own_directory(self)
+        own_directory(self, "XDG_RUNTIME_DIR")
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", self.room], check=True)
         self.addCleanup(subprocess.run, ["umount", "-l", self.room], check=True)
         self.ballast = self.room / "ballast"

@@ -87,6 +87,18 @@ def qemu_command(machine):
     return command + list(machine.extra)
 
 
+def own_directory(test, *variables):
+    """A directory for the time of one test, to which these variables of the environment point meanwhile."""
+    directory = tempfile.TemporaryDirectory()
+    test.addCleanup(directory.cleanup)
+    for variable in variables:
+        before = os.environ.get(variable)
+        test.addCleanup(lambda name=variable, value=before: os.environ.pop(name) if value is None
+                        else os.environ.update({name: value}))
+        os.environ[variable] = directory.name
+    return Path(directory.name)
+
+
 class Unexpected(AssertionError):
     """Something did not come, or something else did; with the end of what the console showed."""
 

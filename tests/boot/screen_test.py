@@ -1,28 +1,19 @@
 #!/usr/bin/env python3
 """A guest on its VGA: what the screen shows is read from `banyan screenshot`, and typed at by `banyan send-key` and VNC."""
 
-import os
 import re
 import subprocess
-import tempfile
 import time
 import unittest
-from pathlib import Path
 
-from harness import BOOT_SECONDS, SLOW, Console, Machine, Unexpected, banyan_command, vmm_path
+from harness import BOOT_SECONDS, SLOW, Console, Machine, Unexpected, banyan_command, own_directory, vmm_path
 from picture import read_png, read_text
 from rfb import Refused, RfbClient
 
 
 class ScreenTest(unittest.TestCase):
     def setUp(self):
-        directory = tempfile.TemporaryDirectory()
-        self.addCleanup(directory.cleanup)
-        self.directory = Path(directory.name)
-        before = os.environ.get("XDG_RUNTIME_DIR")
-        self.addCleanup(lambda: os.environ.pop("XDG_RUNTIME_DIR") if before is None
-                        else os.environ.update(XDG_RUNTIME_DIR=before))
-        os.environ["XDG_RUNTIME_DIR"] = directory.name
+        self.directory = own_directory(self, "XDG_RUNTIME_DIR")
 
     def start(self, *extra):
         machine = Machine(append="console=ttyS0 console=tty0", no_reboot=True,

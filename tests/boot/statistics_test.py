@@ -2,25 +2,17 @@
 """What a running VM tells of itself: `banyan stats`, `--trace jit`, and the names that perf reads."""
 
 import json
-import os
 import re
 import subprocess
-import tempfile
 import unittest
 from pathlib import Path
 
-from harness import BOOT_SECONDS, PROMPT, Console, Machine, banyan_command, signal, vmm_path
+from harness import BOOT_SECONDS, PROMPT, Console, Machine, banyan_command, own_directory, signal, vmm_path
 
 
 class StatisticsTest(unittest.TestCase):
     def setUp(self):
-        directory = tempfile.TemporaryDirectory()
-        self.addCleanup(directory.cleanup)
-        self.files = Path(directory.name) / "banyan"
-        before = os.environ.get("XDG_RUNTIME_DIR")
-        self.addCleanup(lambda: os.environ.pop("XDG_RUNTIME_DIR") if before is None
-                        else os.environ.update(XDG_RUNTIME_DIR=before))
-        os.environ["XDG_RUNTIME_DIR"] = directory.name
+        self.files = own_directory(self, "XDG_RUNTIME_DIR") / "banyan"
 
     def stats(self, *arguments):
         return subprocess.run([vmm_path(), "stats", *arguments], capture_output=True, text=True, timeout=30)

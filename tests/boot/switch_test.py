@@ -6,11 +6,10 @@ import json
 import os
 import signal
 import subprocess
-import tempfile
 import time
 import unittest
 
-from harness import BOOT_SECONDS, PROMPT, SLOW, Console, Machine, banyan_command, kernel_complaints, report
+from harness import BOOT_SECONDS, PROMPT, SLOW, Console, Machine, banyan_command, kernel_complaints, own_directory, report
 
 NETWORK = "lab"
 UP = """printf '%s\\n' '#!/bin/sh' '[ "$1" = bound ] || exit 0' 'ip addr add $ip/$mask dev $interface' \
@@ -28,11 +27,7 @@ def state():
 
 class SwitchTest(unittest.TestCase):
     def setUp(self):
-        directory = tempfile.TemporaryDirectory()
-        self.addCleanup(directory.cleanup)
-        for variable in ("XDG_RUNTIME_DIR", "XDG_DATA_HOME"):
-            self.addCleanup(os.environ.__setitem__, variable, os.environ.get(variable, ""))
-            os.environ[variable] = directory.name
+        own_directory(self, "XDG_RUNTIME_DIR", "XDG_DATA_HOME")
         banyan("create", NETWORK)
         self.addCleanup(banyan, "remove", NETWORK)
 

@@ -9,7 +9,6 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "app/cli/cli.hpp"
@@ -18,6 +17,7 @@
 #include "host/linux/terminal.hpp"
 #include "host/posix/host_error.hpp"
 #include "host/posix/rotating_file.hpp"
+#include "host/posix/unix_address.hpp"
 #include "host/posix/write_all.hpp"
 #include "manager/running_vms.hpp"
 
@@ -29,12 +29,11 @@ constexpr char kLeaveKey = 0x1D;  // Ctrl-]
 
 Result<UniqueFd> connect_console(const RunDirectory& directory, const RunningVm& vm) {
     const std::string path = fmt::format("{}/{}", directory.path(), vm_file(pid_of(vm), kConsole));
-    sockaddr_un name{};
-    name.sun_family = AF_UNIX;
-    std::memcpy(name.sun_path, path.data(), std::min(path.size(), sizeof(name.sun_path) - 1));
+    const UnixAddress address(path);
     UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const auto* address = reinterpret_cast<const sockaddr*>(&name);  // SAFETY: as sockets want it
-    if (socket.valid() && ::connect(socket.get(), address, sizeof(name)) == 0) return socket;
+    if (address.valid() && socket.valid() &&
+        ::connect(socket.get(), address.get(), address.size()) == 0)
+        return socket;
     return fail(ErrorCode::not_found,
                 fmt::format("console {}: it does not run in the background, its console is where "
                             "it was started; see banyan show",

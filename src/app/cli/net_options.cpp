@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <arpa/inet.h>
 #include <array>
-#include <cctype>
 #include <fmt/format.h>
 
 #include "app/cli/values.hpp"
 #include "host/posix/host_error.hpp"
+#include "network/packets/addresses.hpp"
 
 namespace banyan {
 
@@ -34,28 +34,17 @@ Result<NetChoice> parse_kind(const std::string& text) {
     return not_one_of("--net", text, {"none", "nat", "switch=NAME", "tap=IFACE"});
 }
 
-Result<std::array<uint8_t, 6>> parse_mac(const std::string& text) {
-    std::array<uint8_t, 6> mac{};
-    constexpr size_t kWidth = 3;  // two digits and a colon
-    bool good = text.size() == mac.size() * kWidth - 1;
-    for (size_t i = 0; good && i < text.size(); ++i) {
-        const auto c = static_cast<unsigned char>(text[i]);
-        good = i % kWidth == 2 ? c == ':' : std::isxdigit(c) != 0;
-    }
-    if (!good)
-        return wrong_value("--net mac", text, "not an address; give one as 02:00:00:00:00:01");
-    for (size_t i = 0; i < mac.size(); ++i)
-        mac[i] = static_cast<uint8_t>(std::stoul(text.substr(i * kWidth, 2), nullptr, 16));
-    return mac;
-}
-
 Result<NetChoice> parse_net(const std::string& text) {
     TRY_ASSIGN(parts, parse_settings("--net", text));
     TRY_ASSIGN(net, parse_kind(parts.file));
     for (const auto& [key, value] : parts.settings) {
         if (key == "mac") {
-            TRY_ASSIGN(mac, parse_mac(value));
-            net.mac = mac;
+            const auto mac = parse_mac(value);
+            if (!mac) {
+                return wrong_value("--net mac", value,
+                                   "not an address; give one as 02:00:00:00:00:01");
+            }
+            net.mac = mac->bytes;
         } else if (key == "model") {
             TRY_ASSIGN(model, parse_choice<NetModel>(
                                   "--net model", value,

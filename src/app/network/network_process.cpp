@@ -6,12 +6,12 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <vector>
 
 #include "host/linux/helper_program.hpp"
 #include "host/posix/host_error.hpp"
+#include "host/posix/unix_address.hpp"
 #include "network/port/port_handshake.hpp"
 
 namespace banyan {
@@ -24,15 +24,11 @@ constexpr std::string_view kReady = "ready";
 
 // A socket that the network has accepted, with a request on it.
 UniqueFd ask_network(const std::string& path, PortRequest request) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (path.size() >= sizeof(address.sun_path)) return {};
-    std::memcpy(address.sun_path, path.data(), path.size());
+    const UnixAddress address(path);
+    if (!address.valid()) return {};
     UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-    // SAFETY: as the socket interface wants it
-    const auto* as_any = reinterpret_cast<const sockaddr*>(&address);
     const HelloBytes hello = encode(PortHello{.request = request});
-    if (!socket.valid() || ::connect(socket.get(), as_any, sizeof(address)) != 0 ||
+    if (!socket.valid() || ::connect(socket.get(), address.get(), address.size()) != 0 ||
         ::send(socket.get(), hello.data(), hello.size(), MSG_NOSIGNAL) !=
             static_cast<ssize_t>(hello.size()))
         return {};

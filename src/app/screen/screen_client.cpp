@@ -5,10 +5,10 @@
 #include <fmt/format.h>
 #include <sstream>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include "app/screen/screen_session.hpp"
 #include "host/posix/host_error.hpp"
+#include "host/posix/unix_address.hpp"
 
 namespace banyan {
 
@@ -30,13 +30,10 @@ std::string screen_socket(const std::string& directory, int pid) {
 }
 
 Result<ScreenClient> ScreenClient::connect(const std::string& path) {
-    sockaddr_un name{};
-    name.sun_family = AF_UNIX;
-    if (path.size() >= sizeof(name.sun_path)) return lost();
-    std::memcpy(name.sun_path, path.data(), path.size());
+    const UnixAddress address(path);
+    if (!address.valid()) return lost();
     UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const auto* address = reinterpret_cast<const sockaddr*>(&name);  // SAFETY: as sockets want it
-    if (!socket.valid() || ::connect(socket.get(), address, sizeof(name)) != 0)
+    if (!socket.valid() || ::connect(socket.get(), address.get(), address.size()) != 0)
         return host_fail(errno, "ask the VM for its screen", "see whether it still runs");
     ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof(kPatience));
     ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &kPatience, sizeof(kPatience));

@@ -5,13 +5,13 @@
 #include <fmt/format.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #include "app/switch/ring_member.hpp"
 #include "app/switch/stream_member.hpp"
 #include "app/switch/uplink_member.hpp"
 #include "backends/net/nat.hpp"
 #include "host/posix/host_error.hpp"
+#include "host/posix/unix_address.hpp"
 #include "support/log.hpp"
 
 namespace banyan {
@@ -27,19 +27,15 @@ constexpr size_t kReportMessage = 32 * 1024;
 
 // Others who may use the machine may not use the socket.
 Result<UniqueFd> listen_at(const std::string& path, int type) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (path.size() >= sizeof(address.sun_path))
+    const UnixAddress address(path);
+    if (!address.valid())
         return fail(ErrorCode::invalid_argument, "listen at " + quote_name(path) +
                                                      ": it is too long; use a shorter "
                                                      "XDG_RUNTIME_DIR");
-    std::memcpy(address.sun_path, path.data(), path.size());
     ::unlink(path.c_str());  // of an earlier life: who calls holds the lock
     UniqueFd fd(::socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (fd.valid()) ::fchmod(fd.get(), 0600);
-    // SAFETY: as the socket interface wants it
-    const auto* as_any = reinterpret_cast<const sockaddr*>(&address);
-    if (!fd.valid() || ::bind(fd.get(), as_any, sizeof(address)) != 0 ||
+    if (!fd.valid() || ::bind(fd.get(), address.get(), address.size()) != 0 ||
         ::listen(fd.get(), kSwitchBacklog) != 0)
         return host_fail(errno, "listen at " + quote_name(path), "free what uses it");
     return fd;

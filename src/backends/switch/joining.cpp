@@ -2,9 +2,9 @@
 
 #include <cstring>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include "host/posix/host_error.hpp"
+#include "host/posix/unix_address.hpp"
 
 namespace banyan {
 
@@ -20,18 +20,15 @@ tl::unexpected<Error> not_running(const std::string& path, int error_number) {
 }  // namespace
 
 Result<UniqueFd> ask_switch(const std::string& path, const PortHello& hello) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (path.size() >= sizeof(address.sun_path))
+    const UnixAddress address(path);
+    if (!address.valid())
         return fail(ErrorCode::invalid_argument,
                     "join the network at " + quote_name(path) + ": the path is too long");
-    std::memcpy(address.sun_path, path.data(), path.size());
     UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (!socket.valid())
         return host_fail(errno, "join the network", "raise the limit of open files (ulimit -n)");
-    // SAFETY: as the socket interface wants it
-    const auto* as_any = reinterpret_cast<const sockaddr*>(&address);
-    if (::connect(socket.get(), as_any, sizeof(address)) != 0) return not_running(path, errno);
+    if (::connect(socket.get(), address.get(), address.size()) != 0)
+        return not_running(path, errno);
     TRY(send_with_handles(socket.get(), encode(hello), nullptr));
     return socket;
 }

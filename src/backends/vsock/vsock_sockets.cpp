@@ -6,10 +6,10 @@
 #include <functional>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <utility>
 
 #include "host/posix/host_error.hpp"
+#include "host/posix/unix_address.hpp"
 
 namespace banyan {
 
@@ -38,13 +38,6 @@ private:
     std::function<void(std::shared_ptr<VsockSocket>)> retire_;
 };
 
-bool fill_address(sockaddr_un& address, const std::string& path) {
-    address.sun_family = AF_UNIX;
-    if (path.empty() || path.size() >= sizeof(address.sun_path)) return false;
-    std::memcpy(address.sun_path, path.data(), path.size());
-    return true;
-}
-
 UniqueFd make_socket() {
     return UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 }
@@ -53,18 +46,17 @@ UniqueFd make_socket() {
 
 Result<std::unique_ptr<VsockSockets>> VsockSockets::create(Poller& poller,
                                                            const std::string& path) {
-    sockaddr_un address{};
-    if (!fill_address(address, path)) {
+    const UnixAddress address(path);
+    if (!address.valid()) {
         return fail(ErrorCode::invalid_argument,
                     fmt::format("listen at {}: a socket's path has 1 to {} characters; give a "
                                 "shorter one",
-                                path, sizeof(address.sun_path) - 1));
+                                path, UnixAddress::kLongestPath));
     }
     UniqueFd fd = make_socket();
     // The mode counts before anybody can connect.
     if (fd.valid()) ::fchmod(fd.get(), 0600);
-    if (!fd.valid() ||
-        ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+    if (!fd.valid() || ::bind(fd.get(), address.get(), address.size()) != 0) {
         return host_fail(errno, fmt::format("listen at {}", path),
                          "remove what is there, or give another path");
     }
@@ -94,13 +86,11 @@ Result<std::shared_ptr<VsockSocket>> VsockSockets::add(UniqueFd fd, VsockSocket:
 
 // A socket whose listener has no room refuses as if nobody were there.
 std::unique_ptr<VsockStream> VsockSockets::connect(uint32_t host_port) {
-    sockaddr_un address{};
+    const UnixAddress address(fmt::format("{}_{}", path_, host_port));
     UniqueFd fd = make_socket();
-    if (!fd.valid() || !fill_address(address, fmt::format("{}_{}", path_, host_port)))
-        return nullptr;
-    const int connected = retry_interrupted([&] {
-        return ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address));
-    });
+    if (!fd.valid() || !address.valid()) return nullptr;
+    const int connected =
+        retry_interrupted([&] { return ::connect(fd.get(), address.get(), address.size()); });
     if (connected != 0) return nullptr;
     auto socket = add(std::move(fd), VsockSocket::Stage::stream);
     if (!socket) return nullptr;

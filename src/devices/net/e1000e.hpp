@@ -126,7 +126,6 @@ private:
     void raise_received();
     bool is_tagged(std::span<const std::byte> frame) const;
     size_t strip_tag(size_t size);
-    size_t copy_in(const NetFrame& frame);
     size_t finish(size_t size);
     bool takes_size(size_t size);
     bool wanted(std::span<const std::byte> frame, uint16_t tag, bool tagged) const;

@@ -47,8 +47,9 @@ void E1000e::raise_received() {
 E1000e::Reception E1000e::receive(const NetFrame& frame) {
     if (!ReceiveControl{reg(RCTL)}.get<ReceiveControl::Enable>() || !bus_master_enabled())
         return dropped(statistics_.received_while_down);
-    size_t size = copy_in(frame);
-    if (size < kEthernetHeaderSize) return dropped(statistics_.received_unusable);
+    size_t size = copy_frame(frame, incoming_);
+    if (size < kEthernetHeaderSize || size > kLargestNetFrame)
+        return dropped(statistics_.received_unusable);
     const auto bytes = std::span(incoming_).first(size);
     const bool tagged = is_tagged(bytes);
     const uint16_t tag = tagged ? word_at(bytes, kAddressesSize + 2) : uint16_t{0};
@@ -82,17 +83,6 @@ size_t E1000e::strip_tag(size_t size) {
     return size - kVlanTagSize;
 }
 
-// Nothing of a frame that is too large.
-size_t E1000e::copy_in(const NetFrame& frame) {
-    size_t size = 0;
-    for (const auto& part : frame.parts) {
-        if (part.size() > kLargestNetFrame - size) return 0;
-        std::memcpy(incoming_.data() + size, part.data(), part.size());
-        size += part.size();
-    }
-    return size;
-}
-
 // As on the wire: padded, and with a check sequence if the driver wants to see it.
 size_t E1000e::finish(size_t size) {
     if (size < kShortestFrame) {
@@ -122,11 +112,11 @@ bool E1000e::wanted(std::span<const std::byte> frame, uint16_t tag, bool tagged)
         const uint32_t id = tag & 0xFFF;
         if ((reg(VFTA + id / 32 * 4) >> id % 32 & 1) == 0) return false;
     }
-    if (is_broadcast(frame)) {
+    if (destination_of(frame) == kBroadcastMac) {
         return control.get<ReceiveControl::Broadcast>() || address_matches(frame) ||
                control.get<ReceiveControl::MulticastPromiscuous>();
     }
-    if (is_multicast(frame)) {
+    if (destination_of(frame).is_multicast()) {
         return control.get<ReceiveControl::MulticastPromiscuous>() || address_matches(frame) ||
                multicast_hash_matches(frame);
     }
@@ -271,9 +261,9 @@ void E1000e::count_received(std::span<const std::byte> frame) {
     count_octets(GORCL, size);
     count_octets(TORL, size);
     count(PRC64 + 4 * size_class(size));
-    if (is_broadcast(frame))
+    if (destination_of(frame) == kBroadcastMac)
         count(BPRC);
-    else if (is_multicast(frame))
+    else if (destination_of(frame).is_multicast())
         count(MPRC);
 }
 

@@ -235,9 +235,9 @@ void E1000e::count_transmitted(std::span<const std::byte> frame) {
     count_octets(GOTCL, size);
     count_octets(TOTL, size);
     count(PTC64 + 4 * size_class(size));
-    if (is_broadcast(frame))
+    if (destination_of(frame) == kBroadcastMac)
         count(BPTC);
-    else if (is_multicast(frame))
+    else if (destination_of(frame).is_multicast())
         count(MPTC);
 }
 

@@ -125,14 +125,10 @@ void SegmentationPlan::move_by(size_t size) {
     }
 }
 
-bool is_multicast(std::span<const std::byte> frame) {
-    return !frame.empty() && (frame[0] & std::byte{1}) != std::byte{0};
-}
-
-bool is_broadcast(std::span<const std::byte> frame) {
-    return frame.size() >= 6 && std::ranges::all_of(frame.first(6), [](std::byte byte) {
-               return byte == std::byte{0xFF};
-           });
+MacAddress destination_of(std::span<const std::byte> frame) {
+    MacAddress address;
+    std::memcpy(address.bytes.data(), frame.data(), std::min(frame.size(), address.bytes.size()));
+    return address;
 }
 
 unsigned size_class(size_t size) {

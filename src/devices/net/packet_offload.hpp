@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <span>
 
+#include "network/packets/addresses.hpp"
+
 namespace banyan {
 
 // The checksum of [start, end) goes to `field`; what the field holds is part of the sum (zero, or
@@ -56,9 +58,8 @@ private:
     size_t count_ = 0;
 };
 
-// Of an Ethernet frame's destination; false if there is none.
-bool is_multicast(std::span<const std::byte> frame);  // broadcast, too
-bool is_broadcast(std::span<const std::byte> frame);
+// Of an Ethernet frame; zeroes for what is missing.
+MacAddress destination_of(std::span<const std::byte> frame);
 
 // Which of the classes that network cards count a frame is in, by its size with check sequence: up
 // to 64, 127, 255, 511, 1023 bytes, and more.

@@ -48,19 +48,13 @@ std::vector<uint16_t> net_queue_sizes(unsigned pairs) {
 template <size_t N>
 class FrameStart {
 public:
-    explicit FrameStart(std::span<const std::span<const std::byte>> parts) {
-        for (const auto& part : parts) {
-            const size_t count = std::min(part.size(), N - size_);
-            std::memcpy(bytes_.data() + size_, part.data(), count);
-            size_ += count;
-            if (size_ == N) return;
-        }
-    }
+    explicit FrameStart(const NetFrame& frame)
+        : size_(copy_frame(frame, std::as_writable_bytes(std::span(bytes_)))) {}
     std::span<const uint8_t> bytes() const { return std::span(bytes_).first(size_); }
 
 private:
     std::array<uint8_t, N> bytes_{};
-    size_t size_ = 0;
+    size_t size_;
 };
 
 }  // namespace
@@ -252,8 +246,7 @@ bool VirtioNet::add_frame(const DescriptorChain& chain, unsigned pair) {
         if (skipped < segment.length) parts_.push_back(segment.bytes().subspan(skipped));
     }
     frames_.push_back({std::span(parts_).subspan(first), size, *info});
-    if (pairs_ > 1)
-        flows_.note_sent(FrameStart<NetFlows::kStart>(frames_.back().parts).bytes(), pair);
+    if (pairs_ > 1) flows_.note_sent(FrameStart<NetFlows::kStart>(frames_.back()).bytes(), pair);
     return true;
 }
 
@@ -296,7 +289,7 @@ size_t VirtioNet::on_frames(std::span<const NetFrame> frames) {
 
 // False: there is no room now.
 bool VirtioNet::receive(const NetFrame& frame) {
-    const FrameStart<NetFlows::kStart> start(frame.parts);
+    const FrameStart<NetFlows::kStart> start(frame);
     const auto header = make_net_header(frame.info, frame.size, taken_offloads_);
     if (!header || start.bytes().size() < kEthernetHeaderSize || frame.size > kLargestNetFrame) {
         ++statistics_.received_unusable;

@@ -8,10 +8,10 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "host/posix/host_error.hpp"
+#include "host/posix/unix_address.hpp"
 
 namespace banyan {
 
@@ -69,31 +69,27 @@ Result<SocketListener> listen_by_network(const SocketAddress& address) {
 }
 
 // Nobody listens there any more: its process was killed.
-bool is_left_over(const sockaddr_un& name) {
+bool is_left_over(const UnixAddress& name) {
     const UniqueFd probe(::socket(AF_UNIX, kStream, 0));
     struct stat found {};
-    if (::stat(name.sun_path, &found) != 0 || !S_ISSOCK(found.st_mode)) return false;
-    const auto* address = reinterpret_cast<const sockaddr*>(&name);
-    return ::connect(probe.get(), address, sizeof(name)) != 0 && errno == ECONNREFUSED;
+    if (::stat(name.path(), &found) != 0 || !S_ISSOCK(found.st_mode)) return false;
+    return ::connect(probe.get(), name.get(), name.size()) != 0 && errno == ECONNREFUSED;
 }
 
 // Others who may use the machine may not use the socket.
 Result<SocketListener> listen_by_path(const SocketAddress& address) {
-    sockaddr_un name{};
-    name.sun_family = AF_UNIX;
-    if (address.path.size() >= sizeof(name.sun_path)) {
+    const UnixAddress name(address.path);
+    if (!name.valid()) {
         return fail(ErrorCode::invalid_argument,
                     fmt::format("listen at {}: the name is too long for a socket; give a shorter "
                                 "one",
                                 quote_name(address.path)));
     }
-    std::memcpy(name.sun_path, address.path.data(), address.path.size());
-    if (is_left_over(name)) ::unlink(name.sun_path);
+    if (is_left_over(name)) ::unlink(name.path());
     UniqueFd fd(::socket(AF_UNIX, kStream, 0));
     if (fd.valid()) ::fchmod(fd.get(), 0600);
-    TRY_ASSIGN(listener,
-               listen_to(std::move(fd), reinterpret_cast<const sockaddr*>(&name), sizeof(name),
-                         fmt::format("listen at {}", quote_name(address.path))));
+    TRY_ASSIGN(listener, listen_to(std::move(fd), name.get(), name.size(),
+                                   fmt::format("listen at {}", quote_name(address.path))));
     listener.place = address.path;
     return listener;
 }
