@@ -47,7 +47,6 @@ enum Offset : uint32_t {
     TDH = 0x03810,
     TDT = 0x03818,
     FIRST_STATISTIC = 0x04000,
-    MPC = 0x04010,
     PRC64 = 0x0405C,  // then those of 127, 255, 511, 1023 and 1522 bytes
     GPRC = 0x04074,
     BPRC = 0x04078,
@@ -66,7 +65,6 @@ enum Offset : uint32_t {
     BPTC = 0x040F4,
     TSCTC = 0x040F8,
     LAST_STATISTIC = 0x04124,
-    RXCSUM = 0x05000,
     RFCTL = 0x05008,
     MTA = 0x05200,  // 128 words
     RAL = 0x05400,  // 16 pairs
@@ -79,7 +77,6 @@ inline constexpr unsigned kReceiveAddresses = 16;
 // Section 10.2.2.1.
 struct Ctrl : Reg<uint32_t> {
     static constexpr uint32_t kMasterDisable = 1U << 2;
-    static constexpr uint32_t kSetLinkUp = 1U << 6;
     static constexpr uint32_t kReset = 1U << 26;
     static constexpr uint32_t kVlanMode = 1U << 30;
     static constexpr uint32_t kPhyReset = 1U << 31;
@@ -132,8 +129,6 @@ enum Cause : uint32_t {
     ASSERTED = 1U << 31,
 };
 inline constexpr uint32_t kOtherCauses = LINK_CHANGED | RECEIVER_OVERRUN | MDI_DONE;
-inline constexpr uint32_t kMessageCauses =
-    RECEIVE_QUEUE_0 | RECEIVE_QUEUE_1 | TRANSMIT_QUEUE_0 | TRANSMIT_QUEUE_1 | OTHER;
 inline constexpr uint32_t kAllCauses = 0x01FF'FFFF;
 inline constexpr unsigned kMessages = 5;
 
@@ -217,7 +212,6 @@ struct TransmitCommand : Reg<uint32_t> {
     using ContextIpv4 = Field<TransmitCommand, 25, 25, bool>;
 };
 inline constexpr uint8_t kContextType = 0;
-inline constexpr uint8_t kDataType = 1;
 inline constexpr uint8_t kTransmitDone = 1;
 inline constexpr uint8_t kInsertIpChecksum = 1;  // POPTS
 inline constexpr uint8_t kInsertTransportChecksum = 2;
