@@ -139,7 +139,7 @@ class HotplugTest(unittest.TestCase):
         self.assertIn("Device 'nothing' not found", self.device("remove", name, "nothing", status=1))
         self.assertIn("was there when the VM was started", self.device("remove", name, "disk0", status=1))
         self.assertIn("No such file or directory", self.device(add, name, "--disk", "nowhere.img", status=1))
-        self.assertIn("in use", self.device(add, name, "--disk", self.system, status=1))
+        self.assertIn("another VM or program uses it", self.device(add, name, "--disk", self.system, status=1))
         self.assertIn("there is one with the id disk0",
                       self.device(add, name, "--disk", self.data, "--id", "disk0", status=1))
         self.assertIn("must begin with a letter", self.device(add, name, "--disk", self.data, "--id", "7", status=1))
