@@ -203,9 +203,11 @@ Result<void> Vm::create_back_ends(EventLoop& loop) {
         vsock_ = std::move(sockets);
     }
     for (size_t i = 0; i < config_.nets.size(); ++i) {
-        TRY_ASSIGN(network, open_network(config_, i, loop));
+        const auto mac = mac_address(config_.name, config_.nets[i], name_of_card(i));
+        TRY_ASSIGN(network, open_network(config_.name, config_.nets[i], mac, loop));
         networks_.push_back(std::move(network));
     }
+    TRY(create_hot_devices(loop));
     TRY(create_shares());
     entropy_.fill(std::as_writable_bytes(std::span(generation_id_)));
     if (!config_.debugcon.empty()) {
@@ -249,7 +251,7 @@ BoardConfig Vm::board_config() {
     }
     for (size_t i = 0; i < networks_.size(); ++i) {
         board.nets.push_back({.backend = networks_[i].backend.get(),
-                              .mac = mac_address(config_, i),
+                              .mac = mac_address(config_.name, config_.nets[i], name_of_card(i)),
                               .model = config_.nets[i].model,
                               .mtu = networks_[i].mtu});
     }
@@ -268,6 +270,7 @@ BoardConfig Vm::board_config() {
         board.floppies.push_back(floppy.get());
     board.watchdog = event_of(config_.watchdog);
     board.generation_id = generation_id_;
+    board.hotplug_places = config_.hotplug_places;
     return board;
 }
 
@@ -289,10 +292,12 @@ Result<void> Vm::create_board(EventLoop& loop) {
         [this](const VmEvent& event) { tell(event); }};
     TRY_ASSIGN(lifecycle, Lifecycle::create(loop, std::move(life)));
     lifecycle_ = std::move(lifecycle);
-    TRY_ASSIGN(board, Board::create(board_config(),
-                                    {memory_, clock_, timers_, *lifecycle_, engine_->apics(),
-                                     pc_memory(), engine_->doorbells()}));
+    TRY_ASSIGN(board,
+               Board::create(board_config(),
+                             {memory_, clock_, timers_, *lifecycle_, engine_->apics(), pc_memory(),
+                              engine_->doorbells(), &hot_devices_->eject_listener()}));
     board_ = std::move(board);
+    hot_devices_->connect(*board_);
     if (vsock_ != nullptr) vsock_->connect_client(*board_->vsock_client());
     if (config_.balloon_target != 0) TRY(set_balloon_target(config_.balloon_target));
     return {};
@@ -363,6 +368,10 @@ void Vm::drain_back_ends() {
         disk->drain();
     for (const auto& floppy : floppies_)
         floppy->drain();
+    if (hot_devices_ != nullptr) {
+        for (const HotDevices::Disk& disk : hot_devices_->disks())
+            disk.image.drain();
+    }
     for (const auto& share : shares_)
         share->drain();
 }
@@ -425,6 +434,8 @@ std::vector<DiskFacts> Vm::disks() const {
         all.push_back(facts_of(config_.floppies[i], *floppies_[i], fmt::format("floppy{}", i)));
         all.back().removable = true;
     }
+    for (const HotDevices::Disk& disk : hot_devices_->disks())
+        all.push_back(facts_of(disk.file, disk.image, disk.id));
     return all;
 }
 
@@ -449,6 +460,8 @@ void Vm::press_power_button() {
 void Vm::retry_disk_writes() {
     for (const auto& disk : disks_)
         disk->retry_held();
+    for (const HotDevices::Disk& disk : hot_devices_->disks())
+        disk.image.retry_held();
 }
 
 void Vm::tell(const VmEvent& event) const {

@@ -21,6 +21,7 @@
 #include "vmm/disk_room.hpp"
 #include "vmm/engine_choice.hpp"
 #include "vmm/firmware_image.hpp"
+#include "vmm/hot_devices.hpp"
 #include "vmm/lifecycle.hpp"
 #include "vmm/networks.hpp"
 #include "vmm/vm_api.hpp"
@@ -60,6 +61,11 @@ public:
     std::optional<BalloonStatistics> balloon_statistics() override {
         return board_->balloon_statistics();
     }
+    Result<std::string> add_disk(const std::string& id, const DiskFile& disk) override;
+    Result<std::string> add_net(const std::string& id, const NetChoice& net) override;
+    Result<void> remove_device(const std::string& id) override;
+    std::vector<DeviceFacts> devices() const override;
+    Result<void> resize_disk(const std::string& name, uint64_t bytes) override;
     VmDebug& debug() override { return *debugger_; }
 
 private:
@@ -71,6 +77,7 @@ private:
     BoardKind board_kind() const;
     PcMemory pc_memory() const;
     Result<void> create_back_ends(EventLoop& loop);
+    Result<void> create_hot_devices(EventLoop& loop);
     Result<void> create_shares();
     Result<void> create_engine(const EngineChoice& choice, EventLoop& loop);
     Result<void> create_board(EventLoop& loop);
@@ -83,6 +90,7 @@ private:
     Result<void> restart();
     void resume_clock();
     void drain_back_ends();
+    Result<std::string> choose_id(const std::string& wanted, std::string_view kind) const;
     void pause_for_disk(const std::string& disk, const std::string& why);
     void tell(const VmEvent& event) const;
     unsigned& pauses(PauseReason why) { return pauses_[static_cast<size_t>(why)]; }
@@ -113,6 +121,7 @@ private:
     std::vector<std::unique_ptr<ImageDisk>> disks_;
     std::vector<std::unique_ptr<ImageDisk>> floppies_;
     std::vector<Network> networks_;
+    std::unique_ptr<HotDevices> hot_devices_;
     std::vector<std::unique_ptr<DirectoryShare>> shares_;
     GenerationId generation_id_{};       // a reboot keeps it
     std::unique_ptr<PerfMap> perf_map_;  // null: not wanted

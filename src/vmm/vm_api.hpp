@@ -37,6 +37,20 @@ struct DiskFacts {
     DiskCounts counts = {};
 };
 
+// A disk or network card of a VM.
+struct DeviceFacts {
+    enum class Kind : uint8_t { disk, net };
+    enum class State : uint8_t {
+        fixed,    // there from the start: it cannot be removed
+        added,    // while the VM runs
+        leaving,  // its guest was asked to let go of it
+    };
+    std::string id;
+    Kind kind = Kind::disk;
+    State state = State::fixed;
+    std::string what;  // a disk's file; "nat", "tap=IFACE" or "switch=NAME"
+};
+
 class VmApi {
 public:
     virtual ~VmApi() = default;
@@ -55,7 +69,7 @@ public:
     virtual std::vector<Statistics> net_statistics() const { return {}; }
     // The host's numbers of the threads that run the vCPUs; 0 before they run. From any thread.
     virtual std::vector<int> vcpu_threads() const = 0;
-    // From any thread.
+    // On the event loop's thread.
     virtual std::vector<DiskFacts> disks() const = 0;
     // Where the console is, if the user must know ("/dev/pts/3"); else empty.
     virtual std::string_view console_place() const = 0;
@@ -75,8 +89,8 @@ public:
     // the machine is reset soon, by the event loop. On its thread, during run().
     virtual void press_power_button() = 0;
     virtual void reset() = 0;
-    // Tries at once to write what the host had no room for; it is tried now and then anyway. From
-    // any thread.
+    // Tries at once to write what the host had no room for; it is tried now and then anyway. On the
+    // event loop's thread.
     virtual void retry_disk_writes() = 0;
 
     // Called until it is removed. On the event loop's thread, or while it does not run.
@@ -94,6 +108,18 @@ public:
     // As the guest told last; each call asks it for news. Nothing where there is no balloon. From
     // any thread.
     virtual std::optional<BalloonStatistics> balloon_statistics() { return std::nullopt; }
+
+    // Devices come and go while the VM runs. All on the event loop's thread.
+    //
+    // An empty id: the next of its kind, "disk1" or "net1". Gives the id. Fails on an id that is
+    // taken or no id, on what cannot be opened, and with ErrorCode::busy when there is no room.
+    virtual Result<std::string> add_disk(const std::string& id, const DiskFile& disk);
+    virtual Result<std::string> add_net(const std::string& id, const NetChoice& net);
+    // Asks the guest to let go of it. VmEvent::Kind::removed tells when it has, which may be never.
+    virtual Result<void> remove_device(const std::string& id);
+    virtual std::vector<DeviceFacts> devices() const { return {}; }
+    // Makes the disk of this name larger, and tells the guest.
+    virtual Result<void> resize_disk(const std::string& name, uint64_t bytes);
 
     // For a debugger; lives as long as the VM.
     virtual VmDebug& debug() = 0;

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "app/cli/device_command.hpp"
 #include "app/cli/doctor.hpp"
 #include "app/cli/foreground.hpp"
 #include "app/cli/image_command.hpp"
@@ -163,6 +164,7 @@ struct Commands {
         app.add_subcommand("doctor", "what this host can do, and which engine a guest gets");
     CLI::App* image = app.add_subcommand("image", "make, copy and examine disk images");
     CLI::App* network = app.add_subcommand("network", "networks that VMs share");
+    CLI::App* device = app.add_subcommand("device", "disks and network cards of a running VM");
     CLI::App* screenshot = app.add_subcommand("screenshot", "the screen of a running VM");
     CLI::App* send_key = app.add_subcommand("send-key", "type at a running VM");
     CLI::App* stats = app.add_subcommand("stats", "figures of the VMs that run");
@@ -170,6 +172,7 @@ struct Commands {
     RunOptions run_options;
     ImageCommandOptions image_options;
     NetworkCommandOptions network_options;
+    DeviceCommandOptions device_options;
     ScreenOptions screen_options;
     VmCommandOptions vm_options;
     std::string wanted;  // a VM
@@ -183,6 +186,7 @@ struct Commands {
         add_run_options(*run, run_options);
         add_image_commands(*image, image_options);
         add_network_commands(*network, network_options);
+        add_device_commands(*device, device_options);
         add_screen_commands(*screenshot, *send_key, screen_options);
         add_vm_commands(app, vm_options);
         doctor->add_flag("--json", json, "as JSON");
@@ -216,6 +220,8 @@ int dispatch(Commands& commands) {
     if (commands.image->parsed()) return run_image_command(*commands.image, commands.image_options);
     if (commands.network->parsed())
         return run_network_command(*commands.network, commands.network_options);
+    if (commands.device->parsed())
+        return run_device_command(*commands.device, commands.device_options);
     if (commands.screenshot->parsed()) return screenshot(commands.screen_options);
     if (commands.send_key->parsed()) return send_key(commands.screen_options);
     if (commands.stats->parsed()) return stats(commands.wanted, commands.json);

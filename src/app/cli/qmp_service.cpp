@@ -32,6 +32,7 @@ Result<std::unique_ptr<QmpService>> QmpService::create(Poller& poller, VmApi& vm
         TRY_ASSIGN(keys, KeyFeeder::create(poller, *vm.input()));
         service->keys_ = std::move(keys);
     }
+    add_device_options_commands(service->server_.commands(), vm);
     add_screen_commands(service->server_.commands(), vm, service->keys_.get());
     return service;
 }

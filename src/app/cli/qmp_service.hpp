@@ -32,5 +32,7 @@ private:
 
 // screendump and send-key (QEMU's qapi/ui.json). `keys`: null, or outlives them.
 void add_screen_commands(qmp::Commands& commands, VmApi& vm, KeyFeeder* keys);
+// Banyan's own, for `banyan device`: __org.banyan_device-add takes what the command line gives.
+void add_device_options_commands(qmp::Commands& commands, VmApi& vm);
 
 }  // namespace banyan

@@ -231,42 +231,6 @@ Result<std::vector<InitrdFile>> parse_initrds(const std::vector<std::string>& te
     return files;
 }
 
-Result<DiskFile> parse_disk(const std::string& text) {
-    TRY_ASSIGN(parts, parse_settings("--disk", text));
-    DiskFile disk;
-    disk.path = parts.file;
-    for (const auto& [key, value] : parts.settings) {
-        const std::string option = "--disk " + key;
-        if (key == "format") {
-            TRY_ASSIGN(format, parse_format(option, value));
-            disk.format = format;
-            continue;
-        }
-        if (key == "bus") {
-            TRY_ASSIGN(bus, parse_choice<DiskBus>(option, value,
-                                                  {{"virtio", DiskBus::virtio},
-                                                   {"nvme", DiskBus::nvme},
-                                                   {"ahci", DiskBus::ahci},
-                                                   {"ide", DiskBus::ide},
-                                                   {"scsi", DiskBus::scsi}}));
-            disk.bus = bus;
-            continue;
-        }
-        if (key == "readonly") {
-            TRY_ASSIGN(read_only, parse_switch(option, value));
-            disk.read_only = read_only;
-        } else if (key == "serial") {
-            disk.serial = value;
-        } else {
-            TRY_ASSIGN(known, parse_disk_tuning(key, value, disk));
-            if (known) continue;
-            return not_one_of("--disk", key,
-                              {"format", "readonly", "bus", "serial", "cache", "iops", "bps"});
-        }
-    }
-    return disk;
-}
-
 Result<DiskFile> parse_floppy(const std::string& text) {
     TRY_ASSIGN(parts, parse_settings("--floppy", text));
     DiskFile disk;
@@ -501,6 +465,42 @@ void add_run_options(CLI::App& command, RunOptions& options) {
     add_device_options(command, options);
     add_unsupported(command, options);
     command.footer(std::string(kExamples));
+}
+
+Result<DiskFile> parse_disk(const std::string& text) {
+    TRY_ASSIGN(parts, parse_settings("--disk", text));
+    DiskFile disk;
+    disk.path = parts.file;
+    for (const auto& [key, value] : parts.settings) {
+        const std::string option = "--disk " + key;
+        if (key == "format") {
+            TRY_ASSIGN(format, parse_format(option, value));
+            disk.format = format;
+            continue;
+        }
+        if (key == "bus") {
+            TRY_ASSIGN(bus, parse_choice<DiskBus>(option, value,
+                                                  {{"virtio", DiskBus::virtio},
+                                                   {"nvme", DiskBus::nvme},
+                                                   {"ahci", DiskBus::ahci},
+                                                   {"ide", DiskBus::ide},
+                                                   {"scsi", DiskBus::scsi}}));
+            disk.bus = bus;
+            continue;
+        }
+        if (key == "readonly") {
+            TRY_ASSIGN(read_only, parse_switch(option, value));
+            disk.read_only = read_only;
+        } else if (key == "serial") {
+            disk.serial = value;
+        } else {
+            TRY_ASSIGN(known, parse_disk_tuning(key, value, disk));
+            if (known) continue;
+            return not_one_of("--disk", key,
+                              {"format", "readonly", "bus", "serial", "cache", "iops", "bps"});
+        }
+    }
+    return disk;
 }
 
 Result<VmConfig> make_config(const RunOptions& options) {

@@ -61,6 +61,9 @@ struct RunOptions {
 // Declares the options at a command; parsing fills `options`, which must outlive it.
 void add_run_options(CLI::App& command, RunOptions& options);
 
+// FILE[,KEY=VALUE]..., as --disk has it.
+Result<DiskFile> parse_disk(const std::string& text);
+
 Result<VmConfig> make_config(const RunOptions& options);
 Result<std::optional<GdbChoice>> gdb_of(const RunOptions& options);
 Result<std::optional<VncChoice>> vnc_of(const RunOptions& options);

@@ -49,6 +49,32 @@ public:
         return {};
     }
     std::optional<BalloonStatistics> balloon_statistics() override { return balloon; }
+    Result<std::string> add_disk(const std::string& id, const DiskFile& disk) override {
+        log += "add_disk " + id + " " + disk.path + " " + disk.serial + ";";
+        if (disk.path == "/none") return fail(ErrorCode::not_found, "open /none: it is not there");
+        there.push_back({.id = id,
+                         .kind = DeviceFacts::Kind::disk,
+                         .state = DeviceFacts::State::added,
+                         .what = disk.path});
+        return id;
+    }
+    Result<std::string> add_net(const std::string& id, const NetChoice& net) override {
+        log += "add_net " + id + " " + net.name + ";";
+        there.push_back({.id = id,
+                         .kind = DeviceFacts::Kind::net,
+                         .state = DeviceFacts::State::added,
+                         .what = "nat"});
+        return id;
+    }
+    Result<void> remove_device(const std::string& id) override {
+        log += "remove " + id + ";";
+        return {};
+    }
+    std::vector<DeviceFacts> devices() const override { return there; }
+    Result<void> resize_disk(const std::string& name, uint64_t bytes) override {
+        log += "resize " + name + " " + std::to_string(bytes) + ";";
+        return {};
+    }
     VmDebug& debug() override { std::abort(); }
 
     void tell(const VmEvent& event) const {
@@ -60,6 +86,7 @@ public:
     std::vector<Statistics> figures;
     std::vector<Statistics> nets;
     std::vector<DiskFacts> drives;
+    std::vector<DeviceFacts> there;
     std::optional<BalloonStatistics> balloon;
     std::vector<VmObserver*> observers;
     VmState now = VmState::running;
