@@ -18,6 +18,7 @@
 #include "machine/boards/board.hpp"
 #include "vm/guest_memory.hpp"
 #include "vmm/console.hpp"
+#include "vmm/cpu_throttle.hpp"
 #include "vmm/disk_room.hpp"
 #include "vmm/engine_choice.hpp"
 #include "vmm/firmware_image.hpp"
@@ -60,6 +61,8 @@ public:
     std::optional<BalloonStatistics> balloon_statistics() override {
         return board_->balloon_statistics();
     }
+    CpuTimes cpu_times() const override;
+    void set_cpu_rate(std::optional<uint64_t> rate) override { throttle_->set_rate(rate); }
     VmDebug& debug() override { return *debugger_; }
 
 private:
@@ -120,6 +123,7 @@ private:
     std::unique_ptr<Lifecycle> lifecycle_;
     std::unique_ptr<Board> board_;
     std::unique_ptr<VmDebugger> debugger_;
+    std::unique_ptr<CpuThrottle> throttle_;
 };
 
 }  // namespace banyan

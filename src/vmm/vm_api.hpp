@@ -37,6 +37,13 @@ struct DiskFacts {
     DiskCounts counts = {};
 };
 
+// Of all vCPUs together, since they began to run. Nanoseconds.
+struct CpuTimes {
+    uint64_t used = 0;    // on the host's CPUs
+    uint64_t waited = 0;  // for one of them
+    uint64_t held = 0;    // by set_cpu_rate(), of the VM's time
+};
+
 class VmApi {
 public:
     virtual ~VmApi() = default;
@@ -94,6 +101,13 @@ public:
     // As the guest told last; each call asks it for news. Nothing where there is no balloon. From
     // any thread.
     virtual std::optional<BalloonStatistics> balloon_statistics() { return std::nullopt; }
+
+    // From any thread.
+    virtual CpuTimes cpu_times() const { return {}; }
+    // The vCPUs together get no more CPU time than this, in microseconds a second, from now on:
+    // they are held for some milliseconds at a time. Nothing: as much as the host has. By one
+    // thread.
+    virtual void set_cpu_rate(std::optional<uint64_t>) {}
 
     // For a debugger; lives as long as the VM.
     virtual VmDebug& debug() = 0;
