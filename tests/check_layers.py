@@ -47,7 +47,8 @@ ALLOWED = {
     "host": ["support", "vm", "host/posix"],
     "vmm": BELOW_ENGINES + ["arch/x86", "backends", "devices", "cpu", "loader", "machine", "host", "network"],
     "control": ["support", "snapshot", "vmm/vm_api.hpp"],
-    "manager": ["support", "snapshot", "host"],
+    "manager": ["support", "snapshot", "host", "manager/store"],
+    "manager/store": ["support", "host"],
     "app": [""],  # everything
 }
 
