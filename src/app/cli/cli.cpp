@@ -8,15 +8,13 @@
 #include <string_view>
 
 #include "app/cli/doctor.hpp"
-#include "app/cli/foreground.hpp"
 #include "app/cli/image_command.hpp"
 #include "app/cli/network_command.hpp"
-#include "app/cli/network_tasks.hpp"
 #include "app/cli/print.hpp"
-#include "app/cli/run_options.hpp"
+#include "app/cli/run_command.hpp"
 #include "app/cli/screen_commands.hpp"
 #include "app/cli/stats.hpp"
-#include "app/cli/trace_choice.hpp"
+#include "app/cli/store_commands.hpp"
 #include "app/cli/vm_commands.hpp"
 #include "host/linux/run_directory.hpp"
 #include "host/linux/stderr_log.hpp"
@@ -32,9 +30,8 @@ constexpr std::array<std::string_view, 4> kUnsupportedImageCommands{"list", "bui
                                                                     "remove"};
 
 // In docs/cli.md, but not in this build.
-constexpr std::array<std::string_view, 12> kUnsupportedCommands{
-    "create", "start", "remove",   "rename", "top",     "exec",
-    "cp",     "pool",  "snapshot", "fork",   "migrate", "serve"};
+constexpr std::array<std::string_view, 8> kUnsupportedCommands{
+    "top", "exec", "cp", "pool", "snapshot", "fork", "migrate", "serve"};
 
 int usage_error(std::string text) {
     std::replace(text.begin(), text.end(), '\n', ' ');
@@ -50,55 +47,6 @@ int failed_with(const Error& error) {
 std::string version_text(bool as_json) {
     if (!as_json) return "banyan " BANYAN_VERSION "\n";
     return nlohmann::ordered_json{{"version", BANYAN_VERSION}}.dump() + "\n";
-}
-
-// Names of images have neither slash nor dot: a file is a disk, or a CD.
-bool take_image(const std::string& image, RunOptions& options) {
-    if (image.starts_with("-") || image.find_first_of("/.") == std::string::npos) return false;
-    auto& place = image.ends_with(".iso") ? options.cdroms : options.disks;
-    place.insert(place.begin(), image);
-    return true;
-}
-
-int run_here(RunOptions options, const std::vector<std::string>& extra, Detached* detached) {
-    if (extra.size() > 1 || (extra.size() == 1 && !take_image(extra.front(), options))) {
-        const bool is_option = extra.front().starts_with("-");
-        const char* why = is_option          ? "no such option"
-                          : extra.size() > 1 ? "one image only, others by --disk"
-                                             : "images have no names yet, give the file";
-        return usage_error(fmt::format("wrong usage: {}: {}; see banyan run --help",
-                                       quote_name(extra.front()), why));
-    }
-    const auto trace = parse_traces(options.traces);
-    if (!trace) return usage_error(std::string(trace.error().text()));
-    if (trace->help) return print_output(trace_help());
-    const auto level = log_level_of(options);
-    if (!level) return usage_error(std::string(level.error().text()));
-    set_log_level(*level);
-    auto config = make_config(options);
-    if (!config) return usage_error(std::string(config.error().text()));
-    const auto gdb = gdb_of(options);
-    if (!gdb) return usage_error(std::string(gdb.error().text()));
-    const auto vnc = vnc_of(options);
-    if (!vnc) return usage_error(std::string(vnc.error().text()));
-    if (detached != nullptr) {
-        if (const auto set = detached->set_console(config->console); !set)
-            return failed_with(set.error());
-    }
-    if (const auto joined = join_networks(config->nets); !joined)
-        return failed_with(joined.error());
-    return run_in_foreground(*config, {.trace_engine = trace->jit,
-                                       .gdb = *gdb,
-                                       .vnc = *vnc,
-                                       .control = options.control,
-                                       .detached = detached});
-}
-
-int run(const RunOptions& options, const std::vector<std::string>& extra) {
-    if (!options.detach) return run_here(options, extra, nullptr);
-    const auto start = Detached::start();
-    if (!start) return failed_with(start.error());
-    return start->status ? *start->status : run_here(options, extra, start->vm.get());
 }
 
 struct ScreenOptions {
@@ -172,6 +120,7 @@ struct Commands {
     NetworkCommandOptions network_options;
     ScreenOptions screen_options;
     VmCommandOptions vm_options;
+    StoreCommandOptions store_options;
     std::string wanted;  // a VM
     bool json = false;
 
@@ -184,6 +133,7 @@ struct Commands {
         add_image_commands(*image, image_options);
         add_network_commands(*network, network_options);
         add_screen_commands(*screenshot, *send_key, screen_options);
+        add_store_commands(app, store_options);
         add_vm_commands(app, vm_options);
         doctor->add_flag("--json", json, "as JSON");
         doctor->footer("Examples:\n  banyan doctor\n  banyan doctor --json");
@@ -209,8 +159,10 @@ std::string command_with_help(const Commands& commands) {
 
 int dispatch(Commands& commands) {
     const std::string name = command_of(commands);
+    if (is_store_command(name))
+        return run_store_command(*commands.app.get_subcommand(name), commands.store_options);
     if (is_vm_command(name)) return run_vm_command(name, commands.vm_options);
-    if (commands.run->parsed()) return run(commands.run_options, commands.run->remaining());
+    if (commands.run->parsed()) return run_vm_here(commands.run_options, commands.run->remaining());
     if (commands.doctor->parsed())
         return print_output(commands.json ? doctor_json() : doctor_text());
     if (commands.image->parsed()) return run_image_command(*commands.image, commands.image_options);

@@ -29,7 +29,14 @@ TEST(Cli, WrongUsageIsOneLineAndStatus2) {
         {},
         {"fly"},
         {"--fly"},
+        {"create"},
         {"create", "x"},
+        {"create", "x", "--kernel=k", "--detach"},
+        {"start"},
+        {"remove"},
+        {"rename", "x"},
+        {"set", "x", "y"},
+        {"supervise", "x"},
         {"run"},
         {"run", "--fly", "--kernel=k"},
         {"run", "debian", "--kernel=k"},
@@ -97,6 +104,12 @@ TEST(Cli, EveryCommandHasHelpWithExamples) {
                                                {"image", "info", "--help"},
                                                {"image", "resize", "--help"},
                                                {"image", "check", "--help"},
+                                               {"create", "--help"},
+                                               {"start", "--help"},
+                                               {"remove", "--help"},
+                                               {"rename", "--help"},
+                                               {"set", "--help"},
+                                               {"supervise", "--help"},
                                                {"version", "--help"}}) {
         const Ran ran = run(arguments);
 

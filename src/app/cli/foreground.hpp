@@ -19,6 +19,7 @@ struct Companions {
     std::optional<VncChoice> vnc = {};  // nobody sees the screen but by banyan screenshot
     std::string control = {};           // a QMP socket besides the usual one; empty: none
     Detached* detached = nullptr;       // null: it stays in the foreground
+    std::string stored = {};            // a stored VM's directory; empty: it is none
 };
 
 // Returns the exit status. All messages go to standard error.

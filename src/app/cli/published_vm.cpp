@@ -23,7 +23,8 @@ RunningVm figures_of(const std::vector<Statistics>& all) {
 
 }  // namespace
 
-Result<std::unique_ptr<PublishedVm>> PublishedVm::create(RunDirectory directory, const VmApi& vm) {
+Result<std::unique_ptr<PublishedVm>> PublishedVm::create(RunDirectory directory, const VmApi& vm,
+                                                         const std::string& stored) {
     const std::string& name = vm.config().name;
     // So that of two that start at once one sees the other.
     TRY_ASSIGN(lock, directory.lock());
@@ -34,13 +35,15 @@ Result<std::unique_ptr<PublishedVm>> PublishedVm::create(RunDirectory directory,
                                 "another name, or end that one by banyan stop",
                                 quote_name(name), pid_of(other)));
     }
-    auto published = std::unique_ptr<PublishedVm>(new PublishedVm(std::move(directory)));
+    auto published = std::unique_ptr<PublishedVm>(new PublishedVm(std::move(directory), stored));
     TRY(published->publish(vm, 0));
     return published;
 }
 
-PublishedVm::PublishedVm(RunDirectory directory)
-    : directory_(std::move(directory)), file_(vm_file(::getpid(), kFigures)) {}
+PublishedVm::PublishedVm(RunDirectory directory, std::string stored)
+    : directory_(std::move(directory)),
+      file_(vm_file(::getpid(), kFigures)),
+      stored_(std::move(stored)) {}
 
 PublishedVm::~PublishedVm() {
     directory_.remove(file_);
@@ -55,6 +58,7 @@ Result<void> PublishedVm::publish(const VmApi& vm, double seconds) const {
                    {"seconds", seconds},
                    {"vcpus", figures_of(vm.statistics())},
                    {"nets", figures_of(vm.net_statistics())}};
+    if (!stored_.empty()) json["stored"] = stored_;
     return directory_.write(file_, json.dump(2) + "\n");
 }
 

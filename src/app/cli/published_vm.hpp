@@ -13,9 +13,10 @@ namespace banyan {
 // The file goes with this object.
 class PublishedVm {
 public:
-    // Publishes it for the first time. Fails with ErrorCode::busy when another VM of the user's has
-    // that name.
-    static Result<std::unique_ptr<PublishedVm>> create(RunDirectory directory, const VmApi& vm);
+    // Publishes it for the first time; `stored` is a stored VM's directory. Fails with
+    // ErrorCode::busy when another VM of the user's has that name.
+    static Result<std::unique_ptr<PublishedVm>> create(RunDirectory directory, const VmApi& vm,
+                                                       const std::string& stored = {});
     ~PublishedVm();
     PublishedVm(const PublishedVm&) = delete;
     PublishedVm& operator=(const PublishedVm&) = delete;
@@ -24,10 +25,11 @@ public:
     Result<void> publish(const VmApi& vm, double seconds) const;
 
 private:
-    explicit PublishedVm(RunDirectory directory);
+    PublishedVm(RunDirectory directory, std::string stored);
 
     RunDirectory directory_;
     std::string file_;
+    std::string stored_;  // empty: it is not stored
 };
 
 }  // namespace banyan

@@ -14,9 +14,10 @@ namespace banyan {
 
 class StatisticsReport {
 public:
-    // `trace`: on standard error, too. Fails when another VM has this one's name.
+    // `trace`: on standard error, too; `stored`: a stored VM's directory. Fails when another VM has
+    // this one's name.
     static Result<std::unique_ptr<StatisticsReport>> start(Poller& poller, const VmApi& vm,
-                                                           bool trace);
+                                                           bool trace, const std::string& stored);
     StatisticsReport(const StatisticsReport&) = delete;
     StatisticsReport& operator=(const StatisticsReport&) = delete;
 
@@ -27,7 +28,7 @@ private:
     using Clock = std::chrono::steady_clock;
 
     StatisticsReport(const VmApi& vm, bool trace) : vm_(vm), trace_(trace) {}
-    Result<void> open();
+    Result<void> open(const std::string& stored);
     void publish();
     void tick();
 

@@ -15,6 +15,8 @@ struct VmCommandOptions {
     std::string vm;  // its name or process number
     std::string timeout;
     bool json = false;
+    bool toml = false;
+    bool all = false;
     bool force = false;
     bool follow = false;
     bool messages = false;
