@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "app/cli/completion.hpp"
 #include "app/cli/doctor.hpp"
 #include "app/cli/image_command.hpp"
 #include "app/cli/network_command.hpp"
@@ -97,6 +98,15 @@ void add_screen_commands(CLI::App& screenshot, CLI::App& send_key, ScreenOptions
         "  banyan send-key debian --text root ret");
 }
 
+int print_completion(const CLI::App& app, const std::string& shell) {
+    const auto text = completion_for(shell, command_tree(app));
+    if (text) return print_output(*text);
+    return usage_error(
+        fmt::format("wrong usage: completion {}: give bash, zsh or fish; see banyan "
+                    "completion --help",
+                    quote_name(shell)));
+}
+
 int stats(const std::string& wanted, bool as_json) {
     const auto directory = RunDirectory::open();
     if (!directory) return failed_with(directory.error());
@@ -114,6 +124,10 @@ struct Commands {
     CLI::App* screenshot = app.add_subcommand("screenshot", "the screen of a running VM");
     CLI::App* send_key = app.add_subcommand("send-key", "type at a running VM");
     CLI::App* stats = app.add_subcommand("stats", "figures of the VMs that run");
+    CLI::App* completion =
+        app.add_subcommand("completion", "what a shell needs to complete these commands");
+    CLI::App* manual =
+        app.add_subcommand("manual", "the manual page, for man -l or an installation");
     CLI::App* version = app.add_subcommand("version", "the version of this program");
     RunOptions run_options;
     ImageCommandOptions image_options;
@@ -122,6 +136,7 @@ struct Commands {
     VmCommandOptions vm_options;
     StoreCommandOptions store_options;
     std::string wanted;  // a VM
+    std::string shell;
     bool json = false;
 
     Commands() {
@@ -141,6 +156,11 @@ struct Commands {
             ->type_name("NAME|PID");
         stats->add_flag("--json", json, "as JSON");
         stats->footer("Examples:\n  banyan stats\n  banyan stats debian\n  banyan stats --json");
+        completion->add_option("shell", shell, "bash, zsh or fish")->type_name("SHELL")->required();
+        completion->footer(
+            "Examples:\n  source <(banyan completion bash)\n"
+            "  banyan completion fish > ~/.config/fish/completions/banyan.fish");
+        manual->footer("Examples:\n  banyan manual | man -l -");
         version->add_flag("--json", json, "as JSON");
         version->footer("Examples:\n  banyan version\n  banyan version --json");
     }
@@ -171,6 +191,9 @@ int dispatch(Commands& commands) {
     if (commands.screenshot->parsed()) return screenshot(commands.screen_options);
     if (commands.send_key->parsed()) return send_key(commands.screen_options);
     if (commands.stats->parsed()) return stats(commands.wanted, commands.json);
+    if (commands.completion->parsed()) return print_completion(commands.app, commands.shell);
+    if (commands.manual->parsed())
+        return print_output(manual_page(command_tree(commands.app), BANYAN_VERSION));
     if (commands.version->parsed()) return print_output(version_text(commands.json));
     return usage_error("wrong usage: no command was given; see banyan --help");
 }

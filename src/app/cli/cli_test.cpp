@@ -37,6 +37,8 @@ TEST(Cli, WrongUsageIsOneLineAndStatus2) {
         {"rename", "x"},
         {"set", "x", "y"},
         {"supervise", "x"},
+        {"completion"},
+        {"completion", "tcsh"},
         {"run"},
         {"run", "--fly", "--kernel=k"},
         {"run", "debian", "--kernel=k"},
@@ -110,6 +112,8 @@ TEST(Cli, EveryCommandHasHelpWithExamples) {
                                                {"rename", "--help"},
                                                {"set", "--help"},
                                                {"supervise", "--help"},
+                                               {"completion", "--help"},
+                                               {"manual", "--help"},
                                                {"version", "--help"}}) {
         const Ran ran = run(arguments);
 
