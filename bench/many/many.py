@@ -39,13 +39,13 @@ def cpu_of(pid):
 
 
 def memory_beside_guest(pid):
-    """KiB, proportional: all mappings but the one of the guest's RAM, by its size."""
+    """KiB, proportional: of all mappings but the guest's RAM, and of that."""
     text = Path(f"/proc/{pid}/smaps").read_text(errors="replace")
     sizes = [int(size) for size in re.findall(r"^Size:\s+(\d+)", text, re.M)]
     parts = [int(part) for part in re.findall(r"^Pss:\s+(\d+)", text, re.M)]
     wanted = MEMORY_MIB << 10
-    # Neighbours of the same kind may be one mapping with it.
-    ram = min((index for index, size in enumerate(sizes) if size >= wanted), key=lambda index: sizes[index], default=None)
+    # Caches of translations may be as large, and hold less.
+    ram = max((index for index, size in enumerate(sizes) if size >= wanted), key=lambda index: parts[index], default=None)
     if ram is None:
         raise Failure(f"process {pid} has no mapping that is its guest's RAM")
     return sum(parts) - parts[ram], parts[ram]

@@ -59,7 +59,7 @@ std::string bash_completion(const std::vector<CommandFacts>& tree) {
         "# bash completion of banyan: source it, or put it into\n"
         "# ~/.local/share/bash-completion/completions/banyan\n"
         "_banyan() {{\n"
-        "    local cur=${{COMP_WORDS[COMP_CWORD]}} command= words= names= i\n"
+        "    local cur=${{COMP_WORDS[COMP_CWORD]}} command='' words='' names='' i\n"
         "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
         "        case ${{COMP_WORDS[i]}} in\n"
         "            -*) [[ $command ]] && break ;;\n"
