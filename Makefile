@@ -9,9 +9,10 @@ JOBS ?= $(shell nproc)
 SECONDS ?= 600
 FUZZ_SECONDS ?= 20
 PEER ?= banyan
+VMS ?= 50
 export ENGINE CPUS MEMORY GUEST APPEND FUZZ_SECONDS
 
-.PHONY: all run test bench micro resources smp modes startup exits block switch-bench power-cut suite fuzz conformance stress systems install-test guests \
+.PHONY: all run test bench micro resources smp modes startup exits block many switch-bench power-cut suite fuzz conformance stress systems install-test guests \
 	format lint clean help
 
 all: build/release/build.ninja  ## Build build/release/banyan (installs what is missing)
@@ -50,6 +51,11 @@ startup: all  ## Compare the start of a guest under KVM with QEMU's microvm and 
 block: all  ## Compare what requests to disks cost with QEMU's block layer; RUNS=3
 	@scripts/install-packages.sh bench test
 	@python3 bench/block/block.py
+
+many: all  ## Measure what idle VMs cost beside QEMU's; VMS=50
+	@scripts/install-packages.sh bench guest
+	@scripts/guests/prepare.sh shell
+	@python3 bench/many/many.py --banyan build/release/banyan --guests "$${BANYAN_GUESTS:-build/guests}" --vms $(VMS)
 
 switch-bench: all  ## Measure what a network's switch carries, beside a socketpair and memcpy; RUNS=3
 	@python3 bench/net/switch.py --banyan build/release/banyan

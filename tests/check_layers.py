@@ -48,7 +48,8 @@ ALLOWED = {
     "host": ["support", "vm", "host/posix"],
     "vmm": BELOW_ENGINES + ["arch/x86", "backends", "devices", "cpu", "loader", "machine", "host", "network", "resources"],
     "control": ["support", "snapshot", "vmm/vm_api.hpp"],
-    "manager": ["support", "snapshot", "resources", "host"],
+    "manager": ["support", "snapshot", "resources", "host", "manager/store"],
+    "manager/store": ["support", "host"],
     "app": [""],  # everything
 }
 

@@ -26,6 +26,7 @@ bool is_well_formed(const RunningVm& vm) {
                    return one.is_object() && std::all_of(one.begin(), one.end(), is_number);
                });
     };
+    if (vm.contains("stored") && !vm["stored"].is_string()) return false;
     return are_figures(vm["vcpus"]) && (!vm.contains("nets") || are_figures(vm["nets"]));
 }
 
@@ -55,6 +56,10 @@ std::string vm_file(int pid, std::string_view kind) {
     return fmt::format("{}.{}", pid, kind);
 }
 
+std::string stored_directory(const RunningVm& vm) {
+    return vm.contains("stored") ? vm["stored"].get<std::string>() : std::string();
+}
+
 bool is_called(const RunningVm& vm, const std::string& wanted) {
     return vm["name"] == wanted || std::to_string(vm["pid"].get<uint64_t>()) == wanted;
 }
@@ -71,6 +76,10 @@ bool still_runs(const RunDirectory& directory, const RunningVm& vm) {
 }
 
 std::vector<RunningVm> running_vms(const RunDirectory& directory) {
+    for (const std::string& file : directory.unfinished()) {
+        const auto owner = owner_of(file);
+        if (owner && !process_start(*owner)) directory.remove(file);
+    }
     std::vector<RunningVm> found;
     for (const std::string& file : directory.names()) {
         const auto owner = owner_of(file);

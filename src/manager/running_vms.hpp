@@ -12,7 +12,7 @@
 namespace banyan {
 
 // As published: {"name", "pid", "process_start", "engine", "memory", "seconds",
-// "vcpus": [{"instructions", ...}]}.
+// "vcpus": [{"instructions", ...}]}, and "stored", the directory of a stored VM.
 using RunningVm = nlohmann::ordered_json;
 
 // What a VM's process has in the RunDirectory: "PID.KIND".
@@ -23,6 +23,8 @@ inline constexpr std::string_view kConsole = "console";
 inline constexpr std::string_view kConsoleLog = "log";     // of a VM in the background
 inline constexpr std::string_view kMessages = "messages";  // Banyan's own, of the same
 
+// Empty: it is not stored.
+std::string stored_directory(const RunningVm& vm);
 // By its name or its process number.
 bool is_called(const RunningVm& vm, const std::string& wanted);
 int pid_of(const RunningVm& vm);

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fmt/format.h>
+#include <fstream>
 #include <gtest/gtest.h>
 #include <map>
 #include <thread>
@@ -105,8 +106,10 @@ TEST_F(VmActionsTest, FindsAVmByItsNameOrNumber) {
 
 TEST_F(VmActionsTest, WhatAPeerThatDiedHasLeftIsRemoved) {
     ASSERT_TRUE(directory().write("2147483647.qmp", ""));
+    std::ofstream(place + "/2147483647.json.new") << "{";
     (void)running_vms(directory());
     EXPECT_EQ(directory().names(), std::vector<std::string>{vm_file(::getpid(), kFigures)});
+    EXPECT_TRUE(directory().unfinished().empty());
 }
 
 TEST_F(VmActionsTest, SummariesSayHowItIs) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace banyan {
 
@@ -31,6 +32,9 @@ enum class VmCause : uint8_t {
 constexpr bool is_guests(VmCause cause) {
     return cause <= VmCause::guest_panic;
 }
+
+// As ShutdownCause in QEMU's qapi/run-state.json: "guest-shutdown".
+std::string_view name_of(VmCause cause);
 
 struct VmOutcome {
     VmEnd end = VmEnd::powered_off;

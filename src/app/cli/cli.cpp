@@ -7,18 +7,17 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "app/cli/completion.hpp"
 #include "app/cli/device_command.hpp"
 #include "app/cli/doctor.hpp"
-#include "app/cli/foreground.hpp"
 #include "app/cli/image_command.hpp"
 #include "app/cli/network_command.hpp"
-#include "app/cli/network_tasks.hpp"
 #include "app/cli/pool_command.hpp"
 #include "app/cli/print.hpp"
-#include "app/cli/run_options.hpp"
+#include "app/cli/run_command.hpp"
 #include "app/cli/screen_commands.hpp"
 #include "app/cli/stats.hpp"
-#include "app/cli/trace_choice.hpp"
+#include "app/cli/store_commands.hpp"
 #include "app/cli/vm_commands.hpp"
 #include "host/linux/run_directory.hpp"
 #include "host/linux/stderr_log.hpp"
@@ -34,9 +33,8 @@ constexpr std::array<std::string_view, 4> kUnsupportedImageCommands{"list", "bui
                                                                     "remove"};
 
 // In docs/cli.md, but not in this build.
-constexpr std::array<std::string_view, 11> kUnsupportedCommands{
-    "create", "start",    "remove", "rename",  "top",  "exec",
-    "cp",     "snapshot", "fork",   "migrate", "serve"};
+constexpr std::array<std::string_view, 7> kUnsupportedCommands{
+    "top", "exec", "cp", "snapshot", "fork", "migrate", "serve"};
 
 int usage_error(std::string text) {
     std::replace(text.begin(), text.end(), '\n', ' ');
@@ -52,58 +50,6 @@ int failed_with(const Error& error) {
 std::string version_text(bool as_json) {
     if (!as_json) return "banyan " BANYAN_VERSION "\n";
     return nlohmann::ordered_json{{"version", BANYAN_VERSION}}.dump() + "\n";
-}
-
-// Names of images have neither slash nor dot: a file is a disk, or a CD.
-bool take_image(const std::string& image, RunOptions& options) {
-    if (image.starts_with("-") || image.find_first_of("/.") == std::string::npos) return false;
-    auto& place = image.ends_with(".iso") ? options.cdroms : options.disks;
-    place.insert(place.begin(), image);
-    return true;
-}
-
-int run_here(RunOptions options, const std::vector<std::string>& extra, Detached* detached) {
-    if (extra.size() > 1 || (extra.size() == 1 && !take_image(extra.front(), options))) {
-        const bool is_option = extra.front().starts_with("-");
-        const char* why = is_option          ? "no such option"
-                          : extra.size() > 1 ? "one image only, others by --disk"
-                                             : "images have no names yet, give the file";
-        return usage_error(fmt::format("wrong usage: {}: {}; see banyan run --help",
-                                       quote_name(extra.front()), why));
-    }
-    const auto trace = parse_traces(options.traces);
-    if (!trace) return usage_error(std::string(trace.error().text()));
-    if (trace->help) return print_output(trace_help());
-    const auto level = log_level_of(options);
-    if (!level) return usage_error(std::string(level.error().text()));
-    set_log_level(*level);
-    auto config = make_config(options);
-    if (!config) return usage_error(std::string(config.error().text()));
-    const auto gdb = gdb_of(options);
-    if (!gdb) return usage_error(std::string(gdb.error().text()));
-    const auto vnc = vnc_of(options);
-    if (!vnc) return usage_error(std::string(vnc.error().text()));
-    const auto resources = resources_of(options.resources, config->cpus, config->memory);
-    if (!resources) return usage_error(std::string(resources.error().text()));
-    if (detached != nullptr) {
-        if (const auto set = detached->set_console(config->console); !set)
-            return failed_with(set.error());
-    }
-    if (const auto joined = join_networks(config->nets); !joined)
-        return failed_with(joined.error());
-    return run_in_foreground(*config, {.trace_engine = trace->jit,
-                                       .gdb = *gdb,
-                                       .vnc = *vnc,
-                                       .control = options.control,
-                                       .resources = *resources,
-                                       .detached = detached});
-}
-
-int run(const RunOptions& options, const std::vector<std::string>& extra) {
-    if (!options.detach) return run_here(options, extra, nullptr);
-    const auto start = Detached::start();
-    if (!start) return failed_with(start.error());
-    return start->status ? *start->status : run_here(options, extra, start->vm.get());
 }
 
 struct ScreenOptions {
@@ -154,6 +100,15 @@ void add_screen_commands(CLI::App& screenshot, CLI::App& send_key, ScreenOptions
         "  banyan send-key debian --text root ret");
 }
 
+int print_completion(const CLI::App& app, const std::string& shell) {
+    const auto text = completion_for(shell, command_tree(app));
+    if (text) return print_output(*text);
+    return usage_error(
+        fmt::format("wrong usage: completion {}: give bash, zsh or fish; see banyan "
+                    "completion --help",
+                    quote_name(shell)));
+}
+
 int stats(const std::string& wanted, bool as_json) {
     const auto directory = RunDirectory::open();
     if (!directory) return failed_with(directory.error());
@@ -173,6 +128,10 @@ struct Commands {
     CLI::App* screenshot = app.add_subcommand("screenshot", "the screen of a running VM");
     CLI::App* send_key = app.add_subcommand("send-key", "type at a running VM");
     CLI::App* stats = app.add_subcommand("stats", "figures of the VMs that run");
+    CLI::App* completion =
+        app.add_subcommand("completion", "what a shell needs to complete these commands");
+    CLI::App* manual =
+        app.add_subcommand("manual", "the manual page, for man -l or an installation");
     CLI::App* version = app.add_subcommand("version", "the version of this program");
     RunOptions run_options;
     ImageCommandOptions image_options;
@@ -181,7 +140,9 @@ struct Commands {
     PoolCommandOptions pool_options;
     ScreenOptions screen_options;
     VmCommandOptions vm_options;
+    StoreCommandOptions store_options;
     std::string wanted;  // a VM
+    std::string shell;
     bool json = false;
 
     Commands() {
@@ -195,6 +156,7 @@ struct Commands {
         add_device_commands(*device, device_options);
         add_pool_commands(*pool, pool_options);
         add_screen_commands(*screenshot, *send_key, screen_options);
+        add_store_commands(app, store_options);
         add_vm_commands(app, vm_options);
         doctor->add_flag("--json", json, "as JSON");
         doctor->footer("Examples:\n  banyan doctor\n  banyan doctor --json");
@@ -202,6 +164,11 @@ struct Commands {
             ->type_name("NAME|PID");
         stats->add_flag("--json", json, "as JSON");
         stats->footer("Examples:\n  banyan stats\n  banyan stats debian\n  banyan stats --json");
+        completion->add_option("shell", shell, "bash, zsh or fish")->type_name("SHELL")->required();
+        completion->footer(
+            "Examples:\n  source <(banyan completion bash)\n"
+            "  banyan completion fish > ~/.config/fish/completions/banyan.fish");
+        manual->footer("Examples:\n  banyan manual | man -l -");
         version->add_flag("--json", json, "as JSON");
         version->footer("Examples:\n  banyan version\n  banyan version --json");
     }
@@ -220,8 +187,10 @@ std::string command_with_help(const Commands& commands) {
 
 int dispatch(Commands& commands) {
     const std::string name = command_of(commands);
+    if (is_store_command(name))
+        return run_store_command(*commands.app.get_subcommand(name), commands.store_options);
     if (is_vm_command(name)) return run_vm_command(name, commands.vm_options);
-    if (commands.run->parsed()) return run(commands.run_options, commands.run->remaining());
+    if (commands.run->parsed()) return run_vm_here(commands.run_options, commands.run->remaining());
     if (commands.doctor->parsed())
         return print_output(commands.json ? doctor_json() : doctor_text());
     if (commands.image->parsed()) return run_image_command(*commands.image, commands.image_options);
@@ -233,6 +202,9 @@ int dispatch(Commands& commands) {
     if (commands.screenshot->parsed()) return screenshot(commands.screen_options);
     if (commands.send_key->parsed()) return send_key(commands.screen_options);
     if (commands.stats->parsed()) return stats(commands.wanted, commands.json);
+    if (commands.completion->parsed()) return print_completion(commands.app, commands.shell);
+    if (commands.manual->parsed())
+        return print_output(manual_page(command_tree(commands.app), BANYAN_VERSION));
     if (commands.version->parsed()) return print_output(version_text(commands.json));
     return usage_error("wrong usage: no command was given; see banyan --help");
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "app/cli/cli.hpp"
+#include "app/cli/stored_vms.hpp"
 #include "host/linux/signals.hpp"
 #include "host/linux/stderr_log.hpp"
 #include "host/linux/terminal.hpp"
@@ -115,14 +116,47 @@ int report_failure(const Error& error) {
     return kStatusFailed;
 }
 
+ConsoleEnd console_failed(const Error& error) {
+    report_failure(error);
+    return ConsoleEnd::failed;
+}
+
+// Where its logs are, and who writes them.
+struct LogOwner {
+    std::string console;
+    std::string messages;
+    std::optional<RunningVm> vm;  // nothing: nobody, it has ended
+};
+
+LogOwner kept_logs(const std::string& stored, std::optional<RunningVm> vm) {
+    return {fmt::format("{}/{}", stored, kStoredConsoleLog),
+            fmt::format("{}/{}", stored, kStoredMessages), std::move(vm)};
+}
+
+Result<LogOwner> find_logs(const RunDirectory& directory, const std::string& wanted) {
+    auto vm = find_vm(directory, "logs", wanted);
+    if (vm) {
+        const std::string stored = stored_directory(*vm);
+        if (!stored.empty()) return kept_logs(stored, std::move(*vm));
+        const auto place = [&](std::string_view kind) {
+            return fmt::format("{}/{}", directory.path(), vm_file(pid_of(*vm), kind));
+        };
+        return LogOwner{place(kConsoleLog), place(kMessages), *vm};
+    }
+    const auto kept = find_stored("logs", wanted);
+    if (!kept) return tl::unexpected(vm.error());
+    TRY_ASSIGN(store, VmStore::open());
+    return kept_logs(store->directory_of(*kept), {});
+}
+
 }  // namespace
 
-int attach_console(const RunDirectory& directory, const std::string& wanted) {
+ConsoleEnd attach_console(const RunDirectory& directory, const std::string& wanted) {
     ignore_write_signals();
     const auto vm = find_vm(directory, "console", wanted);
-    if (!vm) return report_failure(vm.error());
+    if (!vm) return console_failed(vm.error());
     const auto socket = connect_console(directory, *vm);
-    if (!socket) return report_failure(socket.error());
+    if (!socket) return console_failed(socket.error());
     const bool at_terminal = ::isatty(STDIN_FILENO) != 0;
     std::unique_ptr<RawTerminal> terminal;
     if (at_terminal) {
@@ -130,20 +164,20 @@ int attach_console(const RunDirectory& directory, const std::string& wanted) {
         static constexpr SignalEnd kEnd{"banyan: console: a signal came; the VM goes on\n", 0};
         end_at_signals({SIGINT, SIGTERM, SIGQUIT, SIGHUP}, kEnd);
         auto entered = RawTerminal::enter(STDIN_FILENO);
-        if (!entered) return report_failure(entered.error());
+        if (!entered) return console_failed(entered.error());
         terminal = std::move(*entered);
     }
     const bool ended = talk(socket->get(), at_terminal);
     terminal.reset();
-    if (ended) print_message("console: the VM has ended");
-    return 0;
+    if (!ended) return ConsoleEnd::left;
+    print_message("console: the VM has ended");
+    return ConsoleEnd::vm_ended;
 }
 
 int print_log(const RunDirectory& directory, const std::string& wanted, const LogChoice& choice) {
-    const auto vm = find_vm(directory, "logs", wanted);
-    if (!vm) return report_failure(vm.error());
-    const std::string path = fmt::format(
-        "{}/{}", directory.path(), vm_file(pid_of(*vm), choice.messages ? kMessages : kConsoleLog));
+    const auto logs = find_logs(directory, wanted);
+    if (!logs) return report_failure(logs.error());
+    const std::string& path = choice.messages ? logs->messages : logs->console;
     LogFile older(RotatingFile::older(path));
     LogFile newer(path);
     const bool rotated = older.open();
@@ -156,7 +190,7 @@ int print_log(const RunDirectory& directory, const std::string& wanted, const Lo
     }
     if (rotated) older.print_rest();
     newer.print_rest();
-    if (choice.follow) follow(directory, *vm, newer);
+    if (choice.follow && logs->vm) follow(directory, *logs->vm, newer);
     return 0;
 }
 

@@ -9,9 +9,12 @@
 
 #include "app/cli/cli.hpp"
 #include "app/cli/print.hpp"
+#include "host/linux/signals.hpp"
 #include "host/linux/stderr_log.hpp"
 #include "host/posix/host_error.hpp"
+#include "host/posix/write_all.hpp"
 #include "manager/running_vms.hpp"
+#include "manager/store/vm_directory.hpp"
 
 namespace banyan {
 
@@ -31,16 +34,29 @@ std::string read_all(int fd) {
     }
 }
 
+struct Pipe {
+    UniqueFd from;
+    UniqueFd to;
+};
+
+Result<Pipe> make_pipe(std::string_view command) {
+    std::array<int, 2> ends{};
+    if (::pipe2(ends.data(), O_CLOEXEC) != 0)
+        return host_fail(errno, command, "raise the limit of open files (ulimit -n)");
+    return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
 // In the caller's process.
-int wait_until_started(pid_t vm, UniqueFd started) {
+int wait_until_started(std::string_view command, pid_t vm, UniqueFd started) {
     const std::string name = read_all(started.get());
     if (!name.empty()) return print_output(name + "\n");
     int status = 0;
     retry_interrupted([&] { return ::waitpid(vm, &status, 0); });
     if (WIFEXITED(status)) return WEXITSTATUS(status);
     print_message(
-        "run --detach: the VM's process was killed before the guest ran; see the host's "
-        "log, it may be out of memory");
+        fmt::format("{}: the VM's process was killed before the guest ran; see the host's log, it "
+                    "may be out of memory",
+                    command));
     return kStatusFailed;
 }
 
@@ -52,32 +68,48 @@ void close_standard_streams() {
 
 }  // namespace
 
-Result<Detached::Start> Detached::start() {
+Result<Detached::Start> Detached::start(std::string_view command, const Orders& orders) {
     TRY_ASSIGN(directory, RunDirectory::open());
-    std::array<int, 2> ends{};
-    if (::pipe2(ends.data(), O_CLOEXEC) != 0)
-        return host_fail(errno, "run --detach", "raise the limit of open files (ulimit -n)");
-    UniqueFd from(ends[0]);
-    UniqueFd to(ends[1]);
+    TRY_ASSIGN(told, make_pipe(command));
+    TRY_ASSIGN(started, make_pipe(command));
+    ignore_write_signals();  // of a VM's process that has ended already
     std::fflush(nullptr);
     const pid_t vm = ::fork();
-    if (vm < 0) return host_fail(errno, "run --detach", "end some processes");
-    if (vm > 0) {
-        to.reset();
-        return Start{wait_until_started(vm, std::move(from)), nullptr};
+    if (vm < 0) return host_fail(errno, command, "end some processes");
+    if (vm == 0) {
+        told.to.reset();
+        ::setsid();
+        std::string all = read_all(told.from.get());
+        if (all.empty()) ::_exit(kStatusFailed);  // the caller has said why, or was killed
+        return Start{
+            std::nullopt,
+            std::unique_ptr<Detached>(new Detached(std::move(started.to), std::move(directory))),
+            std::move(all)};
     }
-    ::setsid();
-    return Start{std::nullopt,
-                 std::unique_ptr<Detached>(new Detached(std::move(to), std::move(directory)))};
+    started.to.reset();
+    told.from.reset();
+    const auto all = orders(vm);
+    if (all) write_all(told.to.get(), std::as_bytes(std::span(*all)));
+    told.to.reset();
+    if (all) return Start{wait_until_started(command, vm, std::move(started.from)), nullptr, {}};
+    int status = 0;
+    retry_interrupted([&] { return ::waitpid(vm, &status, 0); });
+    return tl::unexpected(all.error());
 }
 
-Result<void> Detached::set_console(ConsoleChoice& console) {
-    const auto place = [&](std::string_view kind) {
-        return fmt::format("{}/{}", directory_.path(), vm_file(::getpid(), kind));
+std::string Detached::place(std::string_view kind) const {
+    return fmt::format("{}/{}", directory_.path(), vm_file(::getpid(), kind));
+}
+
+Result<void> Detached::set_console(ConsoleChoice& console, const std::string& stored) {
+    logs_are_kept_ = !stored.empty();
+    const auto log = [&](std::string_view kind, std::string_view kept) {
+        return logs_are_kept_ ? fmt::format("{}/{}", stored, kept) : place(kind);
     };
-    if (console.kind == ConsoleKind::stdio)
-        console = {ConsoleKind::socket, place(kConsole), place(kConsoleLog)};
-    TRY_ASSIGN(messages, RotatingFile::create(place(kMessages), kLargestMessages));
+    if (console.kind == ConsoleKind::stdio) {
+        console = {ConsoleKind::socket, place(kConsole), log(kConsoleLog, kStoredConsoleLog)};
+    }
+    TRY_ASSIGN(messages, RotatingFile::create(log(kMessages, kStoredMessages), kLargestMessages));
     messages_ = std::move(messages);
     return {};
 }
@@ -93,6 +125,7 @@ bool Detached::let_caller_go(const std::string& name) {
 
 Detached::~Detached() {
     write_messages_to(nullptr);
+    if (logs_are_kept_) return;
     for (const std::string_view kind : {kConsoleLog, kMessages}) {
         const std::string file = vm_file(::getpid(), kind);
         directory_.remove(file);

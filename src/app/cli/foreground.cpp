@@ -19,6 +19,7 @@
 #include "host/linux/terminal.hpp"
 #include "host/posix/notifier.hpp"
 #include "manager/running_vms.hpp"
+#include "manager/store/vm_directory.hpp"
 #include "vmm/vm_api.hpp"
 
 namespace banyan {
@@ -187,39 +188,49 @@ void print_outcome(const VmOutcome& outcome) {
     }
 }
 
+Result<VmOutcome> run_vm(const VmConfig& config, const Companions& companions) {
+    TRY_ASSIGN(loop, EventLoop::create());
+    TRY_ASSIGN(vm, create_vm(config, *loop));
+    print_message(vm->engine_reason());
+    say_where_console_is(config.console, vm->console_place());
+    TRY_ASSIGN(resources, ResourceService::create(*vm, companions.resources));
+    TRY_ASSIGN(statistics, StatisticsReport::start(*loop, *vm, *resources, companions.trace_engine,
+                                                   companions.stored));
+    TRY_ASSIGN(gdb, start_gdb(*loop, *vm, companions.gdb));
+    TRY_ASSIGN(qmp, start_qmp(*loop, *vm, *resources, companions.control));
+    const auto screen = start_screen(*loop, *vm);
+    TRY_ASSIGN(vnc, start_vnc(*loop, *vm, config.name, companions.vnc));
+    TRY_ASSIGN(runs, begin_detached(*loop, *vm, companions.detached));
+    const bool at_terminal =
+        config.console.kind == ConsoleKind::stdio && ::isatty(STDIN_FILENO) != 0;
+    TRY_ASSIGN(outcome, Foreground(*loop, *vm).run(at_terminal));
+    statistics->finish();
+    if (gdb != nullptr) gdb->finish(exit_status(outcome));
+    print_outcome(outcome);
+    return outcome;
+}
+
+// For the commands that come after this process.
+void keep_ending(const std::string& stored, const Result<VmOutcome>& outcome) {
+    const auto process = find_process(::getpid());
+    if (stored.empty() || !process) return;
+    const StoredEnding ending =
+        outcome ? StoredEnding{exit_status(*outcome), std::string(name_of(outcome->cause)),
+                               outcome->message, seconds_since_1970()}
+                : StoredEnding{kStatusFailed, std::string(name_of(VmCause::host_error)),
+                               std::string(outcome.error().text()), seconds_since_1970()};
+    if (const auto kept = write_ending(stored, *process, ending); !kept)
+        print_message(kept.error().text());
+}
+
 }  // namespace
 
 int run_in_foreground(const VmConfig& config, const Companions& companions) {
     ignore_write_signals();
     end_at_once();
-    auto loop = EventLoop::create();
-    if (!loop) return report(loop.error());
-    auto vm = create_vm(config, **loop);
-    if (!vm) return report(vm.error());
-    print_message((*vm)->engine_reason());
-    say_where_console_is(config.console, (*vm)->console_place());
-    const auto resources = ResourceService::create(**vm, companions.resources);
-    if (!resources) return report(resources.error());
-    const auto statistics =
-        StatisticsReport::start(**loop, **vm, **resources, companions.trace_engine);
-    if (!statistics) return report(statistics.error());
-    const auto gdb = start_gdb(**loop, **vm, companions.gdb);
-    if (!gdb) return report(gdb.error());
-    const auto qmp = start_qmp(**loop, **vm, **resources, companions.control);
-    if (!qmp) return report(qmp.error());
-    const auto screen = start_screen(**loop, **vm);
-    const auto vnc = start_vnc(**loop, **vm, config.name, companions.vnc);
-    if (!vnc) return report(vnc.error());
-    const auto runs = begin_detached(**loop, **vm, companions.detached);
-    if (!runs) return report(runs.error());
-    const bool at_terminal =
-        config.console.kind == ConsoleKind::stdio && ::isatty(STDIN_FILENO) != 0;
-    const auto outcome = Foreground(**loop, **vm).run(at_terminal);
-    if (!outcome) return report(outcome.error());
-    (*statistics)->finish();
-    if (*gdb != nullptr) (*gdb)->finish(exit_status(*outcome));
-    print_outcome(*outcome);
-    return exit_status(*outcome);
+    const auto outcome = run_vm(config, companions);
+    keep_ending(companions.stored, outcome);
+    return outcome ? exit_status(*outcome) : report(outcome.error());
 }
 
 }  // namespace banyan

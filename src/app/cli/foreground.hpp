@@ -21,6 +21,7 @@ struct Companions {
     std::string control = {};           // a QMP socket besides the usual one; empty: none
     ResourceChoice resources = {};      // what it may use of this host
     Detached* detached = nullptr;       // null: it stays in the foreground
+    std::string stored = {};            // a stored VM's directory; empty: it is none
 };
 
 // Returns the exit status. All messages go to standard error.

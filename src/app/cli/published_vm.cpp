@@ -24,7 +24,8 @@ RunningVm figures_of(const std::vector<Statistics>& all) {
 }  // namespace
 
 Result<std::unique_ptr<PublishedVm>> PublishedVm::create(RunDirectory directory, const VmApi& vm,
-                                                         const ResourceService& resources) {
+                                                         const ResourceService& resources,
+                                                         const std::string& stored) {
     const std::string& name = vm.config().name;
     // So that of two that start at once one sees the other.
     TRY_ASSIGN(lock, directory.lock());
@@ -36,13 +37,15 @@ Result<std::unique_ptr<PublishedVm>> PublishedVm::create(RunDirectory directory,
                                 quote_name(name), pid_of(other)));
     }
     TRY(resources.admit(directory));
-    auto published = std::unique_ptr<PublishedVm>(new PublishedVm(std::move(directory)));
+    auto published = std::unique_ptr<PublishedVm>(new PublishedVm(std::move(directory), stored));
     TRY(published->publish(vm, resources, 0));
     return published;
 }
 
-PublishedVm::PublishedVm(RunDirectory directory)
-    : directory_(std::move(directory)), file_(vm_file(::getpid(), kFigures)) {}
+PublishedVm::PublishedVm(RunDirectory directory, std::string stored)
+    : directory_(std::move(directory)),
+      file_(vm_file(::getpid(), kFigures)),
+      stored_(std::move(stored)) {}
 
 PublishedVm::~PublishedVm() {
     directory_.remove(file_);
@@ -59,6 +62,7 @@ Result<void> PublishedVm::publish(const VmApi& vm, const ResourceService& resour
                    {"vcpus", figures_of(vm.statistics())},
                    {"nets", figures_of(vm.net_statistics())},
                    {"resources", resources.facts()}};
+    if (!stored_.empty()) json["stored"] = stored_;
     return directory_.write(file_, json.dump(2) + "\n");
 }
 

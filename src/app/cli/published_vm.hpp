@@ -14,10 +14,12 @@ namespace banyan {
 // The file goes with this object.
 class PublishedVm {
 public:
-    // Publishes it for the first time. Fails with ErrorCode::busy when another VM of the user's has
-    // that name, or others have reserved what this one is to have.
+    // Publishes it for the first time; `stored` is a stored VM's directory. Fails with
+    // ErrorCode::busy when another VM of the user's has that name, or others have reserved what
+    // this one is to have.
     static Result<std::unique_ptr<PublishedVm>> create(RunDirectory directory, const VmApi& vm,
-                                                       const ResourceService& resources);
+                                                       const ResourceService& resources,
+                                                       const std::string& stored = {});
     ~PublishedVm();
     PublishedVm(const PublishedVm&) = delete;
     PublishedVm& operator=(const PublishedVm&) = delete;
@@ -27,10 +29,11 @@ public:
     const RunDirectory& directory() const { return directory_; }
 
 private:
-    explicit PublishedVm(RunDirectory directory);
+    PublishedVm(RunDirectory directory, std::string stored);
 
     RunDirectory directory_;
     std::string file_;
+    std::string stored_;  // empty: it is not stored
 };
 
 }  // namespace banyan

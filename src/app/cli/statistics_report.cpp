@@ -25,19 +25,20 @@ void say_unpublished(const Error& error) {
 
 Result<std::unique_ptr<StatisticsReport>> StatisticsReport::start(Poller& poller, const VmApi& vm,
                                                                   ResourceService& resources,
-                                                                  bool trace) {
+                                                                  bool trace,
+                                                                  const std::string& stored) {
     auto report = std::unique_ptr<StatisticsReport>(new StatisticsReport(vm, resources, trace));
-    TRY(report->open());
+    TRY(report->open(stored));
     TRY_ASSIGN(ticker, Ticker::create(poller, kPeriod, [raw = report.get()] { raw->tick(); }));
     report->ticker_ = std::move(ticker);
     return report;
 }
 
 // A guest is worth more than its figures: without a place for them it runs all the same.
-Result<void> StatisticsReport::open() {
+Result<void> StatisticsReport::open(const std::string& stored) {
     const auto create = [&]() -> Result<std::unique_ptr<PublishedVm>> {
         TRY_ASSIGN(directory, RunDirectory::open());
-        return PublishedVm::create(std::move(directory), vm_, resources_);
+        return PublishedVm::create(std::move(directory), vm_, resources_, stored);
     };
     auto published = create();
     if (published) {

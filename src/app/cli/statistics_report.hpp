@@ -14,11 +14,12 @@ namespace banyan {
 
 class StatisticsReport {
 public:
-    // `trace`: on standard error, too. Fails when another VM has this one's name, or others have
-    // reserved what this one is to have. What the VM may use of its host is looked after at the
-    // same pace: `resources` outlives it.
+    // `trace`: on standard error, too; `stored`: a stored VM's directory. Fails when another VM has
+    // this one's name, or others have reserved what this one is to have. What the VM may use of its
+    // host is looked after at the same pace: `resources` outlives it.
     static Result<std::unique_ptr<StatisticsReport>> start(Poller& poller, const VmApi& vm,
-                                                           ResourceService& resources, bool trace);
+                                                           ResourceService& resources, bool trace,
+                                                           const std::string& stored);
     StatisticsReport(const StatisticsReport&) = delete;
     StatisticsReport& operator=(const StatisticsReport&) = delete;
 
@@ -30,7 +31,7 @@ private:
 
     StatisticsReport(const VmApi& vm, ResourceService& resources, bool trace)
         : vm_(vm), resources_(resources), trace_(trace) {}
-    Result<void> open();
+    Result<void> open(const std::string& stored);
     void publish();
     void tick();
 

@@ -9,8 +9,10 @@
 #include "app/cli/console_command.hpp"
 #include "app/cli/event_stream.hpp"
 #include "app/cli/print.hpp"
+#include "app/cli/stored_vms.hpp"
 #include "app/cli/values.hpp"
 #include "app/cli/vm_text.hpp"
+#include "app/definition/toml_file.hpp"
 #include "host/linux/memory_limits.hpp"
 #include "host/linux/stderr_log.hpp"
 #include "host/posix/host_error.hpp"
@@ -37,10 +39,29 @@ int fail_with(std::string_view command, const VmOptions& o, const Error& error) 
     return kStatusFailed;
 }
 
+// Those that do not run, or cannot be seen yet.
+Result<void> add_stored(const std::vector<RunningVm>& running, Json& list) {
+    if (!VmStore::is_there()) return {};
+    TRY_ASSIGN(store, VmStore::open());
+    TRY_ASSIGN(all, store->all());
+    for (const StoredVm& vm : all) {
+        const bool is_listed = std::ranges::any_of(running, [&](const RunningVm& other) {
+            return vm.process && pid_of(other) == vm.process->pid;
+        });
+        if (!is_listed) list.push_back(summary_of(vm));
+    }
+    return {};
+}
+
 int list_vms(const RunDirectory& directory, const VmOptions& o) {
     Json all = Json::array();
-    for (const RunningVm& vm : running_vms(directory))
+    const std::vector<RunningVm> running = running_vms(directory);
+    for (const RunningVm& vm : running)
         all.push_back(summary_of(directory, vm));
+    if (o.all) {
+        const auto added = add_stored(running, all);
+        if (!added) return fail_with(added.error());
+    }
     return print_output(o.json ? json_text(all) : list_text(all));
 }
 
@@ -53,11 +74,57 @@ int with_one(const RunDirectory& directory, std::string_view command, const VmOp
     return action(*vm);
 }
 
+// Nothing: it is not stored.
+std::optional<StoredVm> stored_part_of(const RunningVm& vm) {
+    if (stored_directory(vm).empty()) return {};
+    const auto stored = find_stored("show", vm["name"].get<std::string>());
+    return stored ? std::optional(*stored) : std::nullopt;
+}
+
+int show_running(const RunDirectory& directory, const VmOptions& o, const RunningVm& vm) {
+    auto facts = facts_of(directory, vm);
+    if (!facts) return fail_with("show", o, facts.error());
+    const auto stored = stored_part_of(vm);
+    if (!o.json) return print_output(show_text(*facts) + (stored ? stored_text(*stored) : ""));
+    if (stored) facts->update(stored_facts(*stored));
+    return print_output(json_text(*facts));
+}
+
+int show_stopped(const VmOptions& o, const StoredVm& vm) {
+    Json facts = summary_of(vm);
+    facts.update(stored_facts(vm));
+    return print_output(o.json ? json_text(facts) : stopped_text(facts) + stored_text(vm));
+}
+
+int show_toml(const VmOptions& o) {
+    const auto stored = find_stored("show", o.vm);
+    if (!stored) return fail_with(stored.error());
+    const auto definition = from_stored(stored->definition);
+    return definition ? print_output(to_toml(*definition)) : fail_with(definition.error());
+}
+
 int show(const RunDirectory& directory, const VmOptions& o) {
-    return with_one(directory, "show", o, [&](const RunningVm& vm) {
-        const auto facts = facts_of(directory, vm);
-        if (!facts) return fail_with("show", o, facts.error());
-        return print_output(o.json ? json_text(*facts) : show_text(*facts));
+    if (o.toml) return show_toml(o);
+    const auto vm = find_vm(directory, "show", o.vm);
+    if (vm) return show_running(directory, o, *vm);
+    const auto stored = find_stored("show", o.vm);
+    return stored ? show_stopped(o, *stored) : fail_with(vm.error());
+}
+
+// A stored VM that was ended on purpose stays so, and is at once ready to start again.
+template <class Action>
+auto end_on_purpose(const RunningVm& vm, Action action) {
+    let_it_end(stored_directory(vm));
+    const auto process = find_process(pid_of(vm));
+    auto done = action();
+    if (done && process && !stored_directory(vm).empty()) wait_for_process(*process);
+    return done;
+}
+
+int kill(const RunDirectory& directory, std::string_view command, const VmOptions& o) {
+    return with_one(directory, command, o, [&](const RunningVm& vm) {
+        const auto done = end_on_purpose(vm, [&] { return kill_vm(directory, vm); });
+        return done ? 0 : fail_with(command, o, done.error());
     });
 }
 
@@ -71,7 +138,7 @@ int act(const RunDirectory& directory, std::string_view command, const VmOptions
 }
 
 int stop(const RunDirectory& directory, const VmOptions& o) {
-    if (o.force) return act<kill_vm>(directory, "stop --force", o);
+    if (o.force) return kill(directory, "stop --force", o);
     uint64_t seconds = kUsualTimeout;
     if (!o.timeout.empty()) {
         const auto given = parse_number("--timeout", o.timeout, kLongestTimeout);
@@ -82,35 +149,30 @@ int stop(const RunDirectory& directory, const VmOptions& o) {
         seconds = *given;
     }
     return with_one(directory, "stop", o, [&](const RunningVm& vm) {
-        const auto ending = power_off_vm(directory, vm, std::chrono::seconds(seconds));
+        const auto ending = end_on_purpose(
+            vm, [&] { return power_off_vm(directory, vm, std::chrono::seconds(seconds)); });
         if (!ending) return fail_with("stop", o, ending.error());
         print_message(fmt::format("stop {}: {}", quote_name(o.vm), ending_text(*ending)));
         return 0;
     });
 }
 
-int wait(const RunDirectory& directory, const VmOptions& o) {
-    return with_one(directory, "wait", o, [&](const RunningVm& vm) {
-        const auto ending = wait_for_vm(directory, vm);
-        if (!ending) return fail_with("wait", o, ending.error());
-        if (!ending->message.empty()) print_message(ending->message);
-        return print_output(fmt::format("{}\n", ending->status));
-    });
+int print_ending(int status, const std::string& message) {
+    if (!message.empty()) print_message(message);
+    return print_output(fmt::format("{}\n", status));
 }
 
-int set(const RunDirectory& directory, const VmOptions& o) {
-    const auto arguments = resource_arguments(o.resources);
-    if (!arguments || arguments->empty()) {
-        print_message(arguments ? "wrong usage: nothing to change; see banyan set --help"
-                                : arguments.error().text());
-        return kStatusUsage;
+// A stored VM may have ended already.
+int wait(const RunDirectory& directory, const VmOptions& o) {
+    const auto vm = find_vm(directory, "wait", o.vm);
+    if (vm) {
+        const auto ending = wait_for_vm(directory, *vm);
+        if (!ending) return fail_with("wait", o, ending.error());
+        return print_ending(ending->status, ending->message);
     }
-    return with_one(directory, "set", o, [&](const RunningVm& vm) {
-        auto client = connect_to(directory, vm);
-        if (!client) return fail_with("set", o, client.error());
-        const auto done = client->ask("__org.banyan_set-resources", *arguments);
-        return done ? 0 : fail_with("set", o, done.error());
-    });
+    const auto stored = find_stored("wait", o.vm);
+    if (!stored || stored->process || !stored->last) return fail_with(vm.error());
+    return print_ending(stored->last->status, stored->last->message);
 }
 
 struct VmCommand {
@@ -126,18 +188,15 @@ const std::vector<VmCommand>& vm_commands() {
     using D = const RunDirectory&;
     using O = const VmOptions&;
     static const std::vector<VmCommand> kCommands{
-        {"list", "the VMs that run", Vm::none, "banyan list\n  banyan list --json", list_vms},
-        {"show", "all that is known of a running VM", Vm::required,
-         "banyan show debian\n  banyan show debian --json", show},
-        {"set", "change what a running VM may use of this host", Vm::required,
-         "banyan set debian --shares 2000\n  banyan set debian --limit 50% --memory-limit 1G\n  "
-         "banyan set debian --pool web --limit none",
-         set},
+        {"list", "the VMs that run", Vm::none,
+         "banyan list\n  banyan list -a\n  banyan list --json", list_vms},
+        {"show", "all that is known of a VM", Vm::required,
+         "banyan show debian\n  banyan show debian --json\n  banyan show --toml debian", show},
         {"stop", "press a VM's power button, and wait until it is off", Vm::required,
          "banyan stop debian\n  banyan stop debian --timeout 300\n  banyan stop debian --force",
          stop},
         {"kill", "end a VM at once, as if its power failed", Vm::required, "banyan kill debian",
-         [](D d, O o) { return act<kill_vm>(d, "kill", o); }},
+         [](D d, O o) { return kill(d, "kill", o); }},
         {"reset", "press a VM's reset button", Vm::required, "banyan reset debian",
          [](D d, O o) { return act<reset_vm>(d, "reset", o); }},
         {"pause", "let a VM and its time stand still", Vm::required, "banyan pause debian",
@@ -146,7 +205,10 @@ const std::vector<VmCommand>& vm_commands() {
          Vm::required, "banyan resume debian",
          [](D d, O o) { return act<resume_vm>(d, "resume", o); }},
         {"console", "the console of a VM that runs in the background; Ctrl-] leaves", Vm::required,
-         "banyan console debian", [](D d, O o) { return attach_console(d, o.vm); }},
+         "banyan console debian",
+         [](D d, O o) {
+             return attach_console(d, o.vm) == ConsoleEnd::failed ? kStatusFailed : 0;
+         }},
         {"logs", "what the console of a VM in the background has shown", Vm::required,
          "banyan logs debian\n  banyan logs -f debian\n  banyan logs --messages debian",
          [](D d, O o) {
@@ -155,8 +217,8 @@ const std::vector<VmCommand>& vm_commands() {
         {"events", "what becomes of a VM, or of all, as it happens", Vm::optional,
          "banyan events\n  banyan events debian --json",
          [](D d, O o) { return print_events(d, o.vm, o.json); }},
-        {"wait", "wait until a VM has ended, and print its exit status", Vm::required,
-         "banyan wait debian", wait},
+        {"wait", "wait until a VM has ended, and print the exit status of its process",
+         Vm::required, "banyan wait debian", wait},
     };
     return kCommands;
 }
@@ -164,6 +226,9 @@ const std::vector<VmCommand>& vm_commands() {
 void add_flags(CLI::App& command, const std::string& name, VmOptions& o) {
     if (name == "list" || name == "show" || name == "events")
         command.add_flag("--json", o.json, "as JSON");
+    if (name == "list") command.add_flag("-a,--all", o.all, "and those that are kept");
+    if (name == "show")
+        command.add_flag("--toml", o.toml, "how it was created, for banyan create -f");
     if (name == "stop") {
         command
             .add_option("-t,--timeout", o.timeout,
@@ -171,10 +236,6 @@ void add_flags(CLI::App& command, const std::string& name, VmOptions& o) {
                         "exit status is 1")
             ->type_name("SECONDS");
         command.add_flag("-f,--force", o.force, "at once, as banyan kill does");
-    }
-    if (name == "set") {
-        add_pool_option(command, o.resources);
-        add_term_options(command, o.resources);
     }
     if (name == "logs") {
         command.add_flag("-f,--follow", o.follow, "go on until the VM ends");

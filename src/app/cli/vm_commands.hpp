@@ -1,10 +1,8 @@
-// Commands on VMs that run: list, show, set, stop, kill, reset, pause, resume, wait, events,
+// Commands on VMs that run: list, show, stop, kill, reset, pause, resume, wait, events,
 // console and logs.
 #pragma once
 
 #include <string>
-
-#include "app/cli/resource_options.hpp"
 
 namespace CLI {
 class App;
@@ -16,8 +14,9 @@ namespace banyan {
 struct VmCommandOptions {
     std::string vm;  // its name or process number
     std::string timeout;
-    ResourceOptions resources;  // to be changed
     bool json = false;
+    bool toml = false;
+    bool all = false;
     bool force = false;
     bool follow = false;
     bool messages = false;

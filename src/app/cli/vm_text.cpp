@@ -35,6 +35,18 @@ uint64_t number_at(const Json& json, const char* name) {
     return value.is_number_unsigned() ? value.get<uint64_t>() : 0;
 }
 
+std::string number_text(const Json& json, const char* name) {
+    return std::to_string(number_at(json, name));
+}
+
+// Of a summary of a VM that does not run.
+std::string ending_of(const Json& vm) {
+    const Json last = member(vm, "last");
+    const Json status = member(last, "status");
+    if (!status.is_number_integer()) return "-";
+    return ending_text({status.get<int>(), text_at(last, "reason"), text_at(last, "message")});
+}
+
 double seconds_of(const Json& vm) {
     const Json value = member(vm, "uptime_seconds");
     return value.is_number() ? value.get<double>() : 0;
@@ -62,14 +74,17 @@ std::string duration_text(double seconds) {
     return fmt::format("{} d {} h", whole / kDay, whole % kDay / kHour);
 }
 
+// What a VM that does not run has not is shown as -; instead of how long it runs, how it ended.
 std::string list_text(const Json& vms) {
     constexpr std::string_view kRow = "{:<20} {:>8}  {:<10} {:<7} {:>4} {:>9}  {}\n";
     std::string text =
         fmt::format(kRow, "NAME", "PID", "STATE", "ENGINE", "CPUS", "MEMORY", "UPTIME");
     for (const Json& vm : vms) {
-        text += fmt::format(kRow, text_at(vm, "name"), number_at(vm, "pid"), text_at(vm, "state"),
-                            text_at(vm, "engine"), number_at(vm, "cpus"),
-                            readable_size(number_at(vm, "memory")), duration_text(seconds_of(vm)));
+        const bool runs = member(vm, "uptime_seconds").is_number();
+        text += fmt::format(kRow, text_at(vm, "name"), runs ? number_text(vm, "pid") : "-",
+                            text_at(vm, "state"), text_at(vm, "engine"), number_at(vm, "cpus"),
+                            readable_size(number_at(vm, "memory")),
+                            runs ? duration_text(seconds_of(vm)) : ending_of(vm));
     }
     return text;
 }
@@ -98,6 +113,13 @@ std::string devices_text(const Json& devices) {
                             text_at(device, "state"), text_at(device, "what"));
     }
     return text;
+}
+
+std::string stopped_text(const Json& facts) {
+    return fmt::format("name: {}\nstate: {}\nengine: {}\ncpus: {}\nmemory: {}\ndirectory: {}\n",
+                       text_at(facts, "name"), text_at(facts, "state"), text_at(facts, "engine"),
+                       number_at(facts, "cpus"), readable_size(number_at(facts, "memory")),
+                       text_at(facts, "directory"));
 }
 
 std::string json_text(const Json& json) {

@@ -13,6 +13,8 @@ std::string list_text(const nlohmann::ordered_json& vms);
 std::string show_text(const nlohmann::ordered_json& facts);
 // Of devices_of().
 std::string devices_text(const nlohmann::ordered_json& devices);
+// Of one that does not run.
+std::string stopped_text(const nlohmann::ordered_json& facts);
 std::string json_text(const nlohmann::ordered_json& json);
 // "it powered off".
 std::string ending_text(const VmEnding& ending);

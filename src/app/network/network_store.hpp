@@ -11,7 +11,7 @@ namespace banyan {
 
 class NetworkStore {
 public:
-    // $XDG_DATA_HOME/banyan/networks, or ~/.local/share/banyan/networks; made if need be.
+    // "networks" in the user's data_directory(); made if need be.
     static Result<NetworkStore> open();
     static Result<NetworkStore> open_at(const std::string& path);
 

@@ -21,21 +21,6 @@ std::string_view name_of(Kind kind) {
     return {};
 }
 
-// As ShutdownCause in qapi/run-state.json.
-std::string_view name_of(VmCause cause) {
-    switch (cause) {
-        case VmCause::guest_shutdown: return "guest-shutdown";
-        case VmCause::guest_reset: return "guest-reset";
-        case VmCause::guest_panic: return "guest-panic";
-        case VmCause::host_error: return "host-error";
-        case VmCause::host_quit: return "host-qmp-quit";
-        case VmCause::host_reset: return "host-qmp-system-reset";
-        case VmCause::host_signal: return "host-signal";
-        case VmCause::host_ui: return "host-ui";
-    }
-    return {};
-}
-
 Json cause_of(VmCause cause) {
     return {{"guest", is_guests(cause)}, {"reason", name_of(cause)}};
 }

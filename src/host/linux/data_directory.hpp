@@ -1,4 +1,4 @@
-// Where a user's definitions are kept: what is to be there after a reboot.
+// Where what a user keeps is: what is to be there after a reboot.
 #pragma once
 
 #include <string>
@@ -7,7 +7,15 @@
 
 namespace banyan {
 
-// `name` in $XDG_DATA_HOME/banyan, or in ~/.local/share/banyan; made with its parents if need be.
+// $XDG_DATA_HOME/banyan; without that variable /var/lib/banyan for root, and
+// ~/.local/share/banyan for others.
+std::string data_directory();
+
+// The directory with its parents, for this user alone; those that are there stay as they are. What
+// cannot be made shows when it is used.
+void make_directories(const std::string& path);
+
+// `name` in data_directory(); made with its parents if need be.
 Result<RunDirectory> open_data_directory(const std::string& name);
 // One at any place.
 Result<RunDirectory> open_data_directory_at(const std::string& path);

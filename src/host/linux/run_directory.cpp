@@ -75,6 +75,7 @@ Result<void> RunDirectory::write(const std::string& name, std::string_view conte
 
 void RunDirectory::remove(const std::string& name) const {
     ::unlinkat(directory_.get(), name.c_str(), 0);
+    ::unlinkat(directory_.get(), (name + std::string(kUnfinished)).c_str(), 0);
 }
 
 std::optional<std::string> RunDirectory::read(const std::string& name) const {
@@ -112,12 +113,26 @@ Result<UniqueFd> RunDirectory::lock() const {
 }
 
 std::vector<std::string> RunDirectory::names() const {
+    std::vector<std::string> found = all_names();
+    std::erase_if(found, [](const std::string& name) { return name.ends_with(kUnfinished); });
+    return found;
+}
+
+std::vector<std::string> RunDirectory::unfinished() const {
+    std::vector<std::string> found = all_names();
+    std::erase_if(found, [](const std::string& name) { return !name.ends_with(kUnfinished); });
+    for (std::string& name : found)
+        name.resize(name.size() - kUnfinished.size());
+    return found;
+}
+
+std::vector<std::string> RunDirectory::all_names() const {
     std::vector<std::string> found;
     const std::unique_ptr<DIR, int (*)(DIR*)> list(::opendir(path_.c_str()), ::closedir);
     if (list == nullptr) return found;
     while (const dirent* entry = ::readdir(list.get())) {
         const std::string_view name = entry->d_name;
-        if (!name.starts_with('.') && !name.ends_with(kUnfinished)) found.emplace_back(name);
+        if (!name.starts_with('.')) found.emplace_back(name);
     }
     std::sort(found.begin(), found.end());
     return found;

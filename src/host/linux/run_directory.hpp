@@ -23,6 +23,7 @@ public:
 
     // The whole file at once: readers find the old or the new content.
     Result<void> write(const std::string& name, std::string_view content) const;
+    // With what a write() of it left that did not end.
     void remove(const std::string& name) const;
     // Nothing: there is no such file any more, or it is none that write() made.
     std::optional<std::string> read(const std::string& name) const;
@@ -30,10 +31,13 @@ public:
     Result<UniqueFd> lock() const;
     // In order of their names.
     std::vector<std::string> names() const;
+    // Those of which a write() has not ended: it goes on, or its process was killed.
+    std::vector<std::string> unfinished() const;
 
 private:
     RunDirectory(UniqueFd directory, std::string path)
         : directory_(std::move(directory)), path_(std::move(path)) {}
+    std::vector<std::string> all_names() const;
 
     UniqueFd directory_;
     std::string path_;

@@ -30,6 +30,16 @@ TEST_F(RunDirectoryTest, HoldsFilesUntilTheyAreRemoved) {
     EXPECT_EQ(made->names(), std::vector<std::string>{"2"});
 }
 
+TEST_F(RunDirectoryTest, WhatWasNotWrittenToItsEndIsSetApart) {
+    const auto made = RunDirectory::open_at(place + "/run");
+    ASSERT_TRUE(made);
+    std::ofstream(place + "/run/7.json.new") << "{";
+    EXPECT_TRUE(made->names().empty());
+    EXPECT_EQ(made->unfinished(), std::vector<std::string>{"7.json"});
+    made->remove("7.json");
+    EXPECT_TRUE(made->unfinished().empty());
+}
+
 TEST_F(RunDirectoryTest, IsTheUsersAlone) {
     ASSERT_TRUE(RunDirectory::open_at(place + "/run"));
     struct stat found {};
