@@ -5,6 +5,7 @@
 
 #include "arch/x86/register_state.hpp"
 #include "host/linux/input_file.hpp"
+#include "host/linux/thread_times.hpp"
 #include "loader/loader.hpp"
 #include "machine/memory_map.hpp"
 #include "support/log.hpp"
@@ -310,6 +311,7 @@ Result<void> Vm::create_vcpus() {
         board_->attach_vcpu(i, vcpu->signals());
         vcpus.attach(i, std::move(vcpu));
     }
+    throttle_ = std::make_unique<CpuThrottle>(vcpus);
     return {};
 }
 
@@ -424,6 +426,16 @@ std::vector<int> Vm::vcpu_threads() const {
     for (unsigned i = 0; i < vcpus.size(); ++i)
         threads.push_back(vcpus.thread_id(i));
     return threads;
+}
+
+CpuTimes Vm::cpu_times() const {
+    CpuTimes times{.held = throttle_->held()};
+    for (const int thread : vcpu_threads()) {
+        const ThreadTimes one = thread_times(thread);
+        times.used += one.used;
+        times.waited += one.waited;
+    }
+    return times;
 }
 
 std::vector<DiskFacts> Vm::disks() const {

@@ -18,6 +18,7 @@
 #include "machine/boards/board.hpp"
 #include "vm/guest_memory.hpp"
 #include "vmm/console.hpp"
+#include "vmm/cpu_throttle.hpp"
 #include "vmm/disk_room.hpp"
 #include "vmm/engine_choice.hpp"
 #include "vmm/firmware_image.hpp"
@@ -66,6 +67,8 @@ public:
     Result<void> remove_device(const std::string& id) override;
     std::vector<DeviceFacts> devices() const override;
     Result<void> resize_disk(const std::string& name, uint64_t bytes) override;
+    CpuTimes cpu_times() const override;
+    void set_cpu_rate(std::optional<uint64_t> rate) override { throttle_->set_rate(rate); }
     VmDebug& debug() override { return *debugger_; }
 
 private:
@@ -129,6 +132,7 @@ private:
     std::unique_ptr<Lifecycle> lifecycle_;
     std::unique_ptr<Board> board_;
     std::unique_ptr<VmDebugger> debugger_;
+    std::unique_ptr<CpuThrottle> throttle_;
 };
 
 }  // namespace banyan

@@ -51,6 +51,13 @@ struct DeviceFacts {
     std::string what;  // a disk's file; "nat", "tap=IFACE" or "switch=NAME"
 };
 
+// Of all vCPUs together, since they began to run. Nanoseconds.
+struct CpuTimes {
+    uint64_t used = 0;    // on the host's CPUs
+    uint64_t waited = 0;  // for one of them
+    uint64_t held = 0;    // by set_cpu_rate(), of the VM's time
+};
+
 class VmApi {
 public:
     virtual ~VmApi() = default;
@@ -120,6 +127,13 @@ public:
     virtual std::vector<DeviceFacts> devices() const { return {}; }
     // Makes the disk of this name larger, and tells the guest.
     virtual Result<void> resize_disk(const std::string& name, uint64_t bytes);
+
+    // From any thread.
+    virtual CpuTimes cpu_times() const { return {}; }
+    // The vCPUs together get no more CPU time than this, in microseconds a second, from now on:
+    // they are held for some milliseconds at a time. Nothing: as much as the host has. By one
+    // thread.
+    virtual void set_cpu_rate(std::optional<uint64_t>) {}
 
     // For a debugger; lives as long as the VM.
     virtual VmDebug& debug() = 0;

@@ -24,6 +24,7 @@ constexpr std::string_view kExamples = R"(Examples:
   banyan run debian.qcow2 --publish 2222:22    and then: ssh -p 2222 root@127.0.0.1
   banyan run --detach --name debian debian.qcow2
       and then: banyan console debian, banyan logs debian, banyan stop debian
+  banyan run --detach --pool web --shares 2000 --limit 150% debian.qcow2
   banyan run --kernel test.elf --console file:log.txt --debug-exit 0x501 --no-reboot
   banyan run --kernel vmlinux --append 'console=ttyS0 nokaslr' --gdb 127.0.0.1:1234,wait
       and in another terminal: gdb vmlinux -ex 'target remote 127.0.0.1:1234'
@@ -31,8 +32,6 @@ With --console stdio, Ctrl-] ends the VM. Exit status: 0 power off, 1 failure, 2
 4 ended by a signal or Ctrl-], 5 engine defect.)";
 
 // In docs/cli.md, but not in this build: known, so that the message can say so.
-constexpr std::array<std::string_view, 4> kUnsupportedOptions{"--pool", "--shares", "--reservation",
-                                                              "--limit"};
 constexpr std::array<std::string_view, 1> kUnsupportedFlags{"--ephemeral"};
 
 void add_machine_options(CLI::App& command, RunOptions& o) {
@@ -191,13 +190,6 @@ void add_device_options(CLI::App& command, RunOptions& o) {
 }
 
 void add_unsupported(CLI::App& command, RunOptions& o) {
-    for (const std::string_view name : kUnsupportedOptions) {
-        command
-            .add_option_function<std::vector<std::string>>(
-                std::string(name),
-                [&o, name](const std::vector<std::string>&) { o.unsupported.emplace_back(name); })
-            ->group("");
-    }
     for (const std::string_view name : kUnsupportedFlags) {
         command
             .add_flag_callback(std::string(name), [&o, name] { o.unsupported.emplace_back(name); })
@@ -463,6 +455,9 @@ Result<void> set_trace(const RunOptions& o, VmConfig& config) {
 void add_run_options(CLI::App& command, RunOptions& options) {
     add_machine_options(command, options);
     add_device_options(command, options);
+    add_pool_option(command, options.resources);
+    add_term_options(command, options.resources);
+    add_cpu_control_option(command, options.resources);
     add_unsupported(command, options);
     command.footer(std::string(kExamples));
 }

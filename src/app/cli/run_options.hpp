@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "app/cli/gdb_service.hpp"
+#include "app/cli/resource_options.hpp"
 #include "app/cli/vnc_service.hpp"
 #include "support/log.hpp"
 #include "support/result.hpp"
@@ -50,6 +51,7 @@ struct RunOptions {
     std::string control;
     std::string log_level;
     std::vector<std::string> traces;
+    ResourceOptions resources;
     bool no_reboot = false;
     bool detach = false;
     bool rm = false;  // nothing of a VM that has ended is kept anyway

@@ -98,6 +98,21 @@ int wait(const RunDirectory& directory, const VmOptions& o) {
     });
 }
 
+int set(const RunDirectory& directory, const VmOptions& o) {
+    const auto arguments = resource_arguments(o.resources);
+    if (!arguments || arguments->empty()) {
+        print_message(arguments ? "wrong usage: nothing to change; see banyan set --help"
+                                : arguments.error().text());
+        return kStatusUsage;
+    }
+    return with_one(directory, "set", o, [&](const RunningVm& vm) {
+        auto client = connect_to(directory, vm);
+        if (!client) return fail_with("set", o, client.error());
+        const auto done = client->ask("__org.banyan_set-resources", *arguments);
+        return done ? 0 : fail_with("set", o, done.error());
+    });
+}
+
 struct VmCommand {
     const char* name;
     const char* text;
@@ -114,6 +129,10 @@ const std::vector<VmCommand>& vm_commands() {
         {"list", "the VMs that run", Vm::none, "banyan list\n  banyan list --json", list_vms},
         {"show", "all that is known of a running VM", Vm::required,
          "banyan show debian\n  banyan show debian --json", show},
+        {"set", "change what a running VM may use of this host", Vm::required,
+         "banyan set debian --shares 2000\n  banyan set debian --limit 50% --memory-limit 1G\n  "
+         "banyan set debian --pool web --limit none",
+         set},
         {"stop", "press a VM's power button, and wait until it is off", Vm::required,
          "banyan stop debian\n  banyan stop debian --timeout 300\n  banyan stop debian --force",
          stop},
@@ -152,6 +171,10 @@ void add_flags(CLI::App& command, const std::string& name, VmOptions& o) {
                         "exit status is 1")
             ->type_name("SECONDS");
         command.add_flag("-f,--force", o.force, "at once, as banyan kill does");
+    }
+    if (name == "set") {
+        add_pool_option(command, o.resources);
+        add_term_options(command, o.resources);
     }
     if (name == "logs") {
         command.add_flag("-f,--follow", o.follow, "go on until the VM ends");

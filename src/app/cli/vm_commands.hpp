@@ -1,8 +1,10 @@
-// Commands on VMs that run: list, show, stop, kill, reset, pause, resume, wait, events, console and
-// logs.
+// Commands on VMs that run: list, show, set, stop, kill, reset, pause, resume, wait, events,
+// console and logs.
 #pragma once
 
 #include <string>
+
+#include "app/cli/resource_options.hpp"
 
 namespace CLI {
 class App;
@@ -14,6 +16,7 @@ namespace banyan {
 struct VmCommandOptions {
     std::string vm;  // its name or process number
     std::string timeout;
+    ResourceOptions resources;  // to be changed
     bool json = false;
     bool force = false;
     bool follow = false;
