@@ -187,8 +187,8 @@ TEST_F(VmTest, WhatCannotBeMadeSaysWhy) {
 class Witness final : public VmObserver {
 public:
     void on_vm_event(const VmEvent& event) override {
-        constexpr const char* kNames[] = {"paused", "resumed",  "reset",     "power",
-                                          "panic",  "watchdog", "disk full", "ended"};
+        constexpr const char* kNames[] = {"paused",   "resumed",   "reset",   "power", "panic",
+                                          "watchdog", "disk full", "removed", "ended"};
         seen += std::string(kNames[static_cast<size_t>(event.kind)]) + ";";
         cause = event.cause;
         if (event.outcome != nullptr) status = exit_status(*event.outcome);
