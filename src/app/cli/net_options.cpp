@@ -27,7 +27,7 @@ Result<NetChoice> parse_kind(const std::string& text) {
     constexpr std::string_view kSwitch = "switch=";
     constexpr std::string_view kTap = "tap=";
     if (text == "nat") return NetChoice{};
-    if (text == "passt") return NetChoice{.kind = NetKind::passt};
+    if (text == "passt") return NetChoice{.kind = NetKind::passt, .name = {}};
     if (text.starts_with(kSwitch) && text.size() > kSwitch.size())
         return NetChoice{.kind = NetKind::network_switch, .name = text.substr(kSwitch.size())};
     if (text.starts_with(kTap) && text.size() > kTap.size())

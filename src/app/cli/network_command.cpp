@@ -96,13 +96,13 @@ Result<void> create(const NetworkCommandOptions& options) {
 }
 
 Result<void> change_rate(const NetworkCommandOptions& options) {
-    constexpr uint64_t kMostCards = 255;
+    constexpr uint64_t kLastCard = 255;
     uint64_t rate = 0;
     if (options.rate != "off") {
         TRY_ASSIGN(given, parse_net_rate("network rate", options.rate));
         rate = given;
     }
-    TRY_ASSIGN(card, parse_number("--card", options.card.empty() ? "0" : options.card, kMostCards));
+    TRY_ASSIGN(card, parse_number("--card", options.card.empty() ? "0" : options.card, kLastCard));
     TRY_ASSIGN(directory, RunDirectory::open());
     TRY_ASSIGN(vm, find_vm(directory, "network rate", options.name));
     return set_net_rate(directory, vm, static_cast<unsigned>(card), rate);
