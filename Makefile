@@ -11,7 +11,7 @@ FUZZ_SECONDS ?= 20
 PEER ?= banyan
 export ENGINE CPUS MEMORY GUEST APPEND FUZZ_SECONDS
 
-.PHONY: all run test bench micro smp modes startup exits block switch-bench power-cut suite fuzz conformance stress systems install-test guests \
+.PHONY: all run test bench micro resources smp modes startup exits block switch-bench power-cut suite fuzz conformance stress systems install-test guests \
 	format lint clean help
 
 all: build/release/build.ninja  ## Build build/release/banyan (installs what is missing)
@@ -53,6 +53,12 @@ block: all  ## Compare what requests to disks cost with QEMU's block layer; RUNS
 
 switch-bench: all  ## Measure what a network's switch carries, beside a socketpair and memcpy; RUNS=3
 	@python3 bench/net/switch.py --banyan build/release/banyan
+
+resources: all  ## Measure how exactly shares, limits and reservations are kept; CONTROL=throttle|cgroup
+	@scripts/install-packages.sh guest
+	@scripts/guests/prepare.sh shell
+	@python3 bench/resources/resources.py --banyan build/release/banyan --guests "$${BANYAN_GUESTS:-build/guests}" \
+	  --control "$${CONTROL:-throttle}"
 
 power-cut: all  ## Cut the power of qcow2 images at every write of 10,000 random requests; OPERATIONS=10000 SEED=N
 	@scripts/install-packages.sh test

@@ -1,5 +1,7 @@
 # Warnings, sanitizers, compiler cache and linker: what every room is built with.
 add_library(banyan_flags INTERFACE)
+# Processors since 2009 (docs/decisions/0030-processor-baseline.md); older ones are told by main.cpp.
+target_compile_options(banyan_flags INTERFACE -march=x86-64-v2)
 target_compile_options(banyan_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wold-style-cast
   -Wnon-virtual-dtor -Woverloaded-virtual -Werror

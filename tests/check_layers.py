@@ -19,6 +19,7 @@ ALLOWED = {
     "support": [],
     "vm": ["support"],
     "snapshot": ["support"],
+    "resources": ["support"],
     "arch/x86": ["support", "vm", "snapshot"],
     "backends": ["support", "vm", "host/posix"],
     "backends/block": ["support", "vm", "host/posix", "backends/block/image", "backends/block/foreign"],
@@ -45,9 +46,9 @@ ALLOWED = {
     "backends/switch": ["support", "vm", "host/posix", "network"],
     "machine": BELOW_ENGINES + ["arch/x86", "devices", "loader", "machine"],
     "host": ["support", "vm", "host/posix"],
-    "vmm": BELOW_ENGINES + ["arch/x86", "backends", "devices", "cpu", "loader", "machine", "host", "network"],
+    "vmm": BELOW_ENGINES + ["arch/x86", "backends", "devices", "cpu", "loader", "machine", "host", "network", "resources"],
     "control": ["support", "snapshot", "vmm/vm_api.hpp"],
-    "manager": ["support", "snapshot", "host"],
+    "manager": ["support", "snapshot", "resources", "host"],
     "app": [""],  # everything
 }
 

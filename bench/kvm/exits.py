@@ -22,7 +22,6 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT / "tests/nested"))
-os.environ.setdefault("BANYAN_RIG_CPUS", "1")
 
 import rig as rigs  # noqa: E402
 

@@ -23,7 +23,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/nested"))
-os.environ.setdefault("BANYAN_RIG_CPUS", "1")
 
 import rig as rigs  # noqa: E402
 

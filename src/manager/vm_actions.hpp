@@ -54,4 +54,18 @@ Result<VmEnding> wait_for_vm(const RunDirectory& directory, const RunningVm& vm)
 // Ends it, with its process if need be, and waits until it is gone.
 Result<void> kill_vm(const RunDirectory& directory, const RunningVm& vm);
 
+// Devices that come to a VM and go while it runs. `device` has what __org.banyan_device-add takes.
+// Gives the id.
+Result<std::string> add_device(const RunDirectory& directory, const RunningVm& vm,
+                               const nlohmann::ordered_json& device);
+// Waits until the guest has let go of it. Fails with ErrorCode::busy when it has not in time.
+Result<void> remove_device(const RunDirectory& directory, const RunningVm& vm,
+                           const std::string& id, std::chrono::seconds limit);
+// [{"id", "kind", "state", "what"}]: the kind is "disk" or "net", the state "fixed", "added" or
+// "leaving".
+Result<nlohmann::ordered_json> devices_of(const RunDirectory& directory, const RunningVm& vm);
+// Makes a disk larger.
+Result<void> resize_disk(const RunDirectory& directory, const RunningVm& vm,
+                         const std::string& name, uint64_t bytes);
+
 }  // namespace banyan

@@ -207,5 +207,43 @@ TEST_F(VmActionsTest, APeerThatLeavesIsAnError) {
     EXPECT_EQ(client->next_event(QmpClient::Patience(5'000)).error().code(), ErrorCode::io);
 }
 
+std::string running_status() {
+    return R"({"return":{"status":"running","running":true}})"
+           "\r\n";
+}
+
+TEST_F(VmActionsTest, ADeviceHasGoneWhenTheVmSaysSo) {
+    const ScriptedPeer peer(socket(), {{"query-status", running_status()},
+                                       {"device_del",
+                                        "{\"return\":{}}\r\n"
+                                        R"({"event":"DEVICE_DELETED","data":{"device":"other"}})"
+                                        "\r\n"
+                                        R"({"event":"DEVICE_DELETED","data":{"device":"disk1"}})"
+                                        "\r\n"}});
+    EXPECT_TRUE(remove_device(directory(), vm(), "disk1", std::chrono::seconds(60)));
+}
+
+TEST_F(VmActionsTest, AGuestMayKeepADevice) {
+    const ScriptedPeer peer(socket(), {{"query-status", running_status()}});
+    const auto removed = remove_device(directory(), vm(), "disk1", std::chrono::seconds(0));
+    ASSERT_FALSE(removed);
+    EXPECT_NE(removed.error().text().find("has not let go of disk1 within 0 s"), std::string::npos);
+}
+
+TEST_F(VmActionsTest, AGuestThatStandsStillIsNotAsked) {
+    const ScriptedPeer peer(socket(), {{"query-status", status("paused")}});
+    const auto removed = remove_device(directory(), vm(), "disk1", std::chrono::seconds(60));
+    ASSERT_FALSE(removed);
+    EXPECT_NE(removed.error().text().find("stands still"), std::string::npos);
+}
+
+TEST_F(VmActionsTest, ADeviceThatIsAddedHasAnId) {
+    const ScriptedPeer peer(socket(), {{"__org.banyan_device-add", R"({"return":{"id":"disk1"}})"
+                                                                   "\r\n"}});
+    const auto added = add_device(directory(), vm(), {{"disk", "/disk.img"}});
+    ASSERT_TRUE(added) << added.error().text();
+    EXPECT_EQ(*added, "disk1");
+}
+
 }  // namespace
 }  // namespace banyan

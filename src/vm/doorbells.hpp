@@ -33,7 +33,7 @@ public:
 
 class EngineDoorbells {
 public:
-    // While the machine is built. `client` outlives the doorbell.
+    // On the thread that builds the machine. `client` outlives the doorbell.
     virtual Result<std::unique_ptr<Doorbell>> create(DoorbellClient& client, unsigned cookie) = 0;
     // Calls the clients of all that were rung, so that none is on its way. While no vCPU runs, on
     // the thread that calls clients.

@@ -15,6 +15,10 @@ DiskRoomListener& DiskRoom::listener(std::string disk) {
     return disks_.emplace_back(*this, std::move(disk));
 }
 
+void DiskRoom::forget(const DiskRoomListener& listener) {
+    disks_.remove_if([&](const Disk& disk) { return &disk == &listener; });
+}
+
 void DiskRoom::on_disk_full(const std::string& disk, const std::string& why) {
     {
         const std::lock_guard lock(mutex_);

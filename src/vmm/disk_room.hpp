@@ -1,8 +1,8 @@
 // DiskRoom: a VM stands still while the host has no room for what its disks write.
 #pragma once
 
-#include <deque>
 #include <functional>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -25,8 +25,10 @@ public:
     // Pauses and resumes on the poller's thread.
     static Result<std::unique_ptr<DiskRoom>> create(Poller& poller, Vm vm);
 
-    // For the disk that is called so; lives as long as this object.
+    // For the disk that is called so; lives as long as this object, unless it is forgotten.
     DiskRoomListener& listener(std::string disk);
+    // Its disk has gone.
+    void forget(const DiskRoomListener& listener);
 
 private:
     class Disk final : public DiskRoomListener {
@@ -47,7 +49,7 @@ private:
 
     const Vm vm_;
     std::unique_ptr<Notifier> changed_;  // update(), on the poller's thread
-    std::deque<Disk> disks_;             // never moves them
+    std::list<Disk> disks_;
     bool paused_ = false;
 
     std::mutex mutex_;   // a leaf

@@ -22,11 +22,11 @@ std::string host_name_of(const std::string& name) {
     return host;
 }
 
-Result<Network> open_plain(const VmConfig& config, size_t index, Poller& poller) {
-    const NetChoice& choice = config.nets[index];
+Result<Network> open_plain(const std::string& vm, const NetChoice& choice,
+                           const std::array<uint8_t, 6>& mac, Poller& poller) {
     switch (choice.kind) {
         case NetKind::nat: {
-            TRY_ASSIGN(nat, Nat::create({.host_name = host_name_of(config.name),
+            TRY_ASSIGN(nat, Nat::create({.host_name = host_name_of(vm),
                                          .host_loopback = choice.host_loopback},
                                         choice.published));
             PortPublisher* const ports = nat.get();
@@ -43,17 +43,17 @@ Result<Network> open_plain(const VmConfig& config, size_t index, Poller& poller)
         }
         case NetKind::network_switch: break;
     }
-    TRY_ASSIGN(port, SwitchPort::create(poller, {.socket = choice.socket,
-                                                 .hello = {.name = host_name_of(config.name),
-                                                           .mac = {mac_address(config, index)}}}));
+    TRY_ASSIGN(port,
+               SwitchPort::create(poller, {.socket = choice.socket,
+                                           .hello = {.name = host_name_of(vm), .mac = {mac}}}));
     return Network{.backend = std::move(port)};
 }
 
 }  // namespace
 
-Result<Network> open_network(const VmConfig& config, size_t index, Poller& poller) {
-    const NetChoice& choice = config.nets[index];
-    TRY_ASSIGN(network, open_plain(config, index, poller));
+Result<Network> open_network(const std::string& vm, const NetChoice& choice,
+                             const std::array<uint8_t, 6>& mac, Poller& poller) {
+    TRY_ASSIGN(network, open_plain(vm, choice, mac, poller));
     TRY_ASSIGN(limit,
                RateLimit::create(poller, choice.bytes_per_second, std::move(network.backend)));
     network.limit = limit.get();
@@ -65,13 +65,18 @@ Result<Network> open_network(const VmConfig& config, size_t index, Poller& polle
 }
 
 // IEEE 802-2014, section 8.4: administered locally, of one station.
-std::array<uint8_t, 6> mac_address(const VmConfig& config, size_t index) {
-    if (config.nets[index].mac) return *config.nets[index].mac;
-    const auto uuid = machine_uuid(fmt::format("{}/net{}", config.name, index));
+std::array<uint8_t, 6> mac_address(const std::string& vm, const NetChoice& choice,
+                                   const std::string& card) {
+    if (choice.mac) return *choice.mac;
+    const auto uuid = machine_uuid(fmt::format("{}/{}", vm, card));
     std::array<uint8_t, 6> mac{};
     std::copy_n(uuid.begin(), mac.size(), mac.begin());
     mac[0] = static_cast<uint8_t>((mac[0] & 0xFC) | 2);
     return mac;
+}
+
+std::string name_of_card(size_t index) {
+    return fmt::format("net{}", index);
 }
 
 }  // namespace banyan

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <memory>
+#include <string>
 
 #include "backends/net/capture.hpp"
 #include "backends/net/port_publisher.hpp"
@@ -22,10 +23,15 @@ struct Network {
     Capture* capture = nullptr;
 };
 
-// What the card with this index is connected to. The poller outlives it.
-Result<Network> open_network(const VmConfig& config, size_t index, Poller& poller);
+// What a card with this address is connected to, of the VM with this name. The poller outlives it.
+Result<Network> open_network(const std::string& vm, const NetChoice& choice,
+                             const std::array<uint8_t, 6>& mac, Poller& poller);
 
-// Of the card with this index: the user's, or one that the VM's name always gives.
-std::array<uint8_t, 6> mac_address(const VmConfig& config, size_t index);
+// Of the VM's card that is called so ("net0"): the user's, or one that these names always give.
+std::array<uint8_t, 6> mac_address(const std::string& vm, const NetChoice& choice,
+                                   const std::string& card);
+
+// The cards that the VM starts with are called "net0", ...
+std::string name_of_card(size_t index);
 
 }  // namespace banyan

@@ -54,7 +54,19 @@ void VcpuGroup::want(Wanted wanted) {
         wanted_.store(wanted, std::memory_order_release);
     }
     changed_.notify_all();
-    if (wanted == Wanted::run) return;
+    if (wanted != Wanted::run) interrupt_all();
+}
+
+void VcpuGroup::throttle(bool held) {
+    {
+        const std::lock_guard lock(mutex_);
+        throttled_.store(held, std::memory_order_release);
+    }
+    changed_.notify_all();
+    if (held) interrupt_all();
+}
+
+void VcpuGroup::interrupt_all() {
     for (Slot& slot : slots_) {
         if (slot.vcpu != nullptr) slot.vcpu->kick();
         slot.sleeper.wake();
@@ -65,7 +77,8 @@ void VcpuGroup::want(Wanted wanted) {
 bool VcpuGroup::enter(const Slot& slot) {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] {
-        return wanted_ == Wanted::stop || (wanted_ == Wanted::run && !slot.kept_back);
+        return wanted_ == Wanted::stop ||
+               (wanted_ == Wanted::run && !throttled_ && !slot.kept_back);
     });
     if (wanted_ == Wanted::stop) return false;
     ++running_;
@@ -88,7 +101,7 @@ void VcpuGroup::live(unsigned index) {
 
 void VcpuGroup::run_while_wanted(unsigned index) {
     Slot& slot = slots_[index];
-    while (wanted_to_run()) {
+    while (may_run()) {
         const Exit exit = slot.vcpu->run();
         switch (exit.reason) {
             case ExitReason::interrupted: break;
@@ -105,7 +118,7 @@ void VcpuGroup::run_while_wanted(unsigned index) {
 }
 
 void VcpuGroup::sleep_halted(Slot& slot) {
-    while (wanted_to_run() && !slot.vcpu->has_work())
+    while (may_run() && !slot.vcpu->has_work())
         slot.sleeper.sleep();
 }
 

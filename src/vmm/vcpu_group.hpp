@@ -48,6 +48,9 @@ public:
     void pause();
     void resume();
     unsigned pauses() const { return pauses_; }
+    // While throttled no vCPU runs, though nobody has paused it: time that the group does not get.
+    // Does not wait. By any one thread.
+    void throttle(bool held);
     // While paused: whether this vCPU is to stand still when the others go on.
     void keep_back(unsigned index, bool kept);
     void stop();
@@ -63,7 +66,9 @@ private:
     };
 
     void want(Wanted wanted);
+    void interrupt_all();
     bool wanted_to_run() const { return wanted_.load(std::memory_order_acquire) == Wanted::run; }
+    bool may_run() const { return wanted_to_run() && !throttled_.load(std::memory_order_acquire); }
     bool enter(const Slot& slot);
     void leave();
     void live(unsigned index);
@@ -75,6 +80,7 @@ private:
     std::mutex mutex_;  // a leaf
     std::condition_variable changed_;
     std::atomic<Wanted> wanted_{Wanted::pause};  // changed with mutex_ held
+    std::atomic<bool> throttled_{false};         // the same
     unsigned running_ = 0;
     unsigned pauses_ = 0;  // of the thread that pauses
 };

@@ -5,6 +5,7 @@
 
 #include "arch/x86/register_state.hpp"
 #include "host/linux/input_file.hpp"
+#include "host/linux/thread_times.hpp"
 #include "loader/loader.hpp"
 #include "machine/memory_map.hpp"
 #include "support/log.hpp"
@@ -236,9 +237,11 @@ Result<void> Vm::create_back_ends(EventLoop& loop) {
         vsock_ = std::move(sockets);
     }
     for (size_t i = 0; i < config_.nets.size(); ++i) {
-        TRY_ASSIGN(network, open_network(config_, i, loop));
+        const auto mac = mac_address(config_.name, config_.nets[i], name_of_card(i));
+        TRY_ASSIGN(network, open_network(config_.name, config_.nets[i], mac, loop));
         networks_.push_back(std::move(network));
     }
+    TRY(create_hot_devices(loop));
     TRY(create_shares());
     entropy_.fill(std::as_writable_bytes(std::span(generation_id_)));
     if (!config_.debugcon.empty()) {
@@ -282,7 +285,7 @@ BoardConfig Vm::board_config() {
     }
     for (size_t i = 0; i < networks_.size(); ++i) {
         board.nets.push_back({.backend = networks_[i].backend.get(),
-                              .mac = mac_address(config_, i),
+                              .mac = mac_address(config_.name, config_.nets[i], name_of_card(i)),
                               .model = config_.nets[i].model,
                               .mtu = networks_[i].mtu,
                               .queue_pairs = config_.nets[i].queue_pairs});
@@ -302,6 +305,7 @@ BoardConfig Vm::board_config() {
         board.floppies.push_back(floppy.get());
     board.watchdog = event_of(config_.watchdog);
     board.generation_id = generation_id_;
+    board.hotplug_places = config_.hotplug_places;
     return board;
 }
 
@@ -323,10 +327,12 @@ Result<void> Vm::create_board(EventLoop& loop) {
         [this](const VmEvent& event) { tell(event); }};
     TRY_ASSIGN(lifecycle, Lifecycle::create(loop, std::move(life)));
     lifecycle_ = std::move(lifecycle);
-    TRY_ASSIGN(board, Board::create(board_config(),
-                                    {memory_, clock_, timers_, *lifecycle_, engine_->apics(),
-                                     pc_memory(), engine_->doorbells()}));
+    TRY_ASSIGN(board,
+               Board::create(board_config(),
+                             {memory_, clock_, timers_, *lifecycle_, engine_->apics(), pc_memory(),
+                              engine_->doorbells(), &hot_devices_->eject_listener()}));
     board_ = std::move(board);
+    hot_devices_->connect(*board_);
     if (vsock_ != nullptr) vsock_->connect_client(*board_->vsock_client());
     if (config_.balloon_target != 0) TRY(set_balloon_target(config_.balloon_target));
     return {};
@@ -339,6 +345,7 @@ Result<void> Vm::create_vcpus() {
         board_->attach_vcpu(i, vcpu->signals());
         vcpus.attach(i, std::move(vcpu));
     }
+    throttle_ = std::make_unique<CpuThrottle>(vcpus);
     return {};
 }
 
@@ -397,6 +404,10 @@ void Vm::drain_back_ends() {
         disk->drain();
     for (const auto& floppy : floppies_)
         floppy->drain();
+    if (hot_devices_ != nullptr) {
+        for (const HotDevices::Disk& disk : hot_devices_->disks())
+            disk.image.drain();
+    }
     for (const auto& share : shares_)
         share->drain();
 }
@@ -490,6 +501,16 @@ std::vector<int> Vm::vcpu_threads() const {
     return threads;
 }
 
+CpuTimes Vm::cpu_times() const {
+    CpuTimes times{.held = throttle_->held()};
+    for (const int thread : vcpu_threads()) {
+        const ThreadTimes one = thread_times(thread);
+        times.used += one.used;
+        times.waited += one.waited;
+    }
+    return times;
+}
+
 std::vector<DiskFacts> Vm::disks() const {
     std::vector<DiskFacts> all;
     for (size_t i = 0; i < disks_.size(); ++i)
@@ -498,6 +519,8 @@ std::vector<DiskFacts> Vm::disks() const {
         all.push_back(facts_of(config_.floppies[i], *floppies_[i], fmt::format("floppy{}", i)));
         all.back().removable = true;
     }
+    for (const HotDevices::Disk& disk : hot_devices_->disks())
+        all.push_back(facts_of(disk.file, disk.image, disk.id));
     return all;
 }
 
@@ -522,6 +545,8 @@ void Vm::press_power_button() {
 void Vm::retry_disk_writes() {
     for (const auto& disk : disks_)
         disk->retry_held();
+    for (const HotDevices::Disk& disk : hot_devices_->disks())
+        disk.image.retry_held();
 }
 
 void Vm::tell(const VmEvent& event) const {

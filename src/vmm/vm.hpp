@@ -18,9 +18,11 @@
 #include "machine/boards/board.hpp"
 #include "vm/guest_memory.hpp"
 #include "vmm/console.hpp"
+#include "vmm/cpu_throttle.hpp"
 #include "vmm/disk_room.hpp"
 #include "vmm/engine_choice.hpp"
 #include "vmm/firmware_image.hpp"
+#include "vmm/hot_devices.hpp"
 #include "vmm/lifecycle.hpp"
 #include "vmm/networks.hpp"
 #include "vmm/vm_api.hpp"
@@ -66,6 +68,13 @@ public:
     Result<void> capture_frames(size_t card, const std::string& socket) override;
     Result<void> set_net_rate(size_t card, uint64_t bytes_per_second) override;
     std::vector<uint64_t> net_rates() const override;
+    Result<std::string> add_disk(const std::string& id, const DiskFile& disk) override;
+    Result<std::string> add_net(const std::string& id, const NetChoice& net) override;
+    Result<void> remove_device(const std::string& id) override;
+    std::vector<DeviceFacts> devices() const override;
+    Result<void> resize_disk(const std::string& name, uint64_t bytes) override;
+    CpuTimes cpu_times() const override;
+    void set_cpu_rate(std::optional<uint64_t> rate) override { throttle_->set_rate(rate); }
     VmDebug& debug() override { return *debugger_; }
 
 private:
@@ -78,6 +87,7 @@ private:
     PcMemory pc_memory() const;
     Result<void> create_back_ends(EventLoop& loop);
     PortPublisher* port_publisher() const;
+    Result<void> create_hot_devices(EventLoop& loop);
     Result<void> create_shares();
     Result<void> create_engine(const EngineChoice& choice, EventLoop& loop);
     Result<void> create_board(EventLoop& loop);
@@ -90,6 +100,7 @@ private:
     Result<void> restart();
     void resume_clock();
     void drain_back_ends();
+    Result<std::string> choose_id(const std::string& wanted, std::string_view kind) const;
     void pause_for_disk(const std::string& disk, const std::string& why);
     void tell(const VmEvent& event) const;
     unsigned& pauses(PauseReason why) { return pauses_[static_cast<size_t>(why)]; }
@@ -121,6 +132,7 @@ private:
     std::vector<std::unique_ptr<ImageDisk>> disks_;
     std::vector<std::unique_ptr<ImageDisk>> floppies_;
     std::vector<Network> networks_;
+    std::unique_ptr<HotDevices> hot_devices_;
     std::vector<std::unique_ptr<DirectoryShare>> shares_;
     GenerationId generation_id_{};       // a reboot keeps it
     std::unique_ptr<PerfMap> perf_map_;  // null: not wanted
@@ -128,6 +140,7 @@ private:
     std::unique_ptr<Lifecycle> lifecycle_;
     std::unique_ptr<Board> board_;
     std::unique_ptr<VmDebugger> debugger_;
+    std::unique_ptr<CpuThrottle> throttle_;
 };
 
 }  // namespace banyan

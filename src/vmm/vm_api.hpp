@@ -37,6 +37,27 @@ struct DiskFacts {
     DiskCounts counts = {};
 };
 
+// A disk or network card of a VM.
+struct DeviceFacts {
+    enum class Kind : uint8_t { disk, net };
+    enum class State : uint8_t {
+        fixed,    // there from the start: it cannot be removed
+        added,    // while the VM runs
+        leaving,  // its guest was asked to let go of it
+    };
+    std::string id;
+    Kind kind = Kind::disk;
+    State state = State::fixed;
+    std::string what;  // a disk's file; "nat", "tap=IFACE" or "switch=NAME"
+};
+
+// Of all vCPUs together, since they began to run. Nanoseconds.
+struct CpuTimes {
+    uint64_t used = 0;    // on the host's CPUs
+    uint64_t waited = 0;  // for one of them
+    uint64_t held = 0;    // by set_cpu_rate(), of the VM's time
+};
+
 class VmApi {
 public:
     virtual ~VmApi() = default;
@@ -55,7 +76,7 @@ public:
     virtual std::vector<Statistics> net_statistics() const { return {}; }
     // The host's numbers of the threads that run the vCPUs; 0 before they run. From any thread.
     virtual std::vector<int> vcpu_threads() const = 0;
-    // From any thread.
+    // On the event loop's thread.
     virtual std::vector<DiskFacts> disks() const = 0;
     // Where the console is, if the user must know ("/dev/pts/3"); else empty.
     virtual std::string_view console_place() const = 0;
@@ -75,8 +96,8 @@ public:
     // the machine is reset soon, by the event loop. On its thread, during run().
     virtual void press_power_button() = 0;
     virtual void reset() = 0;
-    // Tries at once to write what the host had no room for; it is tried now and then anyway. From
-    // any thread.
+    // Tries at once to write what the host had no room for; it is tried now and then anyway. On the
+    // event loop's thread.
     virtual void retry_disk_writes() = 0;
 
     // Called until it is removed. On the event loop's thread, or while it does not run.
@@ -107,6 +128,25 @@ public:
     // What passes to and from the card, each, in bytes a second; 0: no limit. From any thread.
     virtual Result<void> set_net_rate(size_t card, uint64_t bytes_per_second);
     virtual std::vector<uint64_t> net_rates() const { return {}; }
+
+    // Devices come and go while the VM runs. All on the event loop's thread.
+    //
+    // An empty id: the next of its kind, "disk1" or "net1". Gives the id. Fails on an id that is
+    // taken or no id, on what cannot be opened, and with ErrorCode::busy when there is no room.
+    virtual Result<std::string> add_disk(const std::string& id, const DiskFile& disk);
+    virtual Result<std::string> add_net(const std::string& id, const NetChoice& net);
+    // Asks the guest to let go of it. VmEvent::Kind::removed tells when it has, which may be never.
+    virtual Result<void> remove_device(const std::string& id);
+    virtual std::vector<DeviceFacts> devices() const { return {}; }
+    // Makes the disk of this name larger, and tells the guest.
+    virtual Result<void> resize_disk(const std::string& name, uint64_t bytes);
+
+    // From any thread.
+    virtual CpuTimes cpu_times() const { return {}; }
+    // The vCPUs together get no more CPU time than this, in microseconds a second, from now on:
+    // they are held for some milliseconds at a time. Nothing: as much as the host has. By one
+    // thread.
+    virtual void set_cpu_rate(std::optional<uint64_t>) {}
 
     // For a debugger; lives as long as the VM.
     virtual VmDebug& debug() = 0;

@@ -47,6 +47,13 @@ Result<void> validate_bus(const DiskFile& disk, MachineKind machine) {
                              disk.medium == DiskMedium::cdrom ? "scsi" : "virtio or scsi"));
 }
 
+Result<void> validate_serial(const DiskFile& disk) {
+    if (disk.serial.size() <= kLongestSerial && is_plain_text(disk.serial)) return {};
+    return wrong(fmt::format(
+        "--disk serial: longer than {} characters or not plain text; give a shorter one",
+        kLongestSerial));
+}
+
 Result<void> validate_disks(const std::vector<DiskFile>& disks, MachineKind machine) {
     if (disks.size() > kMostDisks) {
         return wrong(fmt::format("--disk: {} disks, a machine has room for {}; give fewer",
@@ -54,11 +61,7 @@ Result<void> validate_disks(const std::vector<DiskFile>& disks, MachineKind mach
     }
     for (const DiskFile& disk : disks) {
         TRY(validate_bus(disk, machine));
-        if (disk.serial.size() > kLongestSerial || !is_plain_text(disk.serial)) {
-            return wrong(fmt::format(
-                "--disk serial: longer than {} characters or not plain text; give a shorter one",
-                kLongestSerial));
-        }
+        TRY(validate_serial(disk));
     }
     return {};
 }
@@ -105,16 +108,18 @@ Result<void> validate_vsock(const VsockChoice& vsock) {
                              vsock.cid, kFirst, kLast));
 }
 
+Result<void> validate_mac(const NetChoice& net) {
+    if (!net.mac || ((*net.mac)[0] & 1) == 0) return {};
+    return wrong("--net mac: an address of a group; give one whose first byte is even");
+}
+
 Result<void> validate_nets(const std::vector<NetChoice>& nets) {
     if (nets.size() > kMostNets) {
         return wrong(fmt::format("--net: {} networks, a machine has room for {}; give fewer",
                                  nets.size(), kMostNets));
     }
-    for (const NetChoice& net : nets) {
-        if (net.mac && ((*net.mac)[0] & 1) != 0) {
-            return wrong("--net mac: an address of a group; give one whose first byte is even");
-        }
-    }
+    for (const NetChoice& net : nets)
+        TRY(validate_mac(net));
     return {};
 }
 
@@ -150,6 +155,25 @@ Result<void> validate(const VmConfig& config) {
     TRY(validate_nets(config.nets));
     TRY(validate_shares(config.shares));
     return validate_disks(config.disks, config.machine);
+}
+
+Result<void> validate_added(const DiskFile& disk) {
+    if (disk.bus != DiskBus::virtio || disk.medium != DiskMedium::disk) {
+        return wrong(
+            "--disk bus: a running VM gets disks on the bus virtio only; leave bus out, or give "
+            "the "
+            "disk when the VM is started");
+    }
+    return validate_serial(disk);
+}
+
+Result<void> validate_added(const NetChoice& net) {
+    if (net.model != NetModel::virtio) {
+        return wrong(
+            "--net model: a running VM gets virtio cards only; leave model out, or give the card "
+            "when the VM is started");
+    }
+    return validate_mac(net);
 }
 
 }  // namespace banyan

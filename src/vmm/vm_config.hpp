@@ -106,6 +106,7 @@ struct VmConfig {
     bool balloon = true;
     uint64_t balloon_target = 0;       // of a balloon, from the start: bytes; 0: all of the memory
     std::optional<VsockChoice> vsock;  // none: no socket device
+    unsigned hotplug_places = 8;       // for devices that come while the VM runs
     WatchdogAction watchdog = WatchdogAction::none;
     ConsoleChoice console;
     std::optional<uint16_t> debug_exit_port;
@@ -119,5 +120,8 @@ bool has_vga(const VmConfig& config);
 
 // Fails with ErrorCode::invalid_argument on values that no host could serve.
 Result<void> validate(const VmConfig& config);
+// The same of what is to be added to a running VM.
+Result<void> validate_added(const DiskFile& disk);
+Result<void> validate_added(const NetChoice& net);
 
 }  // namespace banyan

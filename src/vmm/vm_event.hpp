@@ -35,12 +35,14 @@ struct VmEvent {
         guest_panic,   // reported by pvpanic
         watchdog,      // has expired; what it does follows
         disk_full,     // of `disk`; paused follows
+        removed,       // of `device`: the guest has let go of it, and its back end is closed
         ended,         // `outcome` is set
     };
     Kind kind = Kind::paused;
     VmCause cause = VmCause::guest_shutdown;  // of reset and ended
     std::string disk = {};
     std::string text = {};               // of disk_full: why
+    std::string device = {};             // of removed
     const VmOutcome* outcome = nullptr;  // valid during the call
 };
 

@@ -15,7 +15,10 @@ from qmp import Gone, Qmp, Refused, power_initramfs, run_directory
 COMMANDS = {"qmp_capabilities", "query-status", "query-version", "query-commands", "query-name", "query-kvm",
             "query-cpus-fast", "balloon", "query-balloon", "query-blockstats", "query-block", "query-chardev", "query-uuid",
             "stop", "cont",
-            "system_powerdown", "system_reset", "quit", "screendump", "send-key", "query-memory-size-summary"}
+            "system_powerdown", "system_reset", "quit", "screendump", "send-key", "query-memory-size-summary",
+            "blockdev-add", "blockdev-del", "netdev_add", "netdev_del", "device_add", "device_del", "block_resize",
+            "__org.banyan_device-add", "__org.banyan_query-devices",
+            "__org.banyan_query-resources", "__org.banyan_set-resources"}
 
 
 class ControlTest(unittest.TestCase):

@@ -7,11 +7,13 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "app/cli/device_command.hpp"
 #include "app/cli/doctor.hpp"
 #include "app/cli/foreground.hpp"
 #include "app/cli/image_command.hpp"
 #include "app/cli/network_command.hpp"
 #include "app/cli/network_tasks.hpp"
+#include "app/cli/pool_command.hpp"
 #include "app/cli/print.hpp"
 #include "app/cli/run_options.hpp"
 #include "app/cli/screen_commands.hpp"
@@ -32,9 +34,9 @@ constexpr std::array<std::string_view, 4> kUnsupportedImageCommands{"list", "bui
                                                                     "remove"};
 
 // In docs/cli.md, but not in this build.
-constexpr std::array<std::string_view, 12> kUnsupportedCommands{
-    "create", "start", "remove",   "rename", "top",     "exec",
-    "cp",     "pool",  "snapshot", "fork",   "migrate", "serve"};
+constexpr std::array<std::string_view, 11> kUnsupportedCommands{
+    "create", "start",    "remove", "rename",  "top",  "exec",
+    "cp",     "snapshot", "fork",   "migrate", "serve"};
 
 int usage_error(std::string text) {
     std::replace(text.begin(), text.end(), '\n', ' ');
@@ -81,6 +83,8 @@ int run_here(RunOptions options, const std::vector<std::string>& extra, Detached
     if (!gdb) return usage_error(std::string(gdb.error().text()));
     const auto vnc = vnc_of(options);
     if (!vnc) return usage_error(std::string(vnc.error().text()));
+    const auto resources = resources_of(options.resources, config->cpus, config->memory);
+    if (!resources) return usage_error(std::string(resources.error().text()));
     if (detached != nullptr) {
         if (const auto set = detached->set_console(config->console); !set)
             return failed_with(set.error());
@@ -91,6 +95,7 @@ int run_here(RunOptions options, const std::vector<std::string>& extra, Detached
                                        .gdb = *gdb,
                                        .vnc = *vnc,
                                        .control = options.control,
+                                       .resources = *resources,
                                        .detached = detached});
 }
 
@@ -163,6 +168,8 @@ struct Commands {
         app.add_subcommand("doctor", "what this host can do, and which engine a guest gets");
     CLI::App* image = app.add_subcommand("image", "make, copy and examine disk images");
     CLI::App* network = app.add_subcommand("network", "networks that VMs share");
+    CLI::App* device = app.add_subcommand("device", "disks and network cards of a running VM");
+    CLI::App* pool = app.add_subcommand("pool", "who gets how much of this host");
     CLI::App* screenshot = app.add_subcommand("screenshot", "the screen of a running VM");
     CLI::App* send_key = app.add_subcommand("send-key", "type at a running VM");
     CLI::App* stats = app.add_subcommand("stats", "figures of the VMs that run");
@@ -170,6 +177,8 @@ struct Commands {
     RunOptions run_options;
     ImageCommandOptions image_options;
     NetworkCommandOptions network_options;
+    DeviceCommandOptions device_options;
+    PoolCommandOptions pool_options;
     ScreenOptions screen_options;
     VmCommandOptions vm_options;
     std::string wanted;  // a VM
@@ -183,6 +192,8 @@ struct Commands {
         add_run_options(*run, run_options);
         add_image_commands(*image, image_options);
         add_network_commands(*network, network_options);
+        add_device_commands(*device, device_options);
+        add_pool_commands(*pool, pool_options);
         add_screen_commands(*screenshot, *send_key, screen_options);
         add_vm_commands(app, vm_options);
         doctor->add_flag("--json", json, "as JSON");
@@ -216,6 +227,9 @@ int dispatch(Commands& commands) {
     if (commands.image->parsed()) return run_image_command(*commands.image, commands.image_options);
     if (commands.network->parsed())
         return run_network_command(*commands.network, commands.network_options);
+    if (commands.device->parsed())
+        return run_device_command(*commands.device, commands.device_options);
+    if (commands.pool->parsed()) return run_pool_command(*commands.pool, commands.pool_options);
     if (commands.screenshot->parsed()) return screenshot(commands.screen_options);
     if (commands.send_key->parsed()) return send_key(commands.screen_options);
     if (commands.stats->parsed()) return stats(commands.wanted, commands.json);

@@ -129,9 +129,9 @@ std::unique_ptr<ScreenService> start_screen(Poller& poller, VmApi& vm) {
 }
 
 // The same is true of its control, but for a socket that was asked for.
-Result<std::unique_ptr<QmpService>> start_qmp(Poller& poller, VmApi& vm,
+Result<std::unique_ptr<QmpService>> start_qmp(Poller& poller, VmApi& vm, ResourceService& resources,
                                               const std::string& wanted) {
-    TRY_ASSIGN(service, QmpService::create(poller, vm));
+    TRY_ASSIGN(service, QmpService::create(poller, vm, resources));
     const auto listen = [&]() -> Result<void> {
         TRY_ASSIGN(directory, RunDirectory::open());
         return service->listen(
@@ -198,11 +198,14 @@ int run_in_foreground(const VmConfig& config, const Companions& companions) {
     if (!vm) return report(vm.error());
     print_message((*vm)->engine_reason());
     say_where_console_is(config.console, (*vm)->console_place());
-    const auto statistics = StatisticsReport::start(**loop, **vm, companions.trace_engine);
+    const auto resources = ResourceService::create(**vm, companions.resources);
+    if (!resources) return report(resources.error());
+    const auto statistics =
+        StatisticsReport::start(**loop, **vm, **resources, companions.trace_engine);
     if (!statistics) return report(statistics.error());
     const auto gdb = start_gdb(**loop, **vm, companions.gdb);
     if (!gdb) return report(gdb.error());
-    const auto qmp = start_qmp(**loop, **vm, companions.control);
+    const auto qmp = start_qmp(**loop, **vm, **resources, companions.control);
     if (!qmp) return report(qmp.error());
     const auto screen = start_screen(**loop, **vm);
     const auto vnc = start_vnc(**loop, **vm, config.name, companions.vnc);

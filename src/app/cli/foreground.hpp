@@ -7,6 +7,7 @@
 
 #include "app/cli/detached.hpp"
 #include "app/cli/gdb_service.hpp"
+#include "app/cli/resource_service.hpp"
 #include "app/cli/vnc_service.hpp"
 #include "vmm/vm_config.hpp"
 
@@ -18,6 +19,7 @@ struct Companions {
     std::optional<GdbChoice> gdb = {};
     std::optional<VncChoice> vnc = {};  // nobody sees the screen but by banyan screenshot
     std::string control = {};           // a QMP socket besides the usual one; empty: none
+    ResourceChoice resources = {};      // what it may use of this host
     Detached* detached = nullptr;       // null: it stays in the foreground
 };
 

@@ -23,7 +23,8 @@ RunningVm figures_of(const std::vector<Statistics>& all) {
 
 }  // namespace
 
-Result<std::unique_ptr<PublishedVm>> PublishedVm::create(RunDirectory directory, const VmApi& vm) {
+Result<std::unique_ptr<PublishedVm>> PublishedVm::create(RunDirectory directory, const VmApi& vm,
+                                                         const ResourceService& resources) {
     const std::string& name = vm.config().name;
     // So that of two that start at once one sees the other.
     TRY_ASSIGN(lock, directory.lock());
@@ -34,8 +35,9 @@ Result<std::unique_ptr<PublishedVm>> PublishedVm::create(RunDirectory directory,
                                 "another name, or end that one by banyan stop",
                                 quote_name(name), pid_of(other)));
     }
+    TRY(resources.admit(directory));
     auto published = std::unique_ptr<PublishedVm>(new PublishedVm(std::move(directory)));
-    TRY(published->publish(vm, 0));
+    TRY(published->publish(vm, resources, 0));
     return published;
 }
 
@@ -46,7 +48,8 @@ PublishedVm::~PublishedVm() {
     directory_.remove(file_);
 }
 
-Result<void> PublishedVm::publish(const VmApi& vm, double seconds) const {
+Result<void> PublishedVm::publish(const VmApi& vm, const ResourceService& resources,
+                                  double seconds) const {
     RunningVm json{{"name", vm.config().name},
                    {"pid", static_cast<unsigned>(::getpid())},
                    {"process_start", process_start(::getpid()).value_or(0)},
@@ -54,7 +57,8 @@ Result<void> PublishedVm::publish(const VmApi& vm, double seconds) const {
                    {"memory", vm.config().memory},
                    {"seconds", seconds},
                    {"vcpus", figures_of(vm.statistics())},
-                   {"nets", figures_of(vm.net_statistics())}};
+                   {"nets", figures_of(vm.net_statistics())},
+                   {"resources", resources.facts()}};
     return directory_.write(file_, json.dump(2) + "\n");
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "app/cli/resource_service.hpp"
 #include "host/linux/run_directory.hpp"
 #include "vmm/vm_api.hpp"
 
@@ -14,14 +15,16 @@ namespace banyan {
 class PublishedVm {
 public:
     // Publishes it for the first time. Fails with ErrorCode::busy when another VM of the user's has
-    // that name.
-    static Result<std::unique_ptr<PublishedVm>> create(RunDirectory directory, const VmApi& vm);
+    // that name, or others have reserved what this one is to have.
+    static Result<std::unique_ptr<PublishedVm>> create(RunDirectory directory, const VmApi& vm,
+                                                       const ResourceService& resources);
     ~PublishedVm();
     PublishedVm(const PublishedVm&) = delete;
     PublishedVm& operator=(const PublishedVm&) = delete;
 
     // `seconds`: since it was started.
-    Result<void> publish(const VmApi& vm, double seconds) const;
+    Result<void> publish(const VmApi& vm, const ResourceService& resources, double seconds) const;
+    const RunDirectory& directory() const { return directory_; }
 
 private:
     explicit PublishedVm(RunDirectory directory);

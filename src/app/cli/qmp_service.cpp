@@ -26,13 +26,16 @@ private:
 QmpService::QmpService(Poller& poller, VmApi& vm)
     : poller_(poller), server_(vm, BANYAN_VERSION, now) {}
 
-Result<std::unique_ptr<QmpService>> QmpService::create(Poller& poller, VmApi& vm) {
+Result<std::unique_ptr<QmpService>> QmpService::create(Poller& poller, VmApi& vm,
+                                                       ResourceService& resources) {
     auto service = std::unique_ptr<QmpService>(new QmpService(poller, vm));
     if (vm.input() != nullptr) {
         TRY_ASSIGN(keys, KeyFeeder::create(poller, *vm.input()));
         service->keys_ = std::move(keys);
     }
+    add_device_options_commands(service->server_.commands(), vm);
     add_screen_commands(service->server_.commands(), vm, service->keys_.get());
+    add_resource_commands(service->server_.commands(), resources);
     return service;
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "app/cli/resource_service.hpp"
 #include "app/screen/key_feeder.hpp"
 #include "control/qmp/server.hpp"
 #include "host/linux/stream_server.hpp"
@@ -14,7 +15,8 @@ namespace banyan {
 class QmpService {
 public:
     // Knows all commands, and listens nowhere yet.
-    static Result<std::unique_ptr<QmpService>> create(Poller& poller, VmApi& vm);
+    static Result<std::unique_ptr<QmpService>> create(Poller& poller, VmApi& vm,
+                                                      ResourceService& resources);
     QmpService(const QmpService&) = delete;
     QmpService& operator=(const QmpService&) = delete;
 
@@ -32,5 +34,9 @@ private:
 
 // screendump and send-key (QEMU's qapi/ui.json). `keys`: null, or outlives them.
 void add_screen_commands(qmp::Commands& commands, VmApi& vm, KeyFeeder* keys);
+// Banyan's own, for `banyan device`: __org.banyan_device-add takes what the command line gives.
+void add_device_options_commands(qmp::Commands& commands, VmApi& vm);
+// __org.banyan_query-resources and __org.banyan_set-resources.
+void add_resource_commands(qmp::Commands& commands, ResourceService& resources);
 
 }  // namespace banyan

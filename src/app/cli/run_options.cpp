@@ -24,6 +24,7 @@ constexpr std::string_view kExamples = R"(Examples:
   banyan run debian.qcow2 --publish 2222:22    and then: ssh -p 2222 root@127.0.0.1
   banyan run --detach --name debian debian.qcow2
       and then: banyan console debian, banyan logs debian, banyan stop debian
+  banyan run --detach --pool web --shares 2000 --limit 150% debian.qcow2
   banyan run --kernel test.elf --console file:log.txt --debug-exit 0x501 --no-reboot
   banyan run --kernel vmlinux --append 'console=ttyS0 nokaslr' --gdb 127.0.0.1:1234,wait
       and in another terminal: gdb vmlinux -ex 'target remote 127.0.0.1:1234'
@@ -31,8 +32,6 @@ With --console stdio, Ctrl-] ends the VM. Exit status: 0 power off, 1 failure, 2
 4 ended by a signal or Ctrl-], 5 engine defect.)";
 
 // In docs/cli.md, but not in this build: known, so that the message can say so.
-constexpr std::array<std::string_view, 4> kUnsupportedOptions{"--pool", "--shares", "--reservation",
-                                                              "--limit"};
 constexpr std::array<std::string_view, 1> kUnsupportedFlags{"--ephemeral"};
 
 void add_machine_options(CLI::App& command, RunOptions& o) {
@@ -193,13 +192,6 @@ void add_device_options(CLI::App& command, RunOptions& o) {
 }
 
 void add_unsupported(CLI::App& command, RunOptions& o) {
-    for (const std::string_view name : kUnsupportedOptions) {
-        command
-            .add_option_function<std::vector<std::string>>(
-                std::string(name),
-                [&o, name](const std::vector<std::string>&) { o.unsupported.emplace_back(name); })
-            ->group("");
-    }
     for (const std::string_view name : kUnsupportedFlags) {
         command
             .add_flag_callback(std::string(name), [&o, name] { o.unsupported.emplace_back(name); })
@@ -231,42 +223,6 @@ Result<std::vector<InitrdFile>> parse_initrds(const std::vector<std::string>& te
         }
     }
     return files;
-}
-
-Result<DiskFile> parse_disk(const std::string& text) {
-    TRY_ASSIGN(parts, parse_settings("--disk", text));
-    DiskFile disk;
-    disk.path = parts.file;
-    for (const auto& [key, value] : parts.settings) {
-        const std::string option = "--disk " + key;
-        if (key == "format") {
-            TRY_ASSIGN(format, parse_format(option, value));
-            disk.format = format;
-            continue;
-        }
-        if (key == "bus") {
-            TRY_ASSIGN(bus, parse_choice<DiskBus>(option, value,
-                                                  {{"virtio", DiskBus::virtio},
-                                                   {"nvme", DiskBus::nvme},
-                                                   {"ahci", DiskBus::ahci},
-                                                   {"ide", DiskBus::ide},
-                                                   {"scsi", DiskBus::scsi}}));
-            disk.bus = bus;
-            continue;
-        }
-        if (key == "readonly") {
-            TRY_ASSIGN(read_only, parse_switch(option, value));
-            disk.read_only = read_only;
-        } else if (key == "serial") {
-            disk.serial = value;
-        } else {
-            TRY_ASSIGN(known, parse_disk_tuning(key, value, disk));
-            if (known) continue;
-            return not_one_of("--disk", key,
-                              {"format", "readonly", "bus", "serial", "cache", "iops", "bps"});
-        }
-    }
-    return disk;
 }
 
 Result<DiskFile> parse_floppy(const std::string& text) {
@@ -501,8 +457,47 @@ Result<void> set_trace(const RunOptions& o, VmConfig& config) {
 void add_run_options(CLI::App& command, RunOptions& options) {
     add_machine_options(command, options);
     add_device_options(command, options);
+    add_pool_option(command, options.resources);
+    add_term_options(command, options.resources);
+    add_cpu_control_option(command, options.resources);
     add_unsupported(command, options);
     command.footer(std::string(kExamples));
+}
+
+Result<DiskFile> parse_disk(const std::string& text) {
+    TRY_ASSIGN(parts, parse_settings("--disk", text));
+    DiskFile disk;
+    disk.path = parts.file;
+    for (const auto& [key, value] : parts.settings) {
+        const std::string option = "--disk " + key;
+        if (key == "format") {
+            TRY_ASSIGN(format, parse_format(option, value));
+            disk.format = format;
+            continue;
+        }
+        if (key == "bus") {
+            TRY_ASSIGN(bus, parse_choice<DiskBus>(option, value,
+                                                  {{"virtio", DiskBus::virtio},
+                                                   {"nvme", DiskBus::nvme},
+                                                   {"ahci", DiskBus::ahci},
+                                                   {"ide", DiskBus::ide},
+                                                   {"scsi", DiskBus::scsi}}));
+            disk.bus = bus;
+            continue;
+        }
+        if (key == "readonly") {
+            TRY_ASSIGN(read_only, parse_switch(option, value));
+            disk.read_only = read_only;
+        } else if (key == "serial") {
+            disk.serial = value;
+        } else {
+            TRY_ASSIGN(known, parse_disk_tuning(key, value, disk));
+            if (known) continue;
+            return not_one_of("--disk", key,
+                              {"format", "readonly", "bus", "serial", "cache", "iops", "bps"});
+        }
+    }
+    return disk;
 }
 
 Result<VmConfig> make_config(const RunOptions& options) {

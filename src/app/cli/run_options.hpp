@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "app/cli/gdb_service.hpp"
+#include "app/cli/resource_options.hpp"
 #include "app/cli/vnc_service.hpp"
 #include "support/log.hpp"
 #include "support/result.hpp"
@@ -50,6 +51,7 @@ struct RunOptions {
     std::string control;
     std::string log_level;
     std::vector<std::string> traces;
+    ResourceOptions resources;
     bool no_reboot = false;
     bool detach = false;
     bool rm = false;  // nothing of a VM that has ended is kept anyway
@@ -60,6 +62,9 @@ struct RunOptions {
 
 // Declares the options at a command; parsing fills `options`, which must outlive it.
 void add_run_options(CLI::App& command, RunOptions& options);
+
+// FILE[,KEY=VALUE]..., as --disk has it.
+Result<DiskFile> parse_disk(const std::string& text);
 
 Result<VmConfig> make_config(const RunOptions& options);
 Result<std::optional<GdbChoice>> gdb_of(const RunOptions& options);

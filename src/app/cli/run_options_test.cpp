@@ -235,7 +235,6 @@ TEST(RunOptions, Shares) {
 
 TEST(RunOptions, WhatDoesNotWorkYetIsRefusedByName) {
     const std::vector<std::vector<std::string>> cases{
-        {"--pool=p"},
         {"--ephemeral"},
     };
     for (auto arguments : cases) {

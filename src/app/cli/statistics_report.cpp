@@ -24,8 +24,9 @@ void say_unpublished(const Error& error) {
 }  // namespace
 
 Result<std::unique_ptr<StatisticsReport>> StatisticsReport::start(Poller& poller, const VmApi& vm,
+                                                                  ResourceService& resources,
                                                                   bool trace) {
-    auto report = std::unique_ptr<StatisticsReport>(new StatisticsReport(vm, trace));
+    auto report = std::unique_ptr<StatisticsReport>(new StatisticsReport(vm, resources, trace));
     TRY(report->open());
     TRY_ASSIGN(ticker, Ticker::create(poller, kPeriod, [raw = report.get()] { raw->tick(); }));
     report->ticker_ = std::move(ticker);
@@ -36,7 +37,7 @@ Result<std::unique_ptr<StatisticsReport>> StatisticsReport::start(Poller& poller
 Result<void> StatisticsReport::open() {
     const auto create = [&]() -> Result<std::unique_ptr<PublishedVm>> {
         TRY_ASSIGN(directory, RunDirectory::open());
-        return PublishedVm::create(std::move(directory), vm_);
+        return PublishedVm::create(std::move(directory), vm_, resources_);
     };
     auto published = create();
     if (published) {
@@ -51,14 +52,16 @@ Result<void> StatisticsReport::open() {
 
 void StatisticsReport::publish() {
     if (published_ == nullptr) return;
-    const auto done = published_->publish(vm_, seconds_between(started_, Clock::now()));
+    const auto done = published_->publish(vm_, resources_, seconds_between(started_, Clock::now()));
     if (done) return;
     say_unpublished(done.error());
     published_.reset();
 }
 
 void StatisticsReport::tick() {
+    resources_.measure();
     publish();
+    resources_.apply(published_ != nullptr ? &published_->directory() : nullptr);
     if (!trace_) return;
     const auto now = Clock::now();
     Statistics after = sum_of(vm_.statistics());

@@ -14,9 +14,11 @@ namespace banyan {
 
 class StatisticsReport {
 public:
-    // `trace`: on standard error, too. Fails when another VM has this one's name.
+    // `trace`: on standard error, too. Fails when another VM has this one's name, or others have
+    // reserved what this one is to have. What the VM may use of its host is looked after at the
+    // same pace: `resources` outlives it.
     static Result<std::unique_ptr<StatisticsReport>> start(Poller& poller, const VmApi& vm,
-                                                           bool trace);
+                                                           ResourceService& resources, bool trace);
     StatisticsReport(const StatisticsReport&) = delete;
     StatisticsReport& operator=(const StatisticsReport&) = delete;
 
@@ -26,12 +28,14 @@ public:
 private:
     using Clock = std::chrono::steady_clock;
 
-    StatisticsReport(const VmApi& vm, bool trace) : vm_(vm), trace_(trace) {}
+    StatisticsReport(const VmApi& vm, ResourceService& resources, bool trace)
+        : vm_(vm), resources_(resources), trace_(trace) {}
     Result<void> open();
     void publish();
     void tick();
 
     const VmApi& vm_;
+    ResourceService& resources_;
     const bool trace_;
     const Clock::time_point started_ = Clock::now();
     Clock::time_point last_ = started_;

@@ -120,6 +120,21 @@ int change_ports(const RunDirectory& directory, std::string_view command, const 
     });
 }
 
+int set(const RunDirectory& directory, const VmOptions& o) {
+    const auto arguments = resource_arguments(o.resources);
+    if (!arguments || arguments->empty()) {
+        print_message(arguments ? "wrong usage: nothing to change; see banyan set --help"
+                                : arguments.error().text());
+        return kStatusUsage;
+    }
+    return with_one(directory, "set", o, [&](const RunningVm& vm) {
+        auto client = connect_to(directory, vm);
+        if (!client) return fail_with("set", o, client.error());
+        const auto done = client->ask("__org.banyan_set-resources", *arguments);
+        return done ? 0 : fail_with("set", o, done.error());
+    });
+}
+
 struct VmCommand {
     const char* name;
     const char* text;
@@ -136,6 +151,10 @@ const std::vector<VmCommand>& vm_commands() {
         {"list", "the VMs that run", Vm::none, "banyan list\n  banyan list --json", list_vms},
         {"show", "all that is known of a running VM", Vm::required,
          "banyan show debian\n  banyan show debian --json", show},
+        {"set", "change what a running VM may use of this host", Vm::required,
+         "banyan set debian --shares 2000\n  banyan set debian --limit 50% --memory-limit 1G\n  "
+         "banyan set debian --pool web --limit none",
+         set},
         {"stop", "press a VM's power button, and wait until it is off", Vm::required,
          "banyan stop debian\n  banyan stop debian --timeout 300\n  banyan stop debian --force",
          stop},
@@ -185,6 +204,10 @@ void add_flags(CLI::App& command, const std::string& name, VmOptions& o) {
         command.add_option("ports", o.ports, "without an address only this host reaches the guest")
             ->type_name("[ADDR:]HOSTPORT:GUESTPORT[/udp]")
             ->required();
+    }
+    if (name == "set") {
+        add_pool_option(command, o.resources);
+        add_term_options(command, o.resources);
     }
     if (name == "logs") {
         command.add_flag("-f,--follow", o.follow, "go on until the VM ends");

@@ -1,9 +1,11 @@
-// Commands on VMs that run: list, show, stop, kill, reset, pause, resume, wait, events, console,
-// logs, publish and unpublish.
+// Commands on VMs that run: list, show, set, stop, kill, reset, pause, resume, wait, events,
+// console, logs, publish and unpublish.
 #pragma once
 
 #include <string>
 #include <vector>
+
+#include "app/cli/resource_options.hpp"
 
 namespace CLI {
 class App;
@@ -16,6 +18,7 @@ struct VmCommandOptions {
     std::string vm;  // its name or process number
     std::string timeout;
     std::vector<std::string> ports;  // to publish
+    ResourceOptions resources;  // to be changed
     bool json = false;
     bool force = false;
     bool follow = false;

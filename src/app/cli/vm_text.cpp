@@ -95,6 +95,16 @@ std::string show_text(const Json& facts) {
     return text;
 }
 
+std::string devices_text(const Json& devices) {
+    constexpr std::string_view kRow = "{:<20} {:<5} {:<8} {}\n";
+    std::string text = fmt::format(kRow, "ID", "KIND", "STATE", "WHAT");
+    for (const Json& device : devices) {
+        text += fmt::format(kRow, text_at(device, "id"), text_at(device, "kind"),
+                            text_at(device, "state"), text_at(device, "what"));
+    }
+    return text;
+}
+
 std::string json_text(const Json& json) {
     return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

@@ -11,6 +11,8 @@ namespace banyan {
 // Of a list of summary_of(), and of facts_of().
 std::string list_text(const nlohmann::ordered_json& vms);
 std::string show_text(const nlohmann::ordered_json& facts);
+// Of devices_of().
+std::string devices_text(const nlohmann::ordered_json& devices);
 std::string json_text(const nlohmann::ordered_json& json);
 // "it powered off".
 std::string ending_text(const VmEnding& ending);

@@ -1,9 +1,8 @@
 #include "app/network/network_store.hpp"
 
-#include <cstdlib>
 #include <fmt/format.h>
-#include <sys/stat.h>
 
+#include "host/linux/data_directory.hpp"
 #include "host/posix/host_error.hpp"
 
 namespace banyan {
@@ -12,20 +11,6 @@ namespace {
 
 constexpr std::string_view kDefinitionSuffix = ".json";
 
-std::string data_directory() {
-    const char* data = std::getenv("XDG_DATA_HOME");
-    if (data != nullptr && data[0] == '/') return data;
-    const char* home = std::getenv("HOME");
-    return fmt::format("{}/.local/share", home != nullptr ? home : "");
-}
-
-// With its parents.
-void make_directory(const std::string& path) {
-    for (size_t slash = path.find('/', 1); slash != std::string::npos;
-         slash = path.find('/', slash + 1))
-        ::mkdir(path.substr(0, slash).c_str(), 0700);
-}
-
 std::string file_of(const std::string& name) {
     return name + std::string(kDefinitionSuffix);
 }
@@ -33,12 +18,12 @@ std::string file_of(const std::string& name) {
 }  // namespace
 
 Result<NetworkStore> NetworkStore::open() {
-    return open_at(data_directory() + "/banyan/networks");
+    TRY_ASSIGN(directory, open_data_directory("networks"));
+    return NetworkStore(std::move(directory));
 }
 
 Result<NetworkStore> NetworkStore::open_at(const std::string& path) {
-    make_directory(path);
-    TRY_ASSIGN(directory, RunDirectory::open_at(path));
+    TRY_ASSIGN(directory, open_data_directory_at(path));
     return NetworkStore(std::move(directory));
 }
 

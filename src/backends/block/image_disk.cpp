@@ -277,6 +277,12 @@ void ImageDisk::finish(DiskWork& work, BlockStatus status) {
     if (--in_flight_ == 0) became_idle_.notify_all();
 }
 
+Result<void> ImageDisk::resize(uint64_t size) {
+    if (read_only_)
+        return fail(ErrorCode::permission, "resize the disk: it is only read; open it for writing");
+    return image_->resize(size);
+}
+
 // Neither a limit nor the host's administrator is waited for.
 void ImageDisk::drain() {
     std::unique_lock lock(mutex_);

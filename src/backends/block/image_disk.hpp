@@ -69,6 +69,8 @@ public:
     bool supports(BlockRequest::Kind kind) const override;
     void submit(const BlockRequest& request, BlockClient& client) override;
     void drain() override;
+    // Only ever larger. While nothing is in flight.
+    Result<void> resize(uint64_t size);
 
     // From any thread.
     DiskCounts counts() const { return counters_.read(); }

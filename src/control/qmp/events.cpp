@@ -15,6 +15,7 @@ std::string_view name_of(Kind kind) {
         case Kind::guest_panic: return "GUEST_PANICKED";
         case Kind::watchdog: return "WATCHDOG";
         case Kind::disk_full: return "BLOCK_IO_ERROR";
+        case Kind::removed: return "DEVICE_DELETED";
         case Kind::ended: return "SHUTDOWN";
     }
     return {};
@@ -60,6 +61,8 @@ Json data_of(const VmEvent& event, const VmConfig& config) {
         case Kind::watchdog:
             return {
                 {"action", config.watchdog == WatchdogAction::power_off ? "poweroff" : "reset"}};
+        case Kind::removed:
+            return {{"device", event.device}, {"path", "/machine/peripheral/" + event.device}};
         case Kind::disk_full:
             return {{"device", event.disk},
                     {"operation", "write"},

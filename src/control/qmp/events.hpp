@@ -1,4 +1,5 @@
-// How QMP writes what becomes of a VM (QEMU's qapi/run-state.json and qapi/block-core.json).
+// How QMP writes what becomes of a VM (QEMU's qapi/run-state.json, qapi/block-core.json and
+// qapi/qdev.json).
 #pragma once
 
 #include <chrono>

@@ -249,6 +249,81 @@ TEST_F(QmpTest, CapturesAndLimitsCards) {
         EXPECT_NE(call("set-net-rate", wrong).find("expects"), std::string::npos) << wrong;
 }
 
+TEST_F(QmpTest, AddsADiskThatWasNamedBefore) {
+    const auto say = [this](std::string_view command, std::string_view arguments) {
+        return one->say(R"({"execute":")" + std::string(command) + R"(","arguments":{)" +
+                        std::string(arguments) + "}}");
+    };
+    constexpr const char* kNode =
+        R"("driver":"raw","node-name":"node","file":{"driver":"file","filename":"/disk.img"})";
+    EXPECT_EQ(say("device_add", R"("driver":"virtio-blk-pci","drive":"node")"),
+              error("Property 'virtio-blk-device.drive' can't find value 'node'"));
+    EXPECT_EQ(say("blockdev-add", kNode), kReady);
+    EXPECT_EQ(say("blockdev-add", kNode), error("Duplicate nodes with node-name='node'"));
+    EXPECT_EQ(
+        say("device_add", R"("driver":"virtio-blk-pci","drive":"node","id":"hot","serial":"s")"),
+        kReady);
+    EXPECT_EQ(vm.log, "add_disk hot /disk.img s;");
+    EXPECT_EQ(say("device_add", R"("driver":"virtio-blk-pci","drive":"node","id":"two")"),
+              error("Drive 'node' is already in use by another block device"));
+    EXPECT_EQ(say("blockdev-del", R"("node-name":"node")"), error("Node 'node' is in use"));
+    EXPECT_EQ(say("block_resize", R"("node-name":"node","size":1048576)"), kReady);
+    EXPECT_EQ(say("device_del", R"("id":"hot")"), kReady);
+    vm.there.clear();
+    vm.tell({.kind = VmEvent::Kind::removed, .device = "hot"});
+    EXPECT_NE(one->hear().find(R"("event":"DEVICE_DELETED","data":{"device":"hot",)"
+                               R"("path":"/machine/peripheral/hot"})"),
+              std::string::npos);
+    EXPECT_EQ(say("blockdev-del", R"("node-name":"node")"), kReady);
+    EXPECT_EQ(say("blockdev-del", R"("node-name":"node")"),
+              error("Failed to find node with node-name='node'"));
+    EXPECT_EQ(vm.log, "add_disk hot /disk.img s;resize hot 1048576;remove hot;");
+}
+
+TEST_F(QmpTest, AddsACardThatWasNamedBefore) {
+    const auto say = [this](std::string_view command, std::string_view arguments) {
+        return one->say(R"({"execute":")" + std::string(command) + R"(","arguments":{)" +
+                        std::string(arguments) + "}}");
+    };
+    EXPECT_EQ(say("netdev_add", R"("type":"tap","id":"back")"),
+              error("Parameter 'ifname' is missing"));
+    EXPECT_EQ(say("netdev_add", R"("type":"socket","id":"back")"),
+              error("Parameter 'type' does not accept value 'socket'"));
+    EXPECT_EQ(say("netdev_add", R"("type":"tap","id":"back","ifname":"tap0")"), kReady);
+    for (const char* wrong :
+         {"nonsense", "02:00:00:00:00:0g", "02-00-00-00-00-01", "02:00:00:00:00"}) {
+        EXPECT_EQ(
+            say("device_add", R"("driver":"virtio-net-pci","netdev":"back","id":"card","mac":")" +
+                                  std::string(wrong) + R"(")"),
+            error("Property 'virtio-net-device.mac' doesn't take value '" + std::string(wrong) +
+                  "'"));
+    }
+    EXPECT_EQ(
+        say("device_add",
+            R"("driver":"virtio-net-pci","netdev":"back","id":"card","mac":"02:00:00:00:00:01")"),
+        kReady);
+    EXPECT_EQ(vm.log, "add_net card tap0;");
+    EXPECT_EQ(say("netdev_del", R"("id":"back")"), error("Device 'back' is in use"));
+    EXPECT_EQ(say("device_add", R"("driver":"e1000")"),
+              error("'e1000' is not a valid device model name"));
+}
+
+TEST_F(QmpTest, RefusesADiskThatItCannotRead) {
+    const auto add = [this](std::string_view rest) {
+        return one->say(R"({"execute":"blockdev-add","arguments":{"node-name":"n",)" +
+                        std::string(rest) + "}}");
+    };
+    EXPECT_EQ(add(R"("driver":"vmdk","file":{"driver":"file","filename":"/x"})"),
+              error("Parameter 'driver' does not accept value 'vmdk'"));
+    for (const char* file : {"{}", R"({"driver":"file"})", R"({"driver":"nbd","filename":"/x"})",
+                             R"({"driver":"file","filename":7})",
+                             R"({"driver":"file","filename":"/x","locking":"off"})"}) {
+        EXPECT_NE(add(R"("driver":"raw","file":)" + std::string(file)).find("expected: an object"),
+                  std::string::npos)
+            << file;
+    }
+}
+
 TEST_F(QmpTest, TellsHowItEnds) {
     const VmOutcome outcome{.end = VmEnd::guest_panic, .message = "the guest crashed"};
     vm.tell({.kind = VmEvent::Kind::guest_panic});

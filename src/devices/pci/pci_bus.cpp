@@ -111,6 +111,12 @@ Result<void> PciHost::add_function(PciAddress address, PciFunction& function, Lo
     return {};
 }
 
+// What its BARs covered may be free for another's.
+void PciHost::remove_function(PciAddress address) {
+    slots_[devfn(address)] = {};
+    retry_blocked_bars();
+}
+
 Result<void> PciHost::assign_bars(const PciWindows& windows) {
     if (windows.memory32.end > bit(32) || windows.ports.end > bit(16)) {
         return fail(ErrorCode::invalid_argument,

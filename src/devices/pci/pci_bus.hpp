@@ -55,7 +55,11 @@ public:
 
     // `lock` is the function's device lock: the host holds it around configuration accesses, inside
     // its own. Fails when the address is taken or does not exist.
+    // While the guest runs: with this device's own lock held.
     Result<void> add_function(PciAddress address, PciFunction& function, LockRef lock);
+    // Nobody reaches the function by configuration space when this returns. Its BARs are gone. With
+    // this device's own lock held, and not the function's.
+    void remove_function(PciAddress address);
 
     // Does what firmware does: gives each BAR a place in the windows and enables decoding. After
     // each reset of the functions, before the guest runs. Takes the functions' locks.

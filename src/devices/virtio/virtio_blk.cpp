@@ -114,6 +114,14 @@ void VirtioBlk::drain() {
     continue_stalled();
 }
 
+Result<void> VirtioBlk::resize(const std::function<Result<void>()>& resize) {
+    drain();
+    TRY(resize());
+    config_.capacity = backend_.size_bytes() / kBlkSector;
+    config_changed();
+    return {};
+}
+
 // Not at once: completions may come as fast as a guest makes requests, and must not hold a thread
 // for ever.
 void VirtioBlk::continue_stalled() {

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <string_view>
 #include <vector>
 
@@ -38,6 +39,9 @@ public:
     std::span<const std::byte> config_space() const override;
     // The backend delivers all completions before its own drain() returns.
     void drain() override;
+    // Calls `resize` with nothing in flight, and tells the driver what size the backend has then
+    // (5.2.4: a configuration change).
+    Result<void> resize(const std::function<Result<void>()>& resize);
 
 private:
     // A request that was taken from the ring and not yet given back.

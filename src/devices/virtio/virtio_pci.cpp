@@ -17,13 +17,12 @@ namespace {
 
 constexpr uint16_t kVendor = 0x1af4;
 constexpr uint16_t kFirstDevice = 0x1040;  // 4.1.2: plus the device type
-constexpr unsigned kRegistersBar = 0;
-constexpr unsigned kMsixBar = 2;
 constexpr unsigned kMaxQueues = 64;
 
 // BAR 0: a page for each structure, so that doorbells have theirs alone.
 enum Page : uint8_t { kCommonPage = 0, kIsrPage = 1, kDevicePage = 2, kNotifyPage = 3, kPages = 4 };
 constexpr uint32_t kPage = 0x1000;
+static_assert(VirtioPci::kRegistersSize == kPages * kPage);
 constexpr uint32_t kNotifyMultiplier = 4;
 
 // Work that is left over goes on after this time, so that a guest that never stops costs no more
@@ -98,11 +97,12 @@ VirtioPci::VirtioPci(std::unique_ptr<VirtioDevice> device, const VirtioPciWiring
     device_->attach(*this, virtio::kFeatureNotifConfigData);
     registers_.queue_vectors.resize(device_->queue_count());
     reset_transport();
-    declare_memory_bar(kRegistersBar, PciBarKind::memory64, kPages * kPage, *this);
+    declare_memory_bar(kRegistersBar, PciBarKind::memory64, kRegistersSize, *this);
     // What a driver writes there says no more than the place does, and, with
     // VIRTIO_F_NOTIFICATION_DATA, than the rings do (4.1.5.2).
     declare_doorbells(kRegistersBar,
                       {kNotifyPage * kPage, kNotifyMultiplier, device_->queue_count()});
+    BANYAN_ASSERT(msix_.bar_size() == kMsixSize);
     add_msix(msix_, kMsixBar);
     add_virtio_capabilities();
 }
@@ -112,7 +112,7 @@ void VirtioPci::add_virtio_capabilities() {
     struct Body {
         uint8_t length = 0;
         uint8_t type = 0;
-        uint8_t bar = kRegistersBar;
+        uint8_t bar = static_cast<uint8_t>(kRegistersBar);
         uint8_t id = 0;
         uint8_t padding[2] = {};
         le32 offset;

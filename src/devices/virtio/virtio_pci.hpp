@@ -28,6 +28,12 @@ class VirtioPci final : public PciFunction,
                         private VirtioTransport,
                         private TimerClient {
 public:
+    // Its BARs, and how large they are; that of MSI-X for up to 64 queues.
+    static constexpr unsigned kRegistersBar = 0;
+    static constexpr uint64_t kRegistersSize = 4 * kPageSize;
+    static constexpr unsigned kMsixBar = 2;
+    static constexpr uint64_t kMsixSize = kPageSize;
+
     VirtioPci(std::unique_ptr<VirtioDevice> device, const VirtioPciWiring& wiring);
 
     std::string_view name() const override { return device_->identity().name; }

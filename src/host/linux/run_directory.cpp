@@ -82,7 +82,8 @@ std::optional<std::string> RunDirectory::read(const std::string& name) const {
         ::openat(directory_.get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
     struct stat found {};
     if (!file.valid() || ::fstat(file.get(), &found) != 0 || !S_ISREG(found.st_mode)) return {};
-    std::string content(kLargestFile, '\0');
+    const auto size = static_cast<size_t>(found.st_size);
+    std::string content(std::min(size, kLargestFile), '\0');
     size_t length = 0;
     while (length < content.size()) {
         const ssize_t count = retry_interrupted(

@@ -26,8 +26,12 @@ enum Op : uint8_t {
     kDualName = 0x2E,
     kMultiName = 0x2F,
     kExtended = 0x5B,
+    kLocal0 = 0x60,
     kArg0 = 0x68,
     kStore = 0x70,
+    kAnd = 0x7B,
+    kExtendedRegion = 0x80,
+    kExtendedField = 0x81,
     kExtendedDevice = 0x82,
     kNotify = 0x86,
     kIf = 0xA0,
@@ -167,6 +171,34 @@ Bytes method(std::string_view path, unsigned arguments, const Bytes& body) {
     BANYAN_ASSERT(arguments <= 7);
     return with_length({kMethod},
                        concat({aml::path(path), {static_cast<uint8_t>(arguments)}, body}));
+}
+
+Bytes port_region(std::string_view path, uint16_t first, uint8_t count) {
+    constexpr uint8_t kPortSpace = 1;
+    return concat({{kExtended, kExtendedRegion},
+                   aml::path(path),
+                   {kPortSpace},
+                   integer(first),
+                   integer(count)});
+}
+
+// Section 20.2.5.2 "Named Objects Encoding": a field's length is in bits, and does not count its
+// own bytes. DWordAcc, NoLock, and WriteAsZeros: a write must not read first.
+Bytes dword_fields(std::string_view region, std::initializer_list<std::string_view> fields) {
+    constexpr uint8_t kFlags = 2U << 5 | 3;
+    Bytes content = concat({path(region), {kFlags}});
+    for (const std::string_view field : fields)
+        append(content, concat({name_segment(field), {32}}));
+    return with_length({kExtended, kExtendedField}, content);
+}
+
+Bytes local(unsigned index) {
+    BANYAN_ASSERT(index <= 7);
+    return {static_cast<uint8_t>(kLocal0 + index)};
+}
+
+Bytes bit_and(const Bytes& left, const Bytes& right) {
+    return concat({{kAnd}, left, right, {kZero}});  // its target is none
 }
 
 Bytes argument(unsigned index) {

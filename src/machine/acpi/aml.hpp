@@ -34,8 +34,14 @@ Bytes scope(std::string_view path, const Bytes& body);
 Bytes device(std::string_view path, const Bytes& body);
 Bytes method(std::string_view path, unsigned arguments, const Bytes& body);
 
+// Ports: a range of them, and its fields, which are double words side by side (section 19.6.47).
+Bytes port_region(std::string_view path, uint16_t first, uint8_t count);
+Bytes dword_fields(std::string_view region, std::initializer_list<std::string_view> fields);
+
 // Statements and operators.
 Bytes argument(unsigned index);
+Bytes local(unsigned index);
+Bytes bit_and(const Bytes& left, const Bytes& right);
 Bytes store(const Bytes& value, const Bytes& target);
 Bytes return_value(const Bytes& value);
 Bytes notify(std::string_view path, uint8_t value);

@@ -45,6 +45,18 @@ TEST(Aml, EncodesLengthsOfEverySize) {
     }
 }
 
+TEST(Aml, NamesPorts) {
+    EXPECT_EQ(port_region("PCST", 0xCC0, 8),
+              (Bytes{0x5B, 0x80, 'P', 'C', 'S', 'T', 1, 0x0B, 0xC0, 0x0C, 0x0A, 8}));
+    EXPECT_EQ(dword_fields("PCST", {"UP", "DOWN"}),
+              (Bytes{0x5B, 0x81, 16, 'P', 'C', 'S', 'T', 0x43, 'U', 'P', '_', '_', 32, 'D', 'O',
+                     'W', 'N', 32}));
+}
+
+TEST(Aml, ComputesWithLocals) {
+    EXPECT_EQ(bit_and(local(1), integer(4)), (Bytes{0x7B, 0x61, 0x0A, 4, 0}));
+}
+
 TEST(Aml, NestsTerms) {
     EXPECT_EQ(name("_UID", integer(1)), (Bytes{0x08, '_', 'U', 'I', 'D', 0x01}));
     EXPECT_EQ(device("COM1", name("_UID", integer(1))),

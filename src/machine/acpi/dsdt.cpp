@@ -3,6 +3,7 @@
 #include "devices/chipset/acpi_pm.hpp"
 #include "devices/chipset/debug_ports.hpp"
 #include "devices/chipset/fw_cfg.hpp"
+#include "machine/acpi/hotplug_aml.hpp"
 
 namespace banyan::acpi {
 
@@ -61,14 +62,14 @@ Bytes pci_resources(const BoardDescription& board) {
 
 Bytes pci_host(const BoardDescription& board) {
     return aml::device(
-        "PCI0",
-        concat({aml::name("_HID", aml::eisa_id("PNP0A08")),
-                aml::name("_CID", aml::eisa_id("PNP0A03")), aml::name("_UID", integer(0)),
-                aml::name("_SEG", integer(0)), aml::name("_BBN", integer(0)),
-                aml::name("_CRS", pci_resources(board)),
-                // Whatever control of PCI Express features the guest asks for (section 6.2.11),
-                // nobody else has it.
-                aml::method("_OSC", 4, aml::return_value(aml::argument(3))), routing(board)}));
+        "PCI0", concat({aml::name("_HID", aml::eisa_id("PNP0A08")),
+                        aml::name("_CID", aml::eisa_id("PNP0A03")), aml::name("_UID", integer(0)),
+                        aml::name("_SEG", integer(0)), aml::name("_BBN", integer(0)),
+                        aml::name("_CRS", pci_resources(board)),
+                        // Whatever control of PCI Express features the guest asks for
+                        // (section 6.2.11), nobody else has it.
+                        aml::method("_OSC", 4, aml::return_value(aml::argument(3))), routing(board),
+                        hotplug_places(board.hotplug_devices)}));
 }
 
 // What no other device claims, so that the guest puts nothing there: above all the configuration
@@ -190,6 +191,10 @@ Bytes dsdt_body(const BoardDescription& board) {
     if (board.generation_id != 0) {
         devices = concat({devices, generation_counter(board.generation_id)});
         events = generation_event();
+    }
+    if (!board.hotplug_devices.empty()) {
+        devices = concat({devices, hotplug_ports()});
+        events = concat({events, hotplug_event()});
     }
     return concat({interrupt_mode(), aml::scope("\\_SB", devices), power_off_state(), events});
 }

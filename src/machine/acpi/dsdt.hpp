@@ -57,6 +57,7 @@ struct BoardDescription {
     uint32_t hpet_base = 0;
     bool dma = false;  // the 8237 pair
     bool floppy = false;
+    std::vector<uint8_t> hotplug_devices;  // device numbers that devices come to and go from
     uint32_t generation_id = 0;  // where the VM generation identifier lies; 0: there is none
 };
 

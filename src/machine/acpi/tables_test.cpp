@@ -34,6 +34,7 @@ BoardDescription full_board() {
     board.dma = true;
     board.floppy = true;
     board.generation_id = 0xFF000;
+    board.hotplug_devices = {30, 29};
     return board;
 }
 
@@ -48,6 +49,7 @@ BoardDescription small_board() {
     board.dma = false;
     board.floppy = false;
     board.generation_id = 0;
+    board.hotplug_devices.clear();
     board.pci_devices = 1;
     return board;
 }
@@ -135,7 +137,8 @@ TEST(AcpiTables, DsdtNamesWhatTheBoardHas) {
         const aml::Bytes body = dsdt_body(board);
         return std::search(body.begin(), body.end(), name.begin(), name.end()) != body.end();
     };
-    for (const std::string_view name : {"FDC0", "DMAC", "VGEN", "VM_Gen_Counter", "_E05"}) {
+    for (const std::string_view name :
+         {"FDC0", "DMAC", "VGEN", "VM_Gen_Counter", "_E05", "S1E_", "_EJ0", "_E01"}) {
         EXPECT_TRUE(has(full_board(), name)) << name;
         EXPECT_FALSE(has(small_board(), name)) << name;
     }

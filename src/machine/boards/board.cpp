@@ -73,6 +73,10 @@ std::span<const NetStatistics* const> Board::net_statistics() const {
 void Board::hold_networks(bool held) {
     for (const auto& net : parts_->nets)
         net->hold(held);
+    parts_->networks_held = held;
+    for (const auto& place : parts_->places) {
+        if (place->net != nullptr) place->net->hold(held);
+    }
     if (parts_->vsock_client != nullptr) parts_->vsock_client->hold(held);
 }
 
@@ -112,7 +116,37 @@ void Board::set_generation_id(const GenerationId& id) {
     parts_->acpi_pm->raise_general_event(acpi::kGenerationEvent);
 }
 
+Result<unsigned> Board::plug_disk(const DiskConfig& disk) {
+    return parts_->plug_disk(disk);
+}
+
+Result<unsigned> Board::plug_net(const NetConfig& net) {
+    return parts_->plug_net(net);
+}
+
+void Board::request_unplug(unsigned device) {
+    parts_->request_unplug(device);
+}
+
+bool Board::remove_ejected(unsigned device) {
+    return parts_->remove_ejected(device);
+}
+
+unsigned Board::hotplug_places() const {
+    return static_cast<unsigned>(parts_->places.size());
+}
+
+Result<void> Board::resize_disk(const BlockBackend& disk,
+                                const std::function<Result<void>()>& resize) {
+    return parts_->resize_disk(disk, resize);
+}
+
 void Board::reset() {
+    parts_->eject_requested();
+    reset_chips();
+}
+
+void Board::reset_chips() {
     const auto reset_one = [](std::string_view, Device& device) -> Result<void> {
         device.reset();
         return {};
@@ -155,9 +189,9 @@ void Board::save(StateWriter& writer) const {
 
 // Reset first: what is mapped or asserted now must not be in the way of what is restored.
 Result<void> Board::restore(StateReader& reader) {
-    reset();
+    reset_chips();
     auto restored = restore_chips(reader);
-    if (!restored) reset();
+    if (!restored) reset_chips();
     return restored;
 }
 

@@ -8,12 +8,13 @@
 //
 // Threads: cpu_io(), cpu_interrupts(), the char clients, display(), input(), press_power_button()
 // and those of the balloon from any thread.
-// Everything else only while no vCPU runs.
+// What comes and goes says itself. Everything else only while no vCPU runs.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -116,6 +117,7 @@ struct BoardConfig {
     std::optional<MachineEvent> watchdog;  // what its time-out asks for; none: no watchdog
     std::optional<GenerationId> generation_id;
     std::optional<VgaConfig> vga;
+    unsigned hotplug_places = 0;  // for devices that come while the guest runs
 };
 
 // Host memory that the pc board shows in parts, at places that its guest chooses. Page-aligned, and
@@ -126,6 +128,16 @@ struct PcMemory {
     std::span<std::byte> flash;   // its variables, right below `rom`; empty: none
 };
 
+// Told that the guest has let go of a device that came while it ran: Board::remove_ejected() may
+// follow. From any thread, with locks of devices held: it may only pass that on.
+class EjectListener {
+public:
+    virtual void on_device_ejected() = 0;
+
+protected:
+    ~EjectListener() = default;
+};
+
 struct BoardServices {
     GuestMemory& memory;
     const Clock& clock;
@@ -134,6 +146,7 @@ struct BoardServices {
     EngineApics* engine_apics = nullptr;   // null: the board makes the local APICs
     PcMemory pc_memory = {};               // of a pc
     EngineDoorbells* doorbells = nullptr;  // null: all accesses come from vCPUs
+    EjectListener* ejected = nullptr;      // null: nobody wants to know
 };
 
 class Board {
@@ -165,7 +178,8 @@ public:
     // Of each network card, in the order of the configuration; from any thread.
     std::span<const NetStatistics* const> net_statistics() const;
 
-    // While they are held, nothing comes from the networks and sockets. From any thread.
+    // While they are held, nothing comes from the networks and sockets. On the thread that built
+    // the board.
     void hold_networks(bool held);
 
     // Null without a VGA, or without a keyboard controller. From any thread.
@@ -184,6 +198,21 @@ public:
     // Of a board that has one: the guest is told. From any thread.
     void set_generation_id(const GenerationId& id);
 
+    // Devices on the bus virtio that come and go, on the thread that built the board, while vCPUs
+    // run or not. plug_*() gives the device's number on the PCI bus; fails with ErrorCode::busy
+    // when no place is free. Saved states have what is plugged, and load where the same is plugged.
+    Result<unsigned> plug_disk(const DiskConfig& disk);
+    Result<unsigned> plug_net(const NetConfig& net);
+    // The guest is asked to let go of it; it may take its time, or never do so. A reset ends it.
+    void request_unplug(unsigned device);
+    // Whether the guest has let go of it: then it is destroyed, and its back end is free.
+    bool remove_ejected(unsigned device);
+    unsigned hotplug_places() const;
+    // On the same thread: calls `resize` while nothing of the guest's is in flight to the disk,
+    // which is one of the board's, and tells the guest how large it is then. Fails with
+    // ErrorCode::unsupported for one that is not on the bus virtio.
+    Result<void> resize_disk(const BlockBackend& disk, const std::function<Result<void>()>& resize);
+
     void reset();
     void save(StateWriter& writer) const;
     // On an error the board is as after reset().
@@ -193,6 +222,7 @@ public:
 
 private:
     explicit Board(std::unique_ptr<Parts> parts);
+    void reset_chips();
     Result<void> restore_chips(StateReader& reader);
 
     std::unique_ptr<Parts> parts_;

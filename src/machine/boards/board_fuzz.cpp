@@ -1,5 +1,5 @@
 // A guest that does wild things to a whole board: ports, memory-mapped registers, configuration
-// space, rings in its own memory, time, resets and saved states.
+// space, rings in its own memory, time, resets, saved states, and a disk that comes and goes.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -20,13 +20,14 @@ constexpr unsigned kMaxActions = 2000;
 uint64_t choose_address(FuzzBytes& bytes) {
     constexpr uint64_t kPlaces[] = {0xE0000000, 0xE0008000, 0xE0010000, 0xE0018000, 0xFEC00000,
                                     0xFED00000, 0xFEE00000, 0xC0000000, 0xC0004000, 0xC0008000,
-                                    0xC000C000, 0xC0010000, 0xA0000,    0xB8000};
+                                    0xC000C000, 0xC0010000, 0xA0000,    0xB8000,    0xE00F0000};
     return kPlaces[bytes.u8() % std::size(kPlaces)] + (bytes.u16() & 0x1FFF);
 }
 
 uint16_t choose_port(FuzzBytes& bytes) {
-    constexpr uint16_t kPlaces[] = {0x20,  0xA0,  0x40,  0x60,  0x70,  0x92,  0xB2,  0x00,  0xC0,
-                                    0x3F0, 0x3F8, 0x4D0, 0x505, 0x510, 0x600, 0xCF8, 0x1CE, 0x3B4};
+    constexpr uint16_t kPlaces[] = {0x20,  0xA0,  0x40,  0x60,  0x70,  0x92,  0xB2,
+                                    0x00,  0xC0,  0x3F0, 0x3F8, 0x4D0, 0x505, 0x510,
+                                    0x600, 0xCC0, 0xCF8, 0x1CE, 0x3B4};
     return static_cast<uint16_t>(kPlaces[bytes.u8() % std::size(kPlaces)] + (bytes.u8() & 0x3F));
 }
 
@@ -51,6 +52,24 @@ void save_and_restore(testing::TestMachine& machine) {
     StateWriter again;
     machine.board->save(again);
     BANYAN_ASSERT(std::ranges::equal(writer.bytes(), again.bytes()));
+}
+
+void remove_ejected(testing::TestMachine& machine) {
+    for (unsigned device = 0; device < 32; ++device)
+        (void)machine.board->remove_ejected(device);
+}
+
+void plug_and_unplug(testing::TestMachine& machine, FuzzBytes& bytes) {
+    switch (bytes.u8() % 4) {
+        case 0: (void)machine.board->plug_disk({&machine.hotplug_disk, "hot"}); return;
+        case 1: return machine.board->request_unplug(bytes.u8());
+        case 2: return remove_ejected(machine);
+        default:
+            (void)machine.board->resize_disk(machine.hotplug_disk, [&]() -> Result<void> {
+                machine.hotplug_disk.bytes().resize((1U + bytes.u8()) * 4096);
+                return {};
+            });
+    }
 }
 
 void act(testing::TestMachine& machine, FuzzBytes& bytes) {
@@ -80,6 +99,7 @@ void act(testing::TestMachine& machine, FuzzBytes& bytes) {
         default:
             if ((what & 0x10) != 0) return machine.board->reset();
             if ((what & 0x20) != 0) return machine.board->press_power_button();
+            if ((what & 0x40) != 0) return plug_and_unplug(machine, bytes);
             save_and_restore(machine);
     }
 }
@@ -90,6 +110,7 @@ class Rig {
 public:
     explicit Rig(BoardKind kind) : machine_(kind, kCpus) {
         machine_.add_legacy_parts();
+        machine_.config.hotplug_places = 1;
         if (kind == BoardKind::pc) machine_.add_vga();
         BANYAN_ASSERT(machine_.build().has_value());
         BANYAN_ASSERT(machine_.board->prepare_direct_boot().has_value());
@@ -103,6 +124,10 @@ public:
         machine_.serial.clear();
         machine_.console.clear();
         machine_.debugcon.clear();
+        for (unsigned device = 0; device < 32; ++device)
+            machine_.board->request_unplug(device);
+        machine_.board->reset();
+        remove_ejected(machine_);
         StateReader reader(first_state_.bytes());
         BANYAN_ASSERT(machine_.board->restore(reader).has_value());
         return machine_;

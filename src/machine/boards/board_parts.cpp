@@ -34,10 +34,14 @@ Board::Parts::Parts(const BoardConfig& asked, const BoardServices& host, MemoryM
 
 // Disks complete into memory and devices that are about to go.
 Board::Parts::~Parts() {
-    for (const auto& chip : chips) {
-        SlotLock lock(chip->slot);
-        if (chip->device != nullptr) chip->device->drain();
-    }
+    const auto drain = [](Chip& chip) {
+        SlotLock lock(chip.slot);
+        if (chip.device != nullptr) chip.device->drain();
+    };
+    for (const auto& chip : chips)
+        drain(*chip);
+    for (const auto& place : places)
+        drain(place->chip);
 }
 
 // The order is that in which chips are reset and restored: the HPET after the timers whose wires
@@ -55,6 +59,7 @@ Result<void> Board::Parts::build() {
     TRY(make_floppy());
     TRY(make_test_aids());
     TRY(make_pci_functions());
+    make_hotplug_places();
     return is_pc() ? configure_firmware(*this) : Result<void>();
 }
 
@@ -149,6 +154,7 @@ Result<void> Board::Parts::make_pci_host() {
     pci.set_windows(bar_windows());
     Chip& chip = add_chip();
     pci_host = &chip.make<PciHost>("pci-host");
+    pci_host_slot = &chip.slot;
     ports.add_device(chip.slot);
     MmioWindow& ecam = mmio.add(chip.slot, *pci_host->mmio(), PciHost::kEcamSize);
     Chip& bridge = add_chip();
@@ -295,14 +301,20 @@ Result<void> Board::Parts::make_pci_functions() {
 Result<void> Board::Parts::add_virtio(Chip& chip, const char* kind,
                                       std::unique_ptr<VirtioDevice> device) {
     TRY_ASSIGN(address, free_pci_address());
-    auto& function = chip.make<VirtioPci>(std::string(kind) + "@" + std::to_string(address.device),
-                                          std::move(device),
-                                          VirtioPciWiring{.mapper = pci,
-                                                          .msi = msi(),
-                                                          .clock = services.clock,
-                                                          .timers = chip.timers,
-                                                          .intx = intx(address)});
+    auto& function = make_virtio_function(chip, kind, std::move(device), address, intx(address));
     return pci.add(*pci_host, address, function, chip.slot);
+}
+
+PciFunction& Board::Parts::make_virtio_function(Chip& chip, const char* kind,
+                                                std::unique_ptr<VirtioDevice> device,
+                                                PciAddress address, IrqLine intx_wire) {
+    return chip.make<VirtioPci>(std::string(kind) + "@" + std::to_string(address.device),
+                                std::move(device),
+                                VirtioPciWiring{.mapper = pci,
+                                                .msi = msi(),
+                                                .clock = services.clock,
+                                                .timers = chip.timers,
+                                                .intx = intx_wire});
 }
 
 Result<void> Board::Parts::add_rng() {

@@ -13,6 +13,7 @@
 #include "devices/chipset/fw_cfg.hpp"
 #include "devices/chipset/hpet.hpp"
 #include "devices/chipset/ioapic.hpp"
+#include "devices/chipset/pci_hotplug.hpp"
 #include "devices/chipset/pic8259.hpp"
 #include "devices/storage/floppy_controller.hpp"
 #include "devices/virtio/virtio_pci.hpp"
@@ -21,6 +22,7 @@
 #include "machine/boards/chip.hpp"
 #include "machine/boards/firmware_config.hpp"
 #include "machine/boards/flash_memory.hpp"
+#include "machine/boards/hotplug_place.hpp"
 #include "machine/boards/pc_chipset.hpp"
 #include "machine/boards/pci_slots.hpp"
 #include "machine/boards/vcpu_socket.hpp"
@@ -35,6 +37,8 @@ namespace banyan {
 
 class Vga;
 class VirtioBalloon;
+class VirtioBlk;
+class VirtioNet;
 
 // The acknowledge cycle, as the boot processor's local APIC runs it for ExtINT. Connected before
 // vCPUs run: the 8259s are made with the wire to that APIC.
@@ -66,13 +70,22 @@ public:
     size_t write(std::span<const uint8_t> bytes) override { return bytes.size(); }
 };
 
-struct Board::Parts {
+struct Board::Parts final : private PciHotplugClient {
     Parts(const BoardConfig& asked, const BoardServices& host, MemoryMap memory_map);
     ~Parts();
     Parts(const Parts&) = delete;
     Parts& operator=(const Parts&) = delete;
 
     Result<void> build();
+
+    // boards/hotplug_parts.cpp
+    Result<unsigned> plug_disk(const DiskConfig& disk);
+    Result<unsigned> plug_net(const NetConfig& net);
+    void request_unplug(unsigned device);
+    bool remove_ejected(unsigned device);
+    void eject_requested();
+    // boards/storage_parts.cpp
+    Result<void> resize_disk(const BlockBackend& disk, const std::function<Result<void>()>& resize);
 
     // As the guest has set up the machine by now.
     acpi::BoardDescription describe() const;
@@ -114,6 +127,7 @@ struct Board::Parts {
     Chip pic_chip;
     Chip ioapic_chip;
     std::vector<std::unique_ptr<Chip>> chips;
+    std::vector<std::unique_ptr<HotplugPlace>> places;
 
     // the same, by what they are; null where the board has none
     Pic8259Pair* pic = nullptr;
@@ -121,6 +135,9 @@ struct Board::Parts {
     IoApic* ioapic = nullptr;
     Hpet* hpet = nullptr;
     PciHost* pci_host = nullptr;
+    DeviceSlot* pci_host_slot = nullptr;
+    PciHotplug* hotplug = nullptr;
+    DeviceSlot* hotplug_slot = nullptr;
     Q35Mch* mch = nullptr;
     Ich9Lpc* lpc = nullptr;
     FwCfg* fw_cfg = nullptr;
@@ -139,6 +156,13 @@ struct Board::Parts {
     std::unique_ptr<LockedDisplay> display;
     std::unique_ptr<LockedInput> human_input;
     std::vector<const NetStatistics*> net_statistics;  // of the network cards
+    struct VirtioDisk {
+        const BlockBackend* backend;  // as the board was given it
+        VirtioBlk* device;
+        DeviceSlot* slot;
+    };
+    std::vector<VirtioDisk> virtio_disks;  // but those of places
+    bool networks_held = false;            // of the thread that plugs
 
     // What firmware may boot from, each with its path in the form of Open Firmware, as QEMU's
     // bootorder file has it.
@@ -173,9 +197,13 @@ private:
     Result<void> make_test_aids();
     Result<void> make_pci_functions();
     Result<void> add_virtio(Chip& chip, const char* kind, std::unique_ptr<VirtioDevice> device);
+    PciFunction& make_virtio_function(Chip& chip, const char* kind,
+                                      std::unique_ptr<VirtioDevice> device, PciAddress address,
+                                      IrqLine intx_wire);
     // In storage_parts.cpp. All disks of a bus but virtio share one controller.
     Result<void> add_disks();
     Result<void> add_virtio_disk(const DiskConfig& disk);
+    std::unique_ptr<VirtioBlk> make_virtio_blk(const DiskConfig& disk, BlockBackend& backend) const;
     Result<void> add_ahci(const std::vector<const DiskConfig*>& devices);
     Result<void> add_ide(const std::vector<const DiskConfig*>& devices);
     Result<void> add_scsi(const std::vector<const DiskConfig*>& devices);
@@ -185,6 +213,7 @@ private:
     Result<void> add_nets();  // in network_parts.cpp
     Result<void> add_net(const NetConfig& net);
     Result<void> add_virtio_net(const NetConfig& net, Chip& chip);
+    std::unique_ptr<VirtioNet> make_virtio_net(const NetConfig& net, NetBackend& backend) const;
     Result<void> add_e1000e(const NetConfig& net, Chip& chip, PciAddress address);
     Result<void> add_rng();
     Result<void> add_console();
@@ -197,6 +226,16 @@ private:
     Result<void> add_nvme(const DiskConfig& disk);
     Result<void> make_watchdog();
     Result<void> add_vga();
+    // boards/hotplug_parts.cpp
+    void make_hotplug_places();
+    HotplugPlace* find_place(unsigned device);
+    Result<HotplugPlace*> free_place();
+    Result<unsigned> plug(HotplugPlace& place, const char* kind,
+                          std::unique_ptr<VirtioDevice> device);
+    void raise_hotplug_event();
+    void on_ejected(unsigned device) override;
+    void disconnect(HotplugPlace& place);
+    void empty(HotplugPlace& place);
 
     std::array<std::optional<IrqRouter::Output>, 16> pic_inputs_;
     std::array<std::optional<IrqRouter::Output>, IoApic::kInputs> ioapic_inputs_;
@@ -210,6 +249,9 @@ Result<void> Board::Parts::for_each_chip(Function function) {
     };
     for (const auto& chip : chips)
         TRY(visit(*chip));
+    for (const auto& place : places) {
+        if (place->state == HotplugPlace::State::in_use) TRY(visit(place->chip));
+    }
     TRY(function(router.name(), static_cast<Device&>(router)));
     if (pic != nullptr) TRY(visit(pic_chip));
     TRY(visit(ioapic_chip));

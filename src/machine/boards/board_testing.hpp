@@ -67,7 +67,7 @@ public:
     Result<void> build() {
         add_ram();
         TRY_ASSIGN(made, Board::create(config, {memory, clock, timers, control, engine_apics,
-                                                pc_memory(), doorbells}));
+                                                pc_memory(), doorbells, ejected}));
         board = std::move(made);
         for (unsigned i = 0; i < config.cpu_count; ++i)
             board->attach_vcpu(i, signals[i]);
@@ -116,6 +116,7 @@ public:
     MemoryBlock disk;
     MemoryBlock nvme_disk{1 << 20};
     MemoryBlock floppy{1440 * 1024};
+    MemoryBlock hotplug_disk{1 << 20};
     FakeEntropy entropy;
     std::vector<std::vector<Page>> ram;
     std::vector<Page> vga_memory;
@@ -127,6 +128,7 @@ public:
     BoardConfig config;
     EngineApics* engine_apics = nullptr;   // set before build()
     EngineDoorbells* doorbells = nullptr;  // the same
+    EjectListener* ejected = nullptr;      // the same
     std::vector<RecordingSignals> signals;
     std::unique_ptr<Board> board;
 

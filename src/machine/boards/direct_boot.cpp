@@ -55,11 +55,11 @@ Result<void> set_up_pci(Board::Parts& parts) {
     TRY(parts.pci_host->assign_bars({.memory32 = {window.start.value, window.end().value},
                                      .memory64 = {},
                                      .ports = parts.is_pc() ? kPorts : PciWindow{}}));
-    for (const PciSlots::Function& f : parts.pci.functions()) {
-        const unsigned wire = acpi::pci_wire(parts.pci_wiring(), f.address.device, 0);
+    parts.pci.for_each_function([&](PciFunction& function, PciAddress address) {
+        const unsigned wire = acpi::pci_wire(parts.pci_wiring(), address.device, 0);
         const unsigned line = parts.is_pc() ? acpi::pci_wire_irq(wire) : acpi::kPciWireGsi + wire;
-        f.function->set_interrupt_line(static_cast<uint8_t>(line));
-    }
+        function.set_interrupt_line(static_cast<uint8_t>(line));
+    });
     return {};
 }
 
@@ -111,6 +111,8 @@ acpi::BoardDescription Board::Parts::describe() const {
     board.dma = dma != nullptr;
     board.floppy = floppy != nullptr;
     board.pci_devices = pci.device_count();
+    for (const auto& place : places)
+        board.hotplug_devices.push_back(place->address.device);
     board.wiring = pci_wiring();
     describe_windows(board);
     board.ioapic = low32(MemoryMap::kIoApic.start.value);
@@ -143,14 +145,14 @@ acpi::WideWindow Board::Parts::wide_window() const {
     constexpr uint64_t kGib = 1ULL << 30;
     uint64_t start = align_up(map.high_ram_end().value, kGib);
     uint64_t end = uint64_t{1} << 40;
-    for (const PciSlots::Function& f : pci.functions()) {
+    pci.for_each_function([&](const PciFunction& function, PciAddress) {
         for (unsigned bar = 0; bar < pci::kBarCount; ++bar) {
-            const PciBar& what = f.function->bars()[bar];
+            const PciBar& what = function.bars()[bar];
             if (what.kind != PciBarKind::memory64) continue;
-            const uint64_t last = f.function->bar_address(bar) + what.size;
+            const uint64_t last = function.bar_address(bar) + what.size;
             if (last > end && last < uint64_t{1} << 52) end = align_up(last, kGib);
         }
-    }
+    });
     return {start, end - start};
 }
 

@@ -29,11 +29,16 @@ Result<void> Board::Parts::add_net(const NetConfig& net) {
 }
 
 Result<void> Board::Parts::add_virtio_net(const NetConfig& net, Chip& chip) {
-    auto card = std::make_unique<VirtioNet>(
-        VirtioNetConfig{.mac = net.mac, .mtu = net.mtu, .queue_pairs = net.queue_pairs},
-        VirtioNetWiring{services.memory, *nets.back()});
+    auto card = make_virtio_net(net, *nets.back());
     net_statistics.push_back(&card->statistics());
     return add_virtio(chip, "virtio-net", std::move(card));
+}
+
+std::unique_ptr<VirtioNet> Board::Parts::make_virtio_net(const NetConfig& net,
+                                                         NetBackend& backend) const {
+    return std::make_unique<VirtioNet>(
+        VirtioNetConfig{.mac = net.mac, .mtu = net.mtu, .queue_pairs = net.queue_pairs},
+        VirtioNetWiring{services.memory, backend});
 }
 
 Result<void> Board::Parts::add_e1000e(const NetConfig& net, Chip& chip, PciAddress address) {

@@ -3,32 +3,115 @@
 #include <algorithm>
 #include <array>
 
+#include "support/assert.hpp"
+
 namespace banyan {
+
+bool PciSlots::used(uint8_t device) const {
+    const auto here = [&](const auto& one) { return one->address.device == device; };
+    if (std::any_of(places_.begin(), places_.end(), here)) return true;
+    MutexLock lock(mutex_);
+    return std::any_of(functions_.begin(), functions_.end(),
+                       [&](const Function& f) { return f.address.device == device; });
+}
 
 std::optional<uint8_t> PciSlots::free_device() const {
     for (uint8_t device = 0; device < kMaxDevices; ++device) {
-        const bool used = std::any_of(functions_.begin(), functions_.end(), [&](const Function& f) {
-            return f.address.device == device;
-        });
-        if (!used) return device;
+        if (!used(device)) return device;
+    }
+    return std::nullopt;
+}
+
+std::optional<uint8_t> PciSlots::last_free_device() const {
+    for (uint8_t device = kMaxDevices; device-- > 0;) {
+        if (!used(device)) return device;
     }
     return std::nullopt;
 }
 
 unsigned PciSlots::device_count() const {
-    unsigned count = 0;
-    for (const Function& f : functions_)
-        count = std::max(count, f.address.device + 1U);
+    unsigned count = kMaxDevices;
+    while (count > 0 && !used(static_cast<uint8_t>(count - 1)))
+        --count;
     return count;
 }
 
 Result<void> PciSlots::add(PciHost& host, PciAddress address, PciFunction& function,
                            DeviceSlot& slot) {
     TRY(host.add_function(address, function, slot));
-    functions_.push_back({&function, address});
+    {
+        MutexLock lock(mutex_);
+        functions_.push_back({&function, address});
+    }
     for (unsigned index = 0; index < function.bars().size(); ++index)
         TRY(add_bar(function, index, slot));
     return {};
+}
+
+void PciSlots::add_place(PciAddress address, DeviceSlot& slot, std::span<const BarShape> bars) {
+    auto place = std::make_unique<Place>(Place{address, slot, {}});
+    for (const BarShape& shape : bars) {
+        auto bar = std::make_unique<PlaceBar>();
+        bar->shape = shape;
+        bar->window = &buses_.mmio.add(slot, bar->handler, shape.size);
+        place->bars.push_back(std::move(bar));
+    }
+    places_.push_back(std::move(place));
+}
+
+PciSlots::Place& PciSlots::place_at(PciAddress address) {
+    const auto found = std::find_if(places_.begin(), places_.end(),
+                                    [&](const auto& one) { return one->address == address; });
+    BANYAN_ASSERT(found != places_.end());
+    return **found;
+}
+
+Result<void> PciSlots::make_doorbells(Place& place, const PciFunction& function) {
+    if (buses_.doorbells == nullptr) return {};
+    for (const auto& bar : place.bars) {
+        const PciBar& what = function.bars()[bar->shape.index];
+        if (what.doorbells.count == 0) continue;
+        TRY_ASSIGN(made, DoorbellBar::create(place.slot, what, *buses_.doorbells));
+        bar->doorbells = std::move(made);
+    }
+    return {};
+}
+
+Result<void> PciSlots::connect(PciAddress address, PciFunction& function) {
+    Place& place = place_at(address);
+    BANYAN_ASSERT(place.function == nullptr);
+    TRY(make_doorbells(place, function));
+    SlotLock slot_lock(place.slot);
+    place.function = &function;
+    MutexLock lock(mutex_);
+    functions_.push_back({&function, address});
+    for (const auto& bar : place.bars) {
+        const PciBar& what = function.bars()[bar->shape.index];
+        BANYAN_ASSERT(what.memory != nullptr && what.size == bar->shape.size);
+        MmioIo* const behind = bar->doorbells != nullptr ? bar->doorbells.get() : what.memory;
+        bar->handler.connect(behind);
+        bars_.push_back({.function = &function,
+                         .index = bar->shape.index,
+                         .mmio = bar->window,
+                         .doorbells = bar->doorbells.get()});
+    }
+    return {};
+}
+
+void PciSlots::disconnect(PciAddress address) {
+    Place& place = place_at(address);
+    const PciFunction* const function = place.function;
+    place.function = nullptr;
+    for (const auto& bar : place.bars)
+        bar->handler.connect(nullptr);
+    MutexLock lock(mutex_);
+    std::erase_if(functions_, [&](const Function& f) { return f.function == function; });
+    std::erase_if(bars_, [&](const Bar& bar) { return bar.function == function; });
+}
+
+void PciSlots::release(PciAddress address) {
+    for (const auto& bar : place_at(address).bars)
+        bar->doorbells.reset();
 }
 
 Result<void> PciSlots::add_bar(PciFunction& function, unsigned index, DeviceSlot& slot) {

@@ -112,11 +112,33 @@ Result<void> Board::Parts::add_virtio_disk(const DiskConfig& disk) {
     TRY_ASSIGN(address, free_pci_address());
     add_boot_entry(disk, "/pci@i0cf8/scsi@%x/disk@0,0", address.device);
     Chip& chip = add_chip();
-    BlockBackend& backend = add_backend(disk, chip);
+    auto blk = make_virtio_blk(disk, add_backend(disk, chip));
+    virtio_disks.push_back({disk.backend, blk.get(), &chip.slot});
+    return add_virtio(chip, "virtio-blk", std::move(blk));
+}
+
+std::unique_ptr<VirtioBlk> Board::Parts::make_virtio_blk(const DiskConfig& disk,
+                                                         BlockBackend& backend) const {
     const VirtioBlkConfig blk{.serial = disk.serial,
                               .queues = std::min(config.cpu_count, VirtioBlk::kMaxQueues)};
-    return add_virtio(chip, "virtio-blk",
-                      std::make_unique<VirtioBlk>(blk, VirtioBlkWiring{services.memory, backend}));
+    return std::make_unique<VirtioBlk>(blk, VirtioBlkWiring{services.memory, backend});
+}
+
+Result<void> Board::Parts::resize_disk(const BlockBackend& disk,
+                                       const std::function<Result<void>()>& resize) {
+    for (const VirtioDisk& one : virtio_disks) {
+        if (one.backend != &disk) continue;
+        SlotLock lock(*one.slot);
+        return one.device->resize(resize);
+    }
+    for (const auto& place : places) {
+        if (place->disk_backend != &disk) continue;
+        SlotLock lock(place->chip.slot);
+        return place->blk->resize(resize);
+    }
+    return fail(ErrorCode::unsupported,
+                "resize the disk: only one on the bus virtio can tell its guest; resize it while "
+                "the VM does not run, by banyan image resize");
 }
 
 Result<void> Board::Parts::add_ahci(const std::vector<const DiskConfig*>& devices) {
@@ -150,11 +172,11 @@ Result<void> Board::Parts::add_ide(const std::vector<const DiskConfig*>& devices
                                                 .mapper = pci,
                                                 .primary = irq(kIdePrimaryIrq),
                                                 .secondary = irq(kIdeSecondaryIrq)});
-    IdePlaces places;
+    IdePlaces free_places;
     for (const bool cdrom : {true, false}) {
         for (const DiskConfig* disk : devices) {
             if (is_cdrom(*disk) != cdrom) continue;
-            const unsigned place = places.take(cdrom);
+            const unsigned place = free_places.take(cdrom);
             add_boot_entry(*disk, "/pci@i0cf8/ide@%x/drive@%x/disk@%x", address.device, place / 2,
                            place % 2);
             ide.attach(place, make_ata(*disk, AtaCable::parallel, add_backend(*disk, chip)));

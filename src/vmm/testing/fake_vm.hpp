@@ -69,6 +69,32 @@ public:
         log += "rate " + std::to_string(bytes_per_second) + ";";
         return {};
     }
+    Result<std::string> add_disk(const std::string& id, const DiskFile& disk) override {
+        log += "add_disk " + id + " " + disk.path + " " + disk.serial + ";";
+        if (disk.path == "/none") return fail(ErrorCode::not_found, "open /none: it is not there");
+        there.push_back({.id = id,
+                         .kind = DeviceFacts::Kind::disk,
+                         .state = DeviceFacts::State::added,
+                         .what = disk.path});
+        return id;
+    }
+    Result<std::string> add_net(const std::string& id, const NetChoice& net) override {
+        log += "add_net " + id + " " + net.name + ";";
+        there.push_back({.id = id,
+                         .kind = DeviceFacts::Kind::net,
+                         .state = DeviceFacts::State::added,
+                         .what = "nat"});
+        return id;
+    }
+    Result<void> remove_device(const std::string& id) override {
+        log += "remove " + id + ";";
+        return {};
+    }
+    std::vector<DeviceFacts> devices() const override { return there; }
+    Result<void> resize_disk(const std::string& name, uint64_t bytes) override {
+        log += "resize " + name + " " + std::to_string(bytes) + ";";
+        return {};
+    }
     VmDebug& debug() override { std::abort(); }
 
     void tell(const VmEvent& event) const {
@@ -81,6 +107,7 @@ public:
     std::vector<Statistics> nets;
     std::vector<DiskFacts> drives;
     std::vector<PublishedPort> ports;
+    std::vector<DeviceFacts> there;
     std::optional<BalloonStatistics> balloon;
     std::vector<VmObserver*> observers;
     VmState now = VmState::running;
