@@ -42,7 +42,7 @@ ALLOWED = {
     "network/switching": ["support", "vm", "network/packets"],
     "network/services": ["support", "vm", "network/packets"],
     "network/port": ["support", "vm", "network/packets", "network/switching", "host/posix"],
-    "backends/net": ["support", "vm", "host/posix", "network/packets"],
+    "backends/net": ["support", "vm", "host/posix", "network/packets", "network/port"],
     "backends/switch": ["support", "vm", "host/posix", "network"],
     "machine": BELOW_ENGINES + ["arch/x86", "devices", "loader", "machine"],
     "host": ["support", "vm", "host/posix"],

@@ -139,11 +139,14 @@ Result<Json> facts_of(const RunDirectory& directory, const RunningVm& vm) {
     TRY_ASSIGN(uuid, client.ask("query-uuid"));
     TRY_ASSIGN(console, ask_console(client));
     TRY_ASSIGN(disks, ask_disks(client));
+    // A VM of an older Banyan knows no such command.
+    const auto ports = client.ask("__org.banyan_query-published");
     Json facts = published_facts(vm, state);
     facts["uuid"] = text_in(uuid, "UUID");
     facts["control"] = socket_of(directory, vm);
     facts["console"] = console;
     facts["disks"] = std::move(disks);
+    facts["published"] = ports ? *ports : Json::array();
     return facts;
 }
 
@@ -176,6 +179,42 @@ Result<void> resume_vm(const RunDirectory& directory, const RunningVm& vm) {
 Result<void> reset_vm(const RunDirectory& directory, const RunningVm& vm) {
     TRY_ASSIGN(client, connect_to(directory, vm));
     TRY(client.ask("system_reset"));
+    return {};
+}
+
+namespace {
+
+Result<void> change_port(const RunDirectory& directory, const RunningVm& vm,
+                         std::string_view command, const std::string& port) {
+    TRY_ASSIGN(client, connect_to(directory, vm));
+    TRY(client.ask(command, {{"port", port}}));
+    return {};
+}
+
+}  // namespace
+
+Result<void> publish_port(const RunDirectory& directory, const RunningVm& vm,
+                          const std::string& port) {
+    return change_port(directory, vm, "__org.banyan_publish", port);
+}
+
+Result<void> unpublish_port(const RunDirectory& directory, const RunningVm& vm,
+                            const std::string& port) {
+    return change_port(directory, vm, "__org.banyan_unpublish", port);
+}
+
+Result<void> capture_card(const RunDirectory& directory, const RunningVm& vm, unsigned card,
+                          const std::string& socket) {
+    TRY_ASSIGN(client, connect_to(directory, vm));
+    TRY(client.ask("__org.banyan_capture", {{"card", card}, {"socket", socket}}));
+    return {};
+}
+
+Result<void> set_net_rate(const RunDirectory& directory, const RunningVm& vm, unsigned card,
+                          uint64_t bytes_per_second) {
+    TRY_ASSIGN(client, connect_to(directory, vm));
+    TRY(client.ask("__org.banyan_set-net-rate",
+                   {{"card", card}, {"bytes-per-second", bytes_per_second}}));
     return {};
 }
 

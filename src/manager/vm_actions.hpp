@@ -18,13 +18,26 @@ Result<QmpClient> connect_to(const RunDirectory& directory, const RunningVm& vm,
 // state is "starting", "running", "paused", "debugged" (by GDB), "disk-full" (waits until the host
 // has room) or "no-answer".
 nlohmann::ordered_json summary_of(const RunDirectory& directory, const RunningVm& vm);
-// The same and "uuid", "control", "console", "disks" with their counts.
+// The same and "uuid", "control", "console", "disks" with their counts, "published" ports.
 Result<nlohmann::ordered_json> facts_of(const RunDirectory& directory, const RunningVm& vm);
 
 Result<void> pause_vm(const RunDirectory& directory, const RunningVm& vm);
 // Fails with ErrorCode::no_space when it stands still because the host has no room for its disks.
 Result<void> resume_vm(const RunDirectory& directory, const RunningVm& vm);
 Result<void> reset_vm(const RunDirectory& directory, const RunningVm& vm);
+
+// Ports of the host that lead to the guest, each as "[ADDR:]HOSTPORT:GUESTPORT[/udp]".
+Result<void> publish_port(const RunDirectory& directory, const RunningVm& vm,
+                          const std::string& port);
+Result<void> unpublish_port(const RunDirectory& directory, const RunningVm& vm,
+                            const std::string& port);
+
+// Frames of the card of that number, for who listens at that Unix socket (backends/net).
+Result<void> capture_card(const RunDirectory& directory, const RunningVm& vm, unsigned card,
+                          const std::string& socket);
+// What passes the card, each way; 0: no limit.
+Result<void> set_net_rate(const RunDirectory& directory, const RunningVm& vm, unsigned card,
+                          uint64_t bytes_per_second);
 
 // How it ended.
 struct VmEnding {

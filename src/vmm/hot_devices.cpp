@@ -120,6 +120,7 @@ std::vector<HotDevices::Disk> HotDevices::disks() const {
 std::string name_of_network(const NetChoice& choice) {
     switch (choice.kind) {
         case NetKind::nat: return "nat";
+        case NetKind::passt: return "passt";
         case NetKind::network_switch: return fmt::format("switch={}", choice.name);
         case NetKind::tap: return fmt::format("tap={}", choice.name);
     }

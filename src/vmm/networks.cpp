@@ -4,8 +4,8 @@
 #include <cctype>
 #include <fmt/format.h>
 
-#include "backends/net/capture.hpp"
 #include "backends/net/nat.hpp"
+#include "backends/net/passt.hpp"
 #include "backends/net/tap.hpp"
 #include "backends/switch/switch_port.hpp"
 #include "vmm/machine_uuid.hpp"
@@ -27,9 +27,15 @@ Result<Network> open_plain(const std::string& vm, const NetChoice& choice,
     switch (choice.kind) {
         case NetKind::nat: {
             TRY_ASSIGN(nat, Nat::create({.host_name = host_name_of(vm),
-                                         .host_loopback = choice.host_loopback,
-                                         .published = choice.published}));
-            return Network{std::move(nat), kNatMtu};
+                                         .host_loopback = choice.host_loopback},
+                                        choice.published));
+            PortPublisher* const ports = nat.get();
+            return Network{std::move(nat), kNatMtu, ports};
+        }
+        case NetKind::passt: {
+            TRY_ASSIGN(passt, Passt::create({.host_loopback = choice.host_loopback,
+                                             .published = choice.published}));
+            return Network{std::move(passt), kNatMtu};
         }
         case NetKind::tap: {
             TRY_ASSIGN(tap, Tap::create(choice.name));
@@ -48,9 +54,14 @@ Result<Network> open_plain(const std::string& vm, const NetChoice& choice,
 Result<Network> open_network(const std::string& vm, const NetChoice& choice,
                              const std::array<uint8_t, 6>& mac, Poller& poller) {
     TRY_ASSIGN(network, open_plain(vm, choice, mac, poller));
-    if (choice.capture.empty()) return network;
-    TRY_ASSIGN(capture, Capture::create(choice.capture, std::move(network.backend)));
-    return Network{std::move(capture), network.mtu};
+    TRY_ASSIGN(limit,
+               RateLimit::create(poller, choice.bytes_per_second, std::move(network.backend)));
+    network.limit = limit.get();
+    auto capture = std::make_unique<Capture>(std::move(limit));
+    network.capture = capture.get();
+    if (!choice.capture.empty()) TRY(capture->record_to(choice.capture));
+    network.backend = std::move(capture);
+    return network;
 }
 
 // IEEE 802-2014, section 8.4: administered locally, of one station.

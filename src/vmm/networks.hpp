@@ -5,6 +5,9 @@
 #include <memory>
 #include <string>
 
+#include "backends/net/capture.hpp"
+#include "backends/net/port_publisher.hpp"
+#include "backends/net/rate_limit.hpp"
 #include "vm/network.hpp"
 #include "vm/poller.hpp"
 #include "vmm/vm_config.hpp"
@@ -13,7 +16,11 @@ namespace banyan {
 
 struct Network {
     std::unique_ptr<NetBackend> backend;
-    uint16_t mtu = kEthernetMtu;  // what its card tells the guest
+    uint16_t mtu = kEthernetMtu;     // what its card tells the guest
+    PortPublisher* ports = nullptr;  // null: none can be published
+    // Between the card and that; parts of the back end.
+    RateLimit* limit = nullptr;
+    Capture* capture = nullptr;
 };
 
 // What a card with this address is connected to, of the VM with this name. The poller outlives it.

@@ -95,9 +95,41 @@ Result<void> VmApi::set_balloon_target(uint64_t) {
                 "set the memory target: the VM has no balloon; start it with --balloon on");
 }
 
+namespace {
+
+tl::unexpected<Error> no_publisher(std::string_view action, const PublishedPort& port) {
+    return fail(ErrorCode::unsupported,
+                fmt::format("{} {}: the VM has no network where ports are published; start it "
+                            "with --net nat",
+                            action, to_text(port)));
+}
+
+tl::unexpected<Error> no_card(std::string_view action, size_t card) {
+    return fail(ErrorCode::not_found,
+                fmt::format("{}: the VM has no network card {}; the first is 0", action, card));
+}
+
+}  // namespace
+
+Result<void> VmApi::publish(const PublishedPort& port) {
+    return no_publisher("publish", port);
+}
+
+Result<void> VmApi::unpublish(const PublishedPort& port) {
+    return no_publisher("unpublish", port);
+}
+
+Result<void> VmApi::capture_frames(size_t card, const std::string&) {
+    return no_card("capture", card);
+}
+
+Result<void> VmApi::set_net_rate(size_t card, uint64_t) {
+    return no_card("limit the rate", card);
+}
+
 Result<std::unique_ptr<Vm>> Vm::create(const VmConfig& config, const EngineChoice& engine,
                                        EventLoop& loop) {
-    auto vm = std::unique_ptr<Vm>(new Vm(config));
+    auto vm = std::unique_ptr<Vm>(new Vm(config, loop));
     vm->engine_reason_ = engine.reason;
     TRY(vm->create_memory());
     if (has_vga(config)) TRY(vm->create_vga_memory());
@@ -111,7 +143,8 @@ Result<std::unique_ptr<Vm>> Vm::create(const VmConfig& config, const EngineChoic
 }
 
 // Time stands still until run().
-Vm::Vm(const VmConfig& config) : config_(config), clock_(find_host_tsc()), timers_(clock_) {
+Vm::Vm(const VmConfig& config, EventLoop& loop)
+    : config_(config), loop_(loop), clock_(find_host_tsc()), timers_(clock_) {
     clock_.pause();
     timers_.clock_changed();
 }
@@ -254,7 +287,8 @@ BoardConfig Vm::board_config() {
         board.nets.push_back({.backend = networks_[i].backend.get(),
                               .mac = mac_address(config_.name, config_.nets[i], name_of_card(i)),
                               .model = config_.nets[i].model,
-                              .mtu = networks_[i].mtu});
+                              .mtu = networks_[i].mtu,
+                              .queue_pairs = config_.nets[i].queue_pairs});
     }
     for (size_t i = 0; i < shares_.size(); ++i)
         board.shares.push_back({shares_[i].get(), config_.shares[i].tag});
@@ -407,6 +441,45 @@ std::vector<Statistics> Vm::statistics() const {
 
 Result<void> Vm::set_balloon_target(uint64_t bytes) {
     return board_->set_balloon_target(bytes) ? Result<void>() : VmApi::set_balloon_target(bytes);
+}
+
+PortPublisher* Vm::port_publisher() const {
+    const auto found = std::find_if(networks_.begin(), networks_.end(),
+                                    [](const Network& one) { return one.ports != nullptr; });
+    return found != networks_.end() ? found->ports : nullptr;
+}
+
+Result<void> Vm::publish(const PublishedPort& port) {
+    PortPublisher* const ports = port_publisher();
+    return ports != nullptr ? ports->publish(port) : VmApi::publish(port);
+}
+
+Result<void> Vm::unpublish(const PublishedPort& port) {
+    PortPublisher* const ports = port_publisher();
+    return ports != nullptr ? ports->unpublish(port) : VmApi::unpublish(port);
+}
+
+std::vector<PublishedPort> Vm::published() const {
+    const PortPublisher* const ports = port_publisher();
+    return ports != nullptr ? ports->published() : std::vector<PublishedPort>();
+}
+
+Result<void> Vm::capture_frames(size_t card, const std::string& socket) {
+    if (card >= networks_.size()) return VmApi::capture_frames(card, socket);
+    return networks_[card].capture->stream_to(loop_, socket);
+}
+
+Result<void> Vm::set_net_rate(size_t card, uint64_t bytes_per_second) {
+    if (card >= networks_.size()) return VmApi::set_net_rate(card, bytes_per_second);
+    networks_[card].limit->set_rate(bytes_per_second);
+    return {};
+}
+
+std::vector<uint64_t> Vm::net_rates() const {
+    std::vector<uint64_t> rates;
+    for (const Network& network : networks_)
+        rates.push_back(network.limit->rate());
+    return rates;
 }
 
 std::vector<Statistics> Vm::net_statistics() const {

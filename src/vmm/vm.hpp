@@ -62,6 +62,12 @@ public:
     std::optional<BalloonStatistics> balloon_statistics() override {
         return board_->balloon_statistics();
     }
+    Result<void> publish(const PublishedPort& port) override;
+    Result<void> unpublish(const PublishedPort& port) override;
+    std::vector<PublishedPort> published() const override;
+    Result<void> capture_frames(size_t card, const std::string& socket) override;
+    Result<void> set_net_rate(size_t card, uint64_t bytes_per_second) override;
+    std::vector<uint64_t> net_rates() const override;
     Result<std::string> add_disk(const std::string& id, const DiskFile& disk) override;
     Result<std::string> add_net(const std::string& id, const NetChoice& net) override;
     Result<void> remove_device(const std::string& id) override;
@@ -72,7 +78,7 @@ public:
     VmDebug& debug() override { return *debugger_; }
 
 private:
-    explicit Vm(const VmConfig& config);
+    Vm(const VmConfig& config, EventLoop& loop);
 
     Result<void> create_memory();
     Result<void> create_vga_memory();
@@ -80,6 +86,7 @@ private:
     BoardKind board_kind() const;
     PcMemory pc_memory() const;
     Result<void> create_back_ends(EventLoop& loop);
+    PortPublisher* port_publisher() const;
     Result<void> create_hot_devices(EventLoop& loop);
     Result<void> create_shares();
     Result<void> create_engine(const EngineChoice& choice, EventLoop& loop);
@@ -102,6 +109,7 @@ private:
     // Destroyed from the last to the first: timers and back ends call into the board, the board
     // into the vCPUs.
     const VmConfig config_;
+    EventLoop& loop_;
     std::string engine_reason_;
     std::vector<VmObserver*> observers_;
     std::array<unsigned, kPauseReasons> pauses_{};

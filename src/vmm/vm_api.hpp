@@ -116,6 +116,19 @@ public:
     // any thread.
     virtual std::optional<BalloonStatistics> balloon_statistics() { return std::nullopt; }
 
+    // Ports of the host that lead to the guest, by the first card that can: --publish. Fails where
+    // there is none. From any thread.
+    virtual Result<void> publish(const PublishedPort& port);
+    virtual Result<void> unpublish(const PublishedPort& port);
+    virtual std::vector<PublishedPort> published() const { return {}; }
+
+    // Frames of the card of that number from now on, as FrameRecords (backends/net), for who
+    // listens at that Unix socket, until he goes. From any thread.
+    virtual Result<void> capture_frames(size_t card, const std::string& socket);
+    // What passes to and from the card, each, in bytes a second; 0: no limit. From any thread.
+    virtual Result<void> set_net_rate(size_t card, uint64_t bytes_per_second);
+    virtual std::vector<uint64_t> net_rates() const { return {}; }
+
     // Devices come and go while the VM runs. All on the event loop's thread.
     //
     // An empty id: the next of its kind, "disk1" or "net1". Gives the id. Fails on an id that is

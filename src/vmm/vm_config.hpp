@@ -64,7 +64,13 @@ struct VsockChoice {
     std::string path;  // of the host's socket
 };
 
-enum class NetKind : uint8_t { nat, network_switch, tap };
+// Of a network card's limit, in bytes a second.
+inline constexpr uint64_t kLeastNetRate = 1000;
+inline constexpr uint64_t kMostNetRate = uint64_t{1} << 40;
+
+inline constexpr unsigned kMostNetQueues = 8;
+
+enum class NetKind : uint8_t { nat, passt, network_switch, tap };
 
 // A network card, and what it is connected to.
 struct NetChoice {
@@ -73,9 +79,11 @@ struct NetChoice {
     std::string socket = {};  // of the switch: filled in by who starts the VM
     NetModel model = NetModel::virtio;
     std::optional<std::array<uint8_t, 6>> mac = {};  // none: made from the name of the VM
-    bool host_loopback = false;                      // nat: the guest reaches the host's 127.0.0.1
-    std::vector<PublishedPort> published = {};       // nat
-    std::string capture = {};                        // a file for its frames; empty: none
+    bool host_loopback = false;  // nat, passt: the guest reaches the host's 127.0.0.1
+    std::vector<PublishedPort> published = {};  // nat, passt
+    std::string capture = {};                   // a file for its frames; empty: none
+    uint64_t bytes_per_second = 0;              // each way; 0: no limit
+    unsigned queue_pairs = 1;                   // of a virtio card: 1 to kMostNetQueues
 };
 
 struct VmConfig {

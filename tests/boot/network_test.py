@@ -8,8 +8,10 @@ import base64
 import hashlib
 import http.server
 import re
+import signal
 import socket
 import struct
+import subprocess
 import tempfile
 import threading
 import time
@@ -17,7 +19,7 @@ import unittest
 import urllib.request
 from pathlib import Path
 
-from harness import BOOT_SECONDS, PROMPT, SLOW, Console, Machine, banyan_command, kernel_complaints, report
+from harness import BOOT_SECONDS, PROMPT, SLOW, Console, Machine, banyan_command, kernel_complaints, own_directory, report
 
 PAGE = hashlib.shake_128(b"banyan").digest(3_000_000)
 UP = """printf '%s\\n' '#!/bin/sh' '[ "$1" = bound ] || exit 0' 'ip addr add $ip/$mask dev $interface' \
@@ -83,6 +85,7 @@ class NetworkTest(unittest.TestCase):
         directory = tempfile.TemporaryDirectory()
         self.addCleanup(directory.cleanup)
         self.capture = Path(directory.name) / "frames.pcap"
+        self.runs = own_directory(self, "XDG_RUNTIME_DIR")
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
         self.addCleanup(server.server_close)
         self.addCleanup(server.shutdown)
@@ -100,7 +103,7 @@ class NetworkTest(unittest.TestCase):
             self.guest.expect(PROMPT, BOOT_SECONDS)
             report(f"a shell: {self.guest.elapsed():.1f} s")
             for check in (self.gets_an_address, self.reaches_the_router, self.fetches_and_posts, self.serves_a_page,
-                          self.takes_datagrams, self.starts_again, self.is_kept_from_the_host):
+                          self.publishes_while_it_runs, self.is_captured_while_it_runs, self.is_limited, self.takes_datagrams, self.starts_again, self.is_kept_from_the_host):
                 with self.subTest(check.__name__):
                     check()
             self.guest.send("poweroff -f\n")
@@ -145,6 +148,52 @@ class NetworkTest(unittest.TestCase):
                 return answer.read()
 
         self.assertEqual(eventually(fetch), PAGE)
+
+    def banyan(self, *arguments, status=0):
+        done = subprocess.run([self.guest.command[0], *arguments], timeout=60 * SLOW, capture_output=True, text=True)
+        self.assertEqual(done.returncode, status, done.stderr)
+        return done.stdout + done.stderr
+
+    def publishes_while_it_runs(self):
+        """A second port to the page, which comes and goes."""
+        port = free_port(socket.SOCK_STREAM)
+        fetch = lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/page", timeout=30 * SLOW).read()
+        self.banyan("publish", "sapling", f"{port}:80")
+        self.assertEqual(eventually(fetch), PAGE)
+        self.assertIn(f"127.0.0.1:{port}:80\n", self.banyan("show", "sapling"))
+        self.assertIn("publish 127.0.0.1", self.banyan("publish", "sapling", f"{port}:80", status=1))
+        self.assertIn("HOSTPORT:GUESTPORT", self.banyan("publish", "sapling", "80", status=2))
+        self.banyan("unpublish", "sapling", f"{port}:80")
+
+        def is_closed():
+            with socket.socket() as client:
+                return client.connect_ex(("127.0.0.1", port)) != 0
+
+        self.assertTrue(eventually(is_closed))
+        self.assertIn("is not published", self.banyan("unpublish", "sapling", f"{port}:80", status=1))
+
+    def is_captured_while_it_runs(self):
+        file = self.capture.with_name("live.pcap")
+        with subprocess.Popen([self.guest.command[0], "network", "capture", "sapling", "-o", str(file)], stderr=subprocess.PIPE,
+                              text=True) as capture:
+            try:
+                self.assertIn("Ctrl-C ends", capture.stderr.readline())
+                self.run_well("ping -c 1 -W 5 -p 5a -s 100 10.0.2.2")
+                eventually(lambda: any(b"Z" * 50 in frame for frame in captured_frames(file)))
+            finally:
+                capture.send_signal(signal.SIGINT)
+            self.assertEqual(capture.wait(30 * SLOW), 0)
+            self.assertIn("frames are captured", capture.stderr.read())
+        self.assertFalse(list(self.runs.rglob("*.capture")), "its socket is gone")
+
+    def is_limited(self):
+        """3 MB at 1 MB/s: a limit below what any host does without one."""
+        self.banyan("network", "rate", "sapling", "1000000")
+        begin = time.monotonic()
+        self.run_well(f"wget -q -O /dev/null {self.url}", 120)
+        self.assertGreater(time.monotonic() - begin, 2.5)
+        self.banyan("network", "rate", "sapling", "off")
+        self.assertIn("not from 1000", self.banyan("network", "rate", "sapling", "1", status=2))
 
     def takes_datagrams(self):
         """The small guest has no program that listens to UDP: its kernel counts what is for nobody."""

@@ -6,6 +6,8 @@
 #include <thread>
 
 #include "backends/block/disk_ring.hpp"
+#include "backends/net/libslirp.hpp"
+#include "backends/net/passt.hpp"
 #include "host/linux/memory_limits.hpp"
 #include "host/linux/tsc.hpp"
 #include "vmm/engine_choice.hpp"
@@ -21,7 +23,17 @@ struct Findings {
     uint64_t memory = available_memory();
     std::optional<HostTsc> tsc = find_host_tsc();
     IoUringReport io_uring = report_io_uring();
+    bool libslirp = LibSlirp::get() != nullptr;
+    std::string passt = find_passt();
 };
+
+std::string nat_reason(const Findings& found) {
+    std::string text = found.libslirp
+                           ? "libslirp, the default: its ports change while a VM runs"
+                           : "no network: install the package libslirp0, or use --net passt";
+    if (found.passt.empty()) return text + "; --net passt needs the package passt";
+    return text + "; --net passt is here: " + found.passt;
+}
 
 }  // namespace
 
@@ -44,6 +56,8 @@ std::string doctor_text() {
     text += fmt::format("{:8} {:13} {}\n", "io_uring",
                         found.io_uring.available ? "available" : "not available",
                         found.io_uring.reason);
+    text += fmt::format("{:8} {:13} {}\n", "nat", found.libslirp ? "available" : "not available",
+                        nat_reason(found));
     return text;
 }
 
@@ -59,6 +73,8 @@ std::string doctor_json() {
     json["memory"] = found.memory;
     json["tsc_hz"] = found.tsc ? nlohmann::ordered_json(found.tsc->hz) : nlohmann::ordered_json();
     json["io_uring"] = {{"available", found.io_uring.available}, {"reason", found.io_uring.reason}};
+    json["nat"] = {{"available", found.libslirp}, {"reason", nat_reason(found)}};
+    json["passt"] = {{"available", !found.passt.empty()}, {"program", found.passt}};
     return json.dump(2) + "\n";
 }
 

@@ -1,7 +1,6 @@
 #include "app/cli/net_options.hpp"
 
 #include <algorithm>
-#include <arpa/inet.h>
 #include <array>
 #include <fmt/format.h>
 
@@ -13,25 +12,27 @@ namespace banyan {
 
 namespace {
 
-constexpr std::string_view kUdpEnding = "/udp";
-constexpr std::string_view kTcpEnding = "/tcp";
-
 tl::unexpected<Error> wrong_value(std::string_view option, std::string_view text,
                                   std::string_view why) {
     return fail(ErrorCode::invalid_argument,
                 fmt::format("{} {}: {}", option, quote_name(text), why));
 }
 
-// "nat", "switch=NAME" or "tap=IFACE".
+bool is_nat(const NetChoice& net) {
+    return net.kind == NetKind::nat || net.kind == NetKind::passt;
+}
+
+// "nat", "passt", "switch=NAME" or "tap=IFACE".
 Result<NetChoice> parse_kind(const std::string& text) {
     constexpr std::string_view kSwitch = "switch=";
     constexpr std::string_view kTap = "tap=";
     if (text == "nat") return NetChoice{};
+    if (text == "passt") return NetChoice{.kind = NetKind::passt, .name = {}};
     if (text.starts_with(kSwitch) && text.size() > kSwitch.size())
         return NetChoice{.kind = NetKind::network_switch, .name = text.substr(kSwitch.size())};
     if (text.starts_with(kTap) && text.size() > kTap.size())
         return NetChoice{.kind = NetKind::tap, .name = text.substr(kTap.size())};
-    return not_one_of("--net", text, {"none", "nat", "switch=NAME", "tap=IFACE"});
+    return not_one_of("--net", text, {"none", "nat", "passt", "switch=NAME", "tap=IFACE"});
 }
 
 Result<NetChoice> parse_net(const std::string& text) {
@@ -50,72 +51,74 @@ Result<NetChoice> parse_net(const std::string& text) {
                                   "--net model", value,
                                   {{"virtio", NetModel::virtio}, {"e1000e", NetModel::e1000e}}));
             net.model = model;
+        } else if (key == "queues") {
+            TRY_ASSIGN(queues, parse_number("--net queues", value, kMostNetQueues));
+            if (queues == 0) return wrong_value("--net queues", value, "give one at least");
+            net.queue_pairs = static_cast<unsigned>(queues);
         } else if (key == "capture") {
             if (value.empty())
                 return wrong_value("--net capture", value, "no file is named; give one");
             net.capture = value;
-        } else if (key == "host-loopback" && net.kind == NetKind::nat) {
+        } else if (key == "host-loopback" && is_nat(net)) {
             TRY_ASSIGN(on, parse_switch("--net host-loopback", value));
             net.host_loopback = on;
         } else if (key == "rate") {
-            return wrong_value("--net rate", value, "it is not supported yet; leave it out");
+            TRY_ASSIGN(rate, parse_net_rate("--net rate", value));
+            net.bytes_per_second = rate;
         } else {
-            return not_one_of("--net", key, {"mac", "model", "capture", "host-loopback (of nat)"});
+            return not_one_of(
+                "--net", key,
+                {"mac", "model", "queues", "rate", "capture", "host-loopback (of nat)"});
         }
+    }
+    if (net.queue_pairs > 1 && net.model != NetModel::virtio) {
+        return wrong_value("--net queues", std::to_string(net.queue_pairs),
+                           "the model has one; leave it or model= out");
     }
     return net;
 }
 
-Result<uint16_t> parse_port(std::string_view option, std::string_view text) {
-    TRY_ASSIGN(port, parse_number(option, text, 65535));
-    if (port == 0) return wrong_value(option, text, "no port; give one from 1 to 65535");
-    return static_cast<uint16_t>(port);
-}
-
-// Without an address only the host itself reaches the guest.
-Result<PublishedPort> parse_published(const std::string& text) {
-    std::string_view rest = text;
-    PublishedPort port{.host_address = INADDR_LOOPBACK};
-    port.udp = rest.ends_with(kUdpEnding);
-    if (port.udp || rest.ends_with(kTcpEnding)) rest.remove_suffix(kUdpEnding.size());
-    const size_t last = rest.rfind(':');
-    if (last == std::string_view::npos) {
-        return wrong_value("--publish", text,
-                           "not of the form [ADDR:]HOSTPORT:GUESTPORT[/udp]; give it so");
-    }
-    TRY_ASSIGN(guest, parse_port("--publish GUESTPORT", rest.substr(last + 1)));
-    port.guest_port = guest;
-    rest = rest.substr(0, last);
-    if (const size_t colon = rest.rfind(':'); colon != std::string_view::npos) {
-        in_addr address{};
-        if (::inet_pton(AF_INET, std::string(rest.substr(0, colon)).c_str(), &address) != 1) {
-            return wrong_value("--publish", text,
-                               "ADDR is not an IPv4 address; give one of the host's, or 0.0.0.0");
-        }
-        port.host_address = ntohl(address.s_addr);
-        rest = rest.substr(colon + 1);
-    }
-    TRY_ASSIGN(host, parse_port("--publish HOSTPORT", rest));
-    port.host_port = host;
-    return port;
-}
-
 Result<void> publish(const std::vector<std::string>& texts, std::vector<NetChoice>& nets) {
     if (texts.empty()) return {};
-    const auto nat = std::find_if(nets.begin(), nets.end(),
-                                  [](const NetChoice& net) { return net.kind == NetKind::nat; });
+    const auto nat = std::find_if(nets.begin(), nets.end(), is_nat);
     if (nat == nets.end()) {
         return fail(ErrorCode::invalid_argument,
                     "--publish: no network is a NAT, where ports are published; add --net nat");
     }
     for (const std::string& text : texts) {
-        TRY_ASSIGN(port, parse_published(text));
+        TRY_ASSIGN(port, parse_published_port("--publish", text));
         nat->published.push_back(port);
     }
     return {};
 }
 
+// tc's units of bits, which are decimal.
+struct BitUnit {
+    std::string_view ending;
+    uint64_t bits;
+};
+constexpr std::array<BitUnit, 4> kBitUnits{
+    {{"gbit", 1'000'000'000}, {"mbit", 1'000'000}, {"kbit", 1000}, {"bit", 1}}};
+
 }  // namespace
+
+Result<uint64_t> parse_net_rate(std::string_view option, std::string_view text) {
+    const auto unit = std::find_if(kBitUnits.begin(), kBitUnits.end(),
+                                   [&](const BitUnit& one) { return text.ends_with(one.ending); });
+    uint64_t rate = 0;
+    if (unit != kBitUnits.end()) {
+        const std::string_view digits = text.substr(0, text.size() - unit->ending.size());
+        TRY_ASSIGN(count, parse_number(option, digits, kMostNetRate));
+        rate = count > kMostNetRate * 8 / unit->bits ? kMostNetRate + 1 : count * unit->bits / 8;
+    } else {
+        TRY_ASSIGN(bytes, parse_size(option, text));
+        rate = bytes;
+    }
+    if (rate >= kLeastNetRate && rate <= kMostNetRate) return rate;
+    return wrong_value(option, text,
+                       "not from 1000 bytes to 1T a second; give a size such as 10M, or bits "
+                       "such as 100mbit");
+}
 
 Result<std::vector<NetChoice>> parse_nets(const std::vector<std::string>& texts,
                                           const std::vector<std::string>& published) {

@@ -3,9 +3,13 @@
 #include <CLI/CLI.hpp>
 
 #include "app/cli/cli.hpp"
+#include "app/cli/net_options.hpp"
+#include "app/cli/network_capture.hpp"
 #include "app/cli/network_tasks.hpp"
 #include "app/cli/print.hpp"
+#include "app/cli/values.hpp"
 #include "host/linux/stderr_log.hpp"
+#include "manager/vm_actions.hpp"
 
 namespace banyan {
 
@@ -56,6 +60,30 @@ void add_network_life(CLI::App& network, NetworkCommandOptions& o) {
     remove.footer("Examples:\n  banyan network remove lab\nIts members lose their link.");
 }
 
+void add_network_traffic(CLI::App& network, NetworkCommandOptions& o) {
+    CLI::App& capture = *network.add_subcommand(
+        "capture", "record the frames of a network, or of a VM's card; Ctrl-C ends");
+    capture.add_option("name", o.name, "a network, or a VM")->type_name("NETWORK|VM")->required();
+    capture.add_option("-o,--output", o.output, "default: NAME.pcap; - is standard output")
+        ->type_name("FILE");
+    capture.add_option("--port", o.port, "of a network: what passes to and from this member")
+        ->type_name("MEMBER");
+    capture.add_option("--card", o.card, "of a VM: which card; default 0")->type_name("N");
+    capture.footer(
+        "Examples:\n  banyan network capture lab\n  banyan network capture lab --port web -o "
+        "w.pcap\n"
+        "  banyan network capture debian -o - | tcpdump -n -r -");
+    CLI::App& rate = *network.add_subcommand(
+        "rate", "limit what passes a card of a running VM, each way, as --net ...,rate= does");
+    rate.add_option("name", o.name, "the VM")->type_name("NAME|PID")->required();
+    rate.add_option("rate", o.rate, "bytes a second, with K, M, G; or bits: 100mbit; off: no limit")
+        ->type_name("RATE|off")
+        ->required();
+    rate.add_option("--card", o.card, "which card; default 0")->type_name("N");
+    rate.footer(
+        "Examples:\n  banyan network rate debian 100mbit\n  banyan network rate debian off");
+}
+
 int status_of(const Error& error) {
     print_message(error.text());
     return error.code() == ErrorCode::invalid_argument ? kStatusUsage : kStatusFailed;
@@ -65,6 +93,19 @@ Result<void> create(const NetworkCommandOptions& options) {
     TRY_ASSIGN(store, NetworkStore::open());
     TRY_ASSIGN(network, parse_network(options, store.subnets()));
     return create_network(network);
+}
+
+Result<void> change_rate(const NetworkCommandOptions& options) {
+    constexpr uint64_t kLastCard = 255;
+    uint64_t rate = 0;
+    if (options.rate != "off") {
+        TRY_ASSIGN(given, parse_net_rate("network rate", options.rate));
+        rate = given;
+    }
+    TRY_ASSIGN(card, parse_number("--card", options.card.empty() ? "0" : options.card, kLastCard));
+    TRY_ASSIGN(directory, RunDirectory::open());
+    TRY_ASSIGN(vm, find_vm(directory, "network rate", options.name));
+    return set_net_rate(directory, vm, static_cast<unsigned>(card), rate);
 }
 
 int done(const Result<void>& result) {
@@ -83,6 +124,7 @@ void add_network_commands(CLI::App& network, NetworkCommandOptions& options) {
     add_network_create(network, options);
     add_network_show(network, options);
     add_network_life(network, options);
+    add_network_traffic(network, options);
 }
 
 int run_network_command(const CLI::App& network, const NetworkCommandOptions& options) {
@@ -90,6 +132,9 @@ int run_network_command(const CLI::App& network, const NetworkCommandOptions& op
     if (name == "create") return done(create(options));
     if (name == "start") return done(ensure_network_runs(options.name));
     if (name == "remove") return done(remove_network(options.name));
+    if (name == "rate") return done(change_rate(options));
+    if (name == "capture")
+        return capture_frames({options.name, options.output, options.port, options.card});
     if (name == "list") return printed(options.json ? network_list_json() : network_list_text());
     return printed(options.json ? network_json(options.name) : network_text(options.name));
 }

@@ -15,6 +15,9 @@ struct NetworkCommandOptions {
     std::string name;
     std::string subnet;
     std::string rate;
+    std::string output;               // of a capture
+    std::string port;                 // of a capture: the member
+    std::string card;                 // of a VM
     std::vector<std::string> vlans;   // MEMBER=VLAN
     std::vector<std::string> trunks;  // MEMBER=VLAN,VLAN...
     bool isolated = false;

@@ -108,9 +108,11 @@ void add_device_options(CLI::App& command, RunOptions& o) {
                     "a network card, and what it is connected to; repeatable. nat, the default: "
                     "the guest reaches what this host reaches, but not the host's own 127.0.0.1 "
                     "(with host-loopback=on it does, as 10.0.2.2), and nobody reaches the guest. "
+                    "passt: the same by the program passt. rate limits what passes, each way. "
                     "capture writes its frames to a pcap file")
         ->type_name(
-            "none|nat|switch=NAME|tap=IFACE[,model=virtio|e1000e][,mac=ADDRESS][,capture=FILE][,"
+            "none|nat|passt|switch=NAME|tap=IFACE[,rate=RATE][,queues=N][,model=virtio|e1000e][,"
+            "mac=ADDRESS][,capture=FILE][,"
             "host-loopback=on]")
         ->expected(1)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);

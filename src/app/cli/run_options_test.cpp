@@ -305,6 +305,26 @@ TEST(RunOptions, Networks) {
               std::string::npos);
     EXPECT_NE(error_of({"--kernel=k", "--net=tap=t,host-loopback=on"}).find("of nat"),
               std::string::npos);
+    for (const auto& [text, bytes] : {std::pair{"10M", uint64_t{10} << 20},
+                                      {"100mbit", uint64_t{12'500'000}},
+                                      {"8kbit", uint64_t{1000}}})
+        EXPECT_EQ(configure({"--kernel=k", "--net=nat,rate=" + std::string(text)})
+                      ->nets[0]
+                      .bytes_per_second,
+                  bytes);
+    for (const std::string wrong : {"0", "999", "7kbit", "2000T", "99999999999gbit", "x", "mbit"})
+        EXPECT_NE(error_of({"--kernel=k", "--net=nat,rate=" + wrong}).find("--net rate"),
+                  std::string::npos)
+            << wrong;
+    EXPECT_EQ(configure({"--kernel=k", "--net=nat,queues=4"})->nets[0].queue_pairs, 4U);
+    for (const std::string wrong : {"queues=0", "queues=9", "queues=2,model=e1000e"})
+        EXPECT_NE(error_of({"--kernel=k", "--net=nat," + wrong}).find("--net queues"),
+                  std::string::npos)
+            << wrong;
+    const auto passt = configure({"--kernel=k", "--net=passt,host-loopback=on", "--publish=1:2"});
+    ASSERT_TRUE(passt) << passt.error().text();
+    EXPECT_EQ(passt->nets[0].kind, NetKind::passt);
+    EXPECT_EQ(passt->nets[0].published.size(), 1U);
     std::vector<std::string> many(9, "--net=nat");
     many.insert(many.begin(), "--kernel=k");
     EXPECT_NE(error_of(many).find("give fewer"), std::string::npos);

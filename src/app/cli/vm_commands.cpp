@@ -13,6 +13,7 @@
 #include "app/cli/values.hpp"
 #include "app/cli/vm_text.hpp"
 #include "app/definition/toml_file.hpp"
+#include "backends/net/published_port.hpp"
 #include "host/linux/memory_limits.hpp"
 #include "host/linux/stderr_log.hpp"
 #include "host/posix/host_error.hpp"
@@ -162,6 +163,27 @@ int print_ending(int status, const std::string& message) {
     return print_output(fmt::format("{}\n", status));
 }
 
+// One after the other; those before one that fails stay done.
+template <auto kChange>
+int change_ports(const RunDirectory& directory, std::string_view command, const VmOptions& o) {
+    std::vector<std::string> ports;
+    for (const std::string& text : o.ports) {
+        const auto port = parse_published_port(command, text);
+        if (!port) {
+            print_message(port.error().text());
+            return kStatusUsage;
+        }
+        ports.push_back(to_text(*port));
+    }
+    return with_one(directory, command, o, [&](const RunningVm& vm) {
+        for (const std::string& port : ports) {
+            const auto changed = kChange(directory, vm, port);
+            if (!changed) return fail_with(changed.error());
+        }
+        return 0;
+    });
+}
+
 // A stored VM may have ended already.
 int wait(const RunDirectory& directory, const VmOptions& o) {
     const auto vm = find_vm(directory, "wait", o.vm);
@@ -217,6 +239,12 @@ const std::vector<VmCommand>& vm_commands() {
         {"events", "what becomes of a VM, or of all, as it happens", Vm::optional,
          "banyan events\n  banyan events debian --json",
          [](D d, O o) { return print_events(d, o.vm, o.json); }},
+        {"publish", "lead ports of this host to the guest, as --publish does", Vm::required,
+         "banyan publish debian 2222:22\n  banyan publish debian 0.0.0.0:8080:80 5353:53/udp",
+         [](D d, O o) { return change_ports<publish_port>(d, "publish", o); }},
+        {"unpublish", "end that; connections that are open stay", Vm::required,
+         "banyan unpublish debian 2222:22",
+         [](D d, O o) { return change_ports<unpublish_port>(d, "unpublish", o); }},
         {"wait", "wait until a VM has ended, and print the exit status of its process",
          Vm::required, "banyan wait debian", wait},
     };
@@ -236,6 +264,11 @@ void add_flags(CLI::App& command, const std::string& name, VmOptions& o) {
                         "exit status is 1")
             ->type_name("SECONDS");
         command.add_flag("-f,--force", o.force, "at once, as banyan kill does");
+    }
+    if (name == "publish" || name == "unpublish") {
+        command.add_option("ports", o.ports, "without an address only this host reaches the guest")
+            ->type_name("[ADDR:]HOSTPORT:GUESTPORT[/udp]")
+            ->required();
     }
     if (name == "logs") {
         command.add_flag("-f,--follow", o.follow, "go on until the VM ends");

@@ -1,8 +1,9 @@
-// Commands on VMs that run: list, show, stop, kill, reset, pause, resume, wait, events,
-// console and logs.
+// Commands on VMs that run: list, show, stop, kill, reset, pause, resume, wait, events, console,
+// logs, publish and unpublish.
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace CLI {
 class App;
@@ -14,6 +15,7 @@ namespace banyan {
 struct VmCommandOptions {
     std::string vm;  // its name or process number
     std::string timeout;
+    std::vector<std::string> ports;  // to publish
     bool json = false;
     bool toml = false;
     bool all = false;

@@ -98,10 +98,15 @@ std::string show_text(const Json& facts) {
         readable_size(number_at(facts, "memory")), duration_text(seconds_of(facts)),
         text_at(facts, "uuid"), text_at(facts, "control"), text_at(facts, "console"));
     const Json disks = member(facts, "disks");
-    if (disks.empty()) return text;
-    text += "disks:\n";
+    if (!disks.empty()) text += "disks:\n";
     for (const Json& disk : disks)
         text += disk_text(disk);
+    const Json ports = member(facts, "published");
+    if (!ports.empty()) text += "published:\n";
+    for (const Json& port : ports) {
+        if (port.is_string())
+            text += fmt::format("  {}\n", without_controls(port.get<std::string>()));
+    }
     return text;
 }
 

@@ -41,10 +41,12 @@ TEST(VmText, ShowsDisksWithWhatTheyDid) {
                                    {"size", 4096U},
                                    {"read_only", true},
                                    {"counts", {{"rd_bytes", 1024U}, {"wr_bytes", 0U}}}}});
+    facts["published"] = Json::array({"127.0.0.1:1:2\n", 7});
     const std::string text = show_text(facts);
     EXPECT_NE(text.find("uuid: u\n"), std::string::npos);
     EXPECT_NE(text.find("  disk0: a?b.img, raw, "), std::string::npos) << text;
     EXPECT_NE(text.find(", read only; "), std::string::npos) << text;
+    EXPECT_TRUE(text.ends_with("published:\n  127.0.0.1:1:2?\n")) << text;
 }
 
 TEST(VmText, WhatIsMissingOrOfAnotherKindIsEmpty) {

@@ -23,11 +23,11 @@ constexpr size_t kLargestMessage = 64 * 1024;
 constexpr std::string_view kReady = "ready";
 
 // A socket that the network has accepted, with a request on it.
-UniqueFd ask_network(const std::string& path, PortRequest request) {
+UniqueFd ask_network(const std::string& path, const PortHello& request) {
     const UnixAddress address(path);
     if (!address.valid()) return {};
     UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-    const HelloBytes hello = encode(PortHello{.request = request});
+    const HelloBytes hello = encode(request);
     if (!socket.valid() || ::connect(socket.get(), address.get(), address.size()) != 0 ||
         ::send(socket.get(), hello.data(), hello.size(), MSG_NOSIGNAL) !=
             static_cast<ssize_t>(hello.size()))
@@ -51,7 +51,7 @@ std::optional<std::string> read_to_end(int socket) {
 }
 
 bool accepts_members(const std::string& path) {
-    const UniqueFd socket = ask_network(path, PortRequest::report);
+    const UniqueFd socket = ask_network(path, {.request = PortRequest::report});
     return socket.valid() && read_to_end(socket.get()).has_value();
 }
 
@@ -88,13 +88,34 @@ Result<void> start_network(const RunDirectory& directory, const std::string& nam
 }
 
 std::optional<std::string> network_report(const RunDirectory& directory, const std::string& name) {
-    const UniqueFd socket = ask_network(network_paths(directory, name).port, PortRequest::report);
+    const UniqueFd socket =
+        ask_network(network_paths(directory, name).port, {.request = PortRequest::report});
     if (!socket.valid()) return {};
     return read_to_end(socket.get());
 }
 
+std::string capture_socket(const RunDirectory& directory, int pid) {
+    return fmt::format("{}/{}.capture", directory.path(), pid);
+}
+
+Result<void> capture_network(const RunDirectory& directory, const std::string& name,
+                             const std::string& member) {
+    const UniqueFd socket = ask_network(network_paths(directory, name).port,
+                                        {.request = PortRequest::capture, .name = member});
+    const auto said = socket.valid() ? read_to_end(socket.get()) : std::nullopt;
+    if (!said) {
+        return fail(ErrorCode::io, fmt::format("capture the network {}: it does not answer; start "
+                                               "it by banyan network start",
+                                               quote_name(name)));
+    }
+    if (said->empty()) return {};
+    TRY_ASSIGN(welcome, decode_welcome(std::as_bytes(std::span(*said))));
+    return fail(ErrorCode::busy, welcome.refusal);
+}
+
 Result<void> end_network(const RunDirectory& directory, const std::string& name) {
-    const UniqueFd socket = ask_network(network_paths(directory, name).port, PortRequest::end);
+    const UniqueFd socket =
+        ask_network(network_paths(directory, name).port, {.request = PortRequest::end});
     if (!socket.valid() || read_to_end(socket.get())) return {};
     return fail(ErrorCode::io, fmt::format("end the network {}: it does not answer; end the "
                                            "process banyan-switch yourself",

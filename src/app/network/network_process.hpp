@@ -27,6 +27,12 @@ Result<void> start_network(const RunDirectory& directory, const std::string& nam
 // What it tells of itself, as JSON; nothing: it does not run.
 std::optional<std::string> network_report(const RunDirectory& directory, const std::string& name);
 
+// Where the process of that number listens for frames that it captures.
+std::string capture_socket(const RunDirectory& directory, int pid);
+// Has them sent to the capture_socket() of this process: of a member, or of all if it is empty.
+Result<void> capture_network(const RunDirectory& directory, const std::string& name,
+                             const std::string& member);
+
 // Ends it, and returns when it has; one that does not run is none.
 Result<void> end_network(const RunDirectory& directory, const std::string& name);
 

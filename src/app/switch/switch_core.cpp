@@ -12,6 +12,7 @@ namespace {
 
 constexpr size_t kMostForServices = 256;  // in one batch
 constexpr size_t kLargestForServices = 1600;
+constexpr std::string_view kServicesName = "services";
 constexpr uint32_t kUplinkHost = 2;
 constexpr uint32_t kUplinkDnsHost = 3;
 
@@ -76,6 +77,7 @@ SwitchPortConfig SwitchCore::port_config(const std::string& name, const MacAddre
 Result<void> SwitchCore::add(SwitchMember& member, const SwitchPortConfig& config) {
     TRY_ASSIGN(port, switch_.add_port(config, member));
     member.port_ = port;
+    members_[port] = &member;
     if (!config.mac) return {};
     if (member.kind() == SwitchMember::Kind::vm) services_.add_member(*config.mac, member.name());
     const Lease* lease = services_.leases().find(*config.mac);
@@ -88,7 +90,20 @@ void SwitchCore::remove(SwitchMember& member) {
     if (!member.port_) return;
     if (const auto mac = switch_.config(*member.port_).mac) services_.remove_member(*mac);
     switch_.remove_port(*member.port_);
+    members_.erase(*member.port_);
     member.port_.reset();
+}
+
+std::string_view SwitchCore::name_of(SwitchPortId port) const {
+    if (port == services_port_) return kServicesName;
+    const auto member = members_.find(port);
+    return member != members_.end() ? member->second->name() : std::string_view();
+}
+
+bool SwitchCore::has_member(std::string_view name) const {
+    return name == kServicesName ||
+           std::any_of(members_.begin(), members_.end(),
+                       [&](const auto& one) { return one.second->name() == name; });
 }
 
 void SwitchCore::begin() {

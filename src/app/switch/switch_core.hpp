@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -64,6 +65,10 @@ public:
     const NetworkDefinition& definition() const { return definition_; }
     const LearningSwitch& ports() const { return switch_; }
     const NetworkServices& services() const { return services_; }
+    void set_observer(SwitchObserver* observer) { switch_.set_observer(observer); }
+    // Of the member there, "services" for those; empty: nobody is.
+    std::string_view name_of(SwitchPortId port) const;
+    bool has_member(std::string_view name) const;
     SwitchPortId services_port() const { return services_port_; }
     bool take_leases_changed() { return std::exchange(leases_changed_, false); }
     // As it was in an earlier life.
@@ -82,6 +87,7 @@ private:
     NetworkServices services_;
     SwitchPortId services_port_ = 0;
     uint64_t now_ns_ = 0;
+    std::map<SwitchPortId, const SwitchMember*> members_;
     std::vector<SwitchMember*> touched_;
     std::deque<std::vector<std::byte>> for_services_;
     bool leases_changed_ = false;

@@ -6,6 +6,8 @@
 #include <sys/wait.h>
 
 #include "app/switch/testing/test_network.hpp"
+#include "backends/net/frame_record_reader.hpp"
+#include "host/posix/unix_address.hpp"
 #include "network/port/stream_framing.hpp"
 #include "network/services/testing/client_packets.hpp"
 
@@ -362,6 +364,70 @@ TEST_F(SwitchProcessTest, EndsAStreamThatIsNone) {
     EXPECT_TRUE(peer.receive().empty());
     TestMember one("lab", 1);
     EXPECT_TRUE(one.port().link_up());
+}
+
+// Where the switch brings the frames that this process captures.
+class CapturingProcess {
+public:
+    CapturingProcess() : listener_(::socket(AF_UNIX, SOCK_STREAM, 0)) {
+        const UnixAddress address(path_);
+        EXPECT_EQ(::bind(listener_.get(), address.get(), address.size()), 0);
+        EXPECT_EQ(::listen(listener_.get(), 1), 0);
+    }
+    Result<void> begin(const std::string& member) {
+        TRY(capture_network(TestNetworks::directory(), "lab", member));
+        stream_.reset(::accept(listener_.get(), nullptr, nullptr));
+        const timeval limit{20, 0};
+        ::setsockopt(stream_.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+        return {};
+    }
+    std::vector<FrameBytes> read(size_t frames) {
+        std::vector<FrameBytes> all;
+        std::array<std::byte, 4096> bytes;
+        while (all.size() < frames) {
+            const ssize_t size = ::recv(stream_.get(), bytes.data(), bytes.size(), 0);
+            if (size <= 0) break;
+            const auto got = std::span<const std::byte>(bytes).first(static_cast<size_t>(size));
+            EXPECT_TRUE(reader_.feed(got, [&](const FrameRecordHeader&, auto frame) {
+                all.emplace_back(frame.begin(), frame.end());
+            }));
+        }
+        return all;
+    }
+    void end() { stream_.reset(); }
+
+private:
+    const std::string path_ = capture_socket(TestNetworks::directory(), ::getpid());
+    UniqueFd listener_, stream_;
+    FrameRecordReader reader_;
+};
+
+TEST_F(SwitchProcessTest, ShowsItsFramesToWhoCaptures) {
+    TestMember one("lab", 1), two("lab", 2), three("lab", 3);
+    for (TestMember* member : {&one, &two, &three})
+        member->broadcast();
+    ASSERT_TRUE(one.has_frames(2) && two.has_frames(2) && three.has_frames(2));
+    CapturingProcess process;
+    ASSERT_TRUE(process.begin(""));
+    one.send_to(two, 50);
+    const auto all = process.read(1);
+    ASSERT_EQ(all.size(), 1U) << "once, not at each port";
+    EXPECT_EQ(all[0], ethernet_frame(two.mac(), one.mac(), 0x88B5, counting_bytes(50)));
+    process.end();
+
+    ASSERT_TRUE(process.begin("vm-3"));
+    one.send_to(two, 60);
+    two.send_to(three, 70);
+    ASSERT_TRUE(three.has_frames(3));
+    three.send_to(one, 80);
+    const auto some = process.read(2);
+    ASSERT_EQ(some.size(), 2U);
+    EXPECT_EQ(some[0], ethernet_frame(three.mac(), two.mac(), 0x88B5, counting_bytes(70)));
+    EXPECT_EQ(some[1], ethernet_frame(one.mac(), three.mac(), 0x88B5, counting_bytes(80)));
+
+    const auto none = process.begin("vm-9");
+    ASSERT_FALSE(none);
+    EXPECT_NE(none.error().text().find("no member 'vm-9'"), std::string_view::npos);
 }
 
 TEST_F(SwitchProcessTest, EndsWhenItIsAsked) {

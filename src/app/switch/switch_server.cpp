@@ -41,11 +41,13 @@ Result<UniqueFd> listen_at(const std::string& path, int type) {
     return fd;
 }
 
-bool is_own_user(int socket) {
+// Nothing: it is not this user's.
+std::optional<pid_t> own_peer(int socket) {
     ucred peer{};
     socklen_t size = sizeof(peer);
-    return ::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
-           (peer.uid == ::geteuid() || peer.uid == 0);
+    if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return {};
+    if (peer.uid != ::geteuid() && peer.uid != 0) return {};
+    return peer.pid;
 }
 
 }  // namespace
@@ -72,7 +74,7 @@ private:
         : poller_(poller), path_(std::move(path)), fd_(std::move(fd)), accept_(std::move(accept)) {}
     void on_ready(Readiness) override {
         UniqueFd socket(::accept4(fd_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-        if (socket.valid() && is_own_user(socket.get())) accept_(std::move(socket));
+        if (socket.valid() && own_peer(socket.get())) accept_(std::move(socket));
     }
 
     Poller& poller_;
@@ -130,7 +132,8 @@ SwitchServer::SwitchServer(Poller& poller, NetworkDefinition definition, RunDire
       leases_file_(fmt::format("network-{}.leases", definition.name)),
       ended_(std::move(ended)),
       started_(std::chrono::steady_clock::now()),
-      core_(std::move(definition)) {}
+      core_(std::move(definition)),
+      captures_(core_, poller) {}
 
 Result<void> SwitchServer::open() {
     if (const auto leases = directory_.read(leases_file_)) restore_leases(core_, *leases);
@@ -193,6 +196,8 @@ void SwitchServer::serve(Session& session) {
     } else if (hello->request == PortRequest::report) {
         session.report = report();
         return send_report(session);
+    } else if (hello->request == PortRequest::capture) {
+        capture(session, *hello);
     } else {
         session.unwatch();
         return ended_();  // the socket ends with the process
@@ -209,6 +214,15 @@ void SwitchServer::join(Session& session, const PortHello& hello) {
         return;
     }
     const WelcomeBytes refusal = encode(PortWelcome{.refusal = std::string(member.error().text())});
+    (void)send_with_handles(session.socket.get(), refusal, nullptr);
+}
+
+void SwitchServer::capture(const Session& session, const PortHello& hello) {
+    const auto peer = own_peer(session.socket.get());
+    if (!peer) return;
+    const auto added = captures_.add(hello.name, capture_socket(directory_, *peer));
+    if (added) return;
+    const WelcomeBytes refusal = encode(PortWelcome{.refusal = std::string(added.error().text())});
     (void)send_with_handles(session.socket.get(), refusal, nullptr);
 }
 
@@ -261,6 +275,7 @@ void SwitchServer::reap() {
 
 void SwitchServer::tick() {
     core_.tick();
+    captures_.forget_gone();
     const auto now = std::chrono::steady_clock::now();
     std::erase_if(sessions_, [&](const auto& one) { return now - one->since > kSilentSession; });
     if (!core_.take_leases_changed()) return;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "app/network/network_process.hpp"
+#include "app/switch/network_captures.hpp"
 #include "app/switch/switch_core.hpp"
 #include "app/switch/switch_report.hpp"
 #include "host/linux/run_directory.hpp"
@@ -41,6 +42,7 @@ private:
     void accept_stream(UniqueFd socket);
     void serve(Session& session);
     void join(Session& session, const PortHello& hello);
+    void capture(const Session& session, const PortHello& hello);
     std::string report() const;
     void send_report(Session& session);
     void close(Session& session);
@@ -55,6 +57,7 @@ private:
     std::function<void()> ended_;
     const std::chrono::steady_clock::time_point started_;
     SwitchCore core_;
+    NetworkCaptures captures_;
     std::unique_ptr<Notifier> reaper_;
     std::unique_ptr<Ticker> ticker_;
     std::unique_ptr<Listener> port_listener_;

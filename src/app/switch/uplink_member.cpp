@@ -14,7 +14,7 @@ Result<std::unique_ptr<UplinkMember>> UplinkMember::create(SwitchCore& core, Pol
     UplinkMember* const self = member.get();
     TRY_ASSIGN(notifier, Notifier::create(poller, [self] { self->forward_waiting(); }));
     member->notifier_ = std::move(notifier);
-    TRY(core.add(*member, {.flooded_per_second = 0}));
+    TRY(core.add(*member, {.routes_ipv6 = true, .flooded_per_second = 0}));
     member->outside_->set_client_mtu(kEthernetMtu);
     TRY(member->outside_->start(*member));
     member->started_ = true;

@@ -27,15 +27,31 @@ pcap::RecordHeader header_for(size_t size) {
 
 }  // namespace
 
-Result<std::unique_ptr<Capture>> Capture::create(const std::string& path,
-                                                 std::unique_ptr<NetBackend> network) {
+Result<void> Capture::record_to(const std::string& path) {
     const std::string what = "write the frames to " + quote_name(path);
     UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
     if (!file.valid()) return host_fail(errno, what, kRemedy);
     const pcap::FileHeader header;
     if (::write(file.get(), &header, sizeof(header)) != sizeof(header))
         return host_fail(errno, what, kRemedy);
-    return std::unique_ptr<Capture>(new Capture(std::move(file), path, std::move(network)));
+    MutexLock lock(mutex_);
+    file_ = std::move(file);
+    path_ = path;
+    active_ = true;
+    return {};
+}
+
+Result<void> Capture::stream_to(Poller& poller, const std::string& path) {
+    TRY_ASSIGN(stream, FrameStream::connect(poller, path));
+    MutexLock lock(mutex_);
+    std::erase_if(streams_, [](const auto& one) { return one->gone(); });
+    if (streams_.size() == kMostStreams) {
+        return fail(ErrorCode::busy,
+                    "capture: others capture this card already; end one of those first");
+    }
+    streams_.push_back(std::move(stream));
+    active_ = true;
+    return {};
 }
 
 Result<void> Capture::start(NetClient& client) {
@@ -56,9 +72,21 @@ size_t Capture::on_frames(std::span<const NetFrame> frames) {
 }
 
 void Capture::record(std::span<const NetFrame> frames) {
+    if (!active_.load(std::memory_order_relaxed) || frames.empty()) return;
     MutexLock lock(mutex_);
+    write_to_file(frames);
+    bool any = file_.valid();
+    for (const auto& stream : streams_) {
+        for (const NetFrame& frame : frames)
+            stream->record(frame);
+        any = any || !stream->gone();
+    }
+    active_ = any;
+}
+
+void Capture::write_to_file(std::span<const NetFrame> frames) {
     for (const NetFrame& frame : frames) {
-        if (!file_.valid() || record(frame)) continue;
+        if (!file_.valid() || write_to_file(frame)) continue;
         const std::string why = errno_text(errno);
         LOG_WARNING("net", "%s: %s; no more frames are written to it", path_.c_str(), why.c_str());
         file_.reset();
@@ -66,7 +94,7 @@ void Capture::record(std::span<const NetFrame> frames) {
 }
 
 // Frames of a guest lie in its memory and may change; what they are now is what is written.
-bool Capture::record(const NetFrame& frame) {
+bool Capture::write_to_file(const NetFrame& frame) {
     pcap::RecordHeader header = header_for(frame.size);
     std::vector<std::byte> record(sizeof(header) + frame.size);
     std::memcpy(record.data(), &header, sizeof(header));

@@ -34,7 +34,7 @@ bool LibSlirp::load() {
     return find("slirp_new", create) && find("slirp_cleanup", destroy) &&
            find("slirp_input", input) && find("slirp_pollfds_fill", pollfds_fill) &&
            find("slirp_pollfds_poll", pollfds_poll) && find("slirp_handle_timer", handle_timer) &&
-           find("slirp_add_hostfwd", add_hostfwd);
+           find("slirp_add_hostfwd", add_hostfwd) && find("slirp_remove_hostfwd", remove_hostfwd);
 }
 
 template <class Function>

@@ -18,6 +18,7 @@ public:
     decltype(&::slirp_pollfds_poll) pollfds_poll = nullptr;
     decltype(&::slirp_handle_timer) handle_timer = nullptr;
     decltype(&::slirp_add_hostfwd) add_hostfwd = nullptr;
+    decltype(&::slirp_remove_hostfwd) remove_hostfwd = nullptr;
 
 private:
     LibSlirp();

@@ -29,12 +29,15 @@ Nat::Nat(SlirpOptions options, UniqueFd wake)
       for_guest_(kForGuestBytes),
       waiting_(kWaitingBytes) {}
 
-Result<std::unique_ptr<Nat>> Nat::create(const SlirpOptions& options) {
+Result<std::unique_ptr<Nat>> Nat::create(const SlirpOptions& options,
+                                         std::vector<PublishedPort> published) {
     UniqueFd wake(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
     if (!wake.valid())
         return host_fail(errno, "create a network", "close files, or raise the limit of files");
     auto nat = std::unique_ptr<Nat>(new Nat(options, std::move(wake)));
-    if (!options.published.empty()) TRY(nat->open_stack());
+    MutexLock lock(nat->stack_mutex_);
+    nat->published_ = std::move(published);
+    if (!nat->published_.empty()) TRY(nat->open_stack());
     return nat;
 }
 
@@ -51,19 +54,28 @@ void Nat::set_client_offloads(const NetOffloads& offloads) {
     checksums_known_.store(offloads.checksum, std::memory_order_relaxed);
 }
 
+void Nat::set_client_mtu(uint16_t mtu) {
+    MutexLock lock(stack_mutex_);
+    mtu_ = std::min(mtu, kNatMtu);
+}
+
 // The MTU belongs to the stack for good. A driver that knows another one comes with a new system,
 // which has no connections yet.
 Result<void> Nat::open_stack() {
     if (stack_ != nullptr && stack_->mtu() == mtu_) return {};
     stack_.reset();
     TRY_ASSIGN(stack, SlirpStack::create(options_, mtu_, *this));
+    for (const PublishedPort& port : published_)
+        TRY(stack->publish(port));
     stack_ = std::move(stack);
     return {};
 }
 
 Result<void> Nat::start(NetClient& client) {
-    mtu_ = std::min(mtu_, kNatMtu);
-    const auto opened = open_stack();
+    const auto opened = [&] {
+        MutexLock lock(stack_mutex_);
+        return open_stack();
+    }();
     broken_ = !opened.has_value();
     TRY(opened);
     client_ = &client;
@@ -128,8 +140,11 @@ void Nat::take_from_guest() {
         tell = std::exchange(sender_waits_, false);
     }
     if (tell) client_->on_send_room();
-    for (const FrameBuffer::Frame& frame : from_guest_.frames())
-        input(frame);
+    {
+        MutexLock lock(stack_mutex_);
+        for (const FrameBuffer::Frame& frame : from_guest_.frames())
+            input(frame);
+    }
     from_guest_.clear();
 }
 
@@ -172,7 +187,7 @@ bool Nat::give_to_guest() {
 
 // Whoever brings work first brings it and then looks at sleeping_; here it is the other way round.
 bool Nat::has_work() {
-    if (stopping_.load() || room_available_.load()) return true;
+    if (stopping_.load() || room_available_.load() || ports_changed_.exchange(false)) return true;
     MutexLock lock(mutex_);
     return !waiting_.empty();
 }
@@ -180,7 +195,11 @@ bool Nat::has_work() {
 void Nat::wait(bool with_network) {
     constexpr uint32_t kLongestWaitMs = 10'000;
     handles_.clear();
-    const uint32_t wait_ms = with_network ? stack_->fill(handles_) : kLongestWaitMs;
+    uint32_t wait_ms = kLongestWaitMs;
+    if (with_network) {
+        MutexLock lock(stack_mutex_);
+        wait_ms = stack_->fill(handles_);
+    }
     handles_.push_back({wake_.get(), POLLIN, 0});
     sleeping_.store(true);
     const int timeout = has_work() ? 0 : static_cast<int>(wait_ms);
@@ -189,7 +208,44 @@ void Nat::wait(bool with_network) {
     uint64_t count = 0;
     if (ready > 0 && handles_.back().revents != 0)
         (void)retry_interrupted([&] { return ::read(wake_.get(), &count, sizeof(count)); });
-    if (with_network) stack_->poll(handles_, ready < 0);
+    if (!with_network) return;
+    MutexLock lock(stack_mutex_);
+    stack_->poll(handles_, ready < 0);
+}
+
+// The thread has to wait for the new socket, too.
+Result<void> Nat::publish(const PublishedPort& port) {
+    {
+        MutexLock lock(stack_mutex_);
+        if (stack_ == nullptr) TRY(open_stack());
+        TRY(stack_->publish(port));
+        published_.push_back(port);
+    }
+    ports_changed_.store(true);
+    wake();
+    return {};
+}
+
+// The socket is the host's as long as the thread waits for it.
+Result<void> Nat::unpublish(const PublishedPort& port) {
+    {
+        MutexLock lock(stack_mutex_);
+        const auto found = std::find(published_.begin(), published_.end(), port);
+        if (found == published_.end()) {
+            return fail(ErrorCode::not_found,
+                        "unpublish " + to_text(port) + ": that is not published; see banyan show");
+        }
+        published_.erase(found);
+        stack_->unpublish(port);
+    }
+    ports_changed_.store(true);
+    wake();
+    return {};
+}
+
+std::vector<PublishedPort> Nat::published() const {
+    MutexLock lock(stack_mutex_);
+    return published_;
 }
 
 }  // namespace banyan

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "backends/net/frame_buffer.hpp"
+#include "backends/net/port_publisher.hpp"
 #include "backends/net/slirp_stack.hpp"
 #include "host/posix/unique_fd.hpp"
 #include "support/counter.hpp"
@@ -22,20 +23,25 @@ namespace banyan {
 // What is best told to the guest.
 inline constexpr uint16_t kNatMtu = 65520;
 
-class Nat final : public NetBackend, private SlirpOutput {
+class Nat final : public NetBackend, public PortPublisher, private SlirpOutput {
 public:
     // Ports are published at once, so that a port that is taken is an error here.
-    static Result<std::unique_ptr<Nat>> create(const SlirpOptions& options);
+    static Result<std::unique_ptr<Nat>> create(const SlirpOptions& options,
+                                               std::vector<PublishedPort> published = {});
     ~Nat() override;
 
     NetOffloads offloads() const override;
     void set_client_offloads(const NetOffloads& offloads) override;
-    void set_client_mtu(uint16_t mtu) override { mtu_ = mtu; }
+    void set_client_mtu(uint16_t mtu) override;
     bool link_up() const override { return !broken_; }
     Result<void> start(NetClient& client) override;
     void stop() override;
     size_t send(std::span<const NetFrame> frames) override;
     void receive_room_available() override;
+
+    Result<void> publish(const PublishedPort& port) override;
+    Result<void> unpublish(const PublishedPort& port) override;
+    std::vector<PublishedPort> published() const override;
 
     // From any thread.
     uint64_t refused() const { return refused_; }        // frames to the host itself
@@ -44,10 +50,10 @@ public:
 private:
     Nat(SlirpOptions options, UniqueFd wake);
 
-    Result<void> open_stack();
+    Result<void> open_stack() REQUIRES(stack_mutex_);
     void run();
     void take_from_guest();
-    void input(const FrameBuffer::Frame& frame);
+    void input(const FrameBuffer::Frame& frame) REQUIRES(stack_mutex_);
     bool give_to_guest();
     void wait(bool with_network);
     bool has_work();
@@ -56,7 +62,6 @@ private:
 
     // configuration
     const SlirpOptions options_;
-    uint16_t mtu_ = kNatMtu;
     // wiring
     NetClient* client_ = nullptr;
     UniqueFd wake_;
@@ -64,10 +69,10 @@ private:
     std::atomic<bool> stopping_{false};
     std::atomic<bool> sleeping_{false};
     std::atomic<bool> room_available_{false};
+    std::atomic<bool> ports_changed_{false};
     std::atomic<bool> checksums_known_{false};  // the guest need not check them again
     bool broken_ = false;
     // of the thread, while there is one
-    std::unique_ptr<SlirpStack> stack_;
     FrameBuffer from_guest_;  // taken from waiting_
     FrameBuffer for_guest_;
     size_t given_ = 0;  // of for_guest_
@@ -77,6 +82,13 @@ private:
     std::vector<pollfd> handles_;
     Counter refused_;
     Counter overflowed_;
+
+    // Whoever publishes a port shares the library with the thread: held for each use of it, not
+    // while the thread waits or speaks with the client. A leaf.
+    mutable Mutex stack_mutex_;
+    uint16_t mtu_ GUARDED_BY(stack_mutex_) = kNatMtu;
+    std::unique_ptr<SlirpStack> stack_ GUARDED_BY(stack_mutex_);
+    std::vector<PublishedPort> published_ GUARDED_BY(stack_mutex_);
 
     Mutex mutex_;  // a leaf
     FrameBuffer waiting_ GUARDED_BY(mutex_);

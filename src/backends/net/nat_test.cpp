@@ -98,12 +98,18 @@ std::string udp(uint32_t to, uint16_t port, const std::string& text, uint32_t fr
               be(1111) + be(port) + be(static_cast<uint16_t>(8 + text.size())) + be(0) + text);
 }
 
+sockaddr_in loopback(uint16_t port) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(port);
+    return address;
+}
+
 // A socket of the host's, bound to a free port of its loopback.
 struct HostSocket {
     explicit HostSocket(int type) : fd(::socket(AF_INET, type, 0)) {
-        sockaddr_in address{};
-        address.sin_family = AF_INET;
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        sockaddr_in address = loopback(0);
         socklen_t size = sizeof(address);
         EXPECT_EQ(::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
         EXPECT_EQ(::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
@@ -115,13 +121,17 @@ struct HostSocket {
     uint16_t port = 0;
 };
 
+uint16_t free_port(int type) {
+    return HostSocket(type).port;
+}
+
 class NatTest : public testing::Test {
 protected:
     void TearDown() override {
         if (nat_ != nullptr) nat_->stop();
     }
-    void start(const SlirpOptions& options = {}) {
-        auto made = Nat::create(options);
+    void start(const SlirpOptions& options = {}, std::vector<PublishedPort> ports = {}) {
+        auto made = Nat::create(options, std::move(ports));
         ASSERT_TRUE(made) << made.error().text();
         nat_ = std::move(*made);
         nat_->set_client_mtu(kNatMtu);
@@ -192,22 +202,19 @@ TEST_F(NatTest, TheHostsLoopbackIsReachedOnlyIfAllowed) {
     EXPECT_EQ(::recv(server.fd.get(), text, sizeof(text), MSG_DONTWAIT), -1);
 }
 
-TEST_F(NatTest, PublishesPorts) {
-    uint16_t port = 0;
-    {
-        const HostSocket free(SOCK_DGRAM);
-        port = free.port;
-    }
-    start(
-        {.published = {
-             {.host_address = INADDR_LOOPBACK, .host_port = port, .guest_port = 53, .udp = true}}});
+void knock(uint16_t port) {
     const HostSocket client(SOCK_DGRAM);
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    to.sin_port = htons(port);
-    ASSERT_EQ(
-        ::sendto(client.fd.get(), "knock", 5, 0, reinterpret_cast<sockaddr*>(&to), sizeof(to)), 5);
+    const sockaddr_in to = loopback(port);
+    ASSERT_EQ(::sendto(client.fd.get(), "knock", 5, 0, reinterpret_cast<const sockaddr*>(&to),
+                       sizeof(to)),
+              5);
+}
+
+TEST_F(NatTest, PublishesPorts) {
+    const uint16_t port = free_port(SOCK_DGRAM);
+    start({},
+          {{.host_address = INADDR_LOOPBACK, .host_port = port, .guest_port = 53, .udp = true}});
+    knock(port);
     const std::string frame = wait_for_text("knock");
     ASSERT_FALSE(frame.empty());
     EXPECT_EQ(frame.substr(30, 4), be_long(kGuest));
@@ -217,11 +224,56 @@ TEST_F(NatTest, PublishesPorts) {
 TEST_F(NatTest, APortThatIsTakenIsAnError) {
     const HostSocket taken(SOCK_STREAM);
     ASSERT_EQ(::listen(taken.fd.get(), 1), 0);
-    const auto nat = Nat::create(
-        {.published = {
-             {.host_address = INADDR_LOOPBACK, .host_port = taken.port, .guest_port = 80}}});
+    const PublishedPort port{
+        .host_address = INADDR_LOOPBACK, .host_port = taken.port, .guest_port = 80};
+    const auto nat = Nat::create({}, {port});
     ASSERT_FALSE(nat);
-    EXPECT_NE(nat.error().text().find("--publish 127.0.0.1:"), std::string_view::npos);
+    EXPECT_NE(nat.error().text().find("publish 127.0.0.1:"), std::string_view::npos);
+
+    start();
+    EXPECT_FALSE(nat_->publish(port)) << "also while it runs";
+    EXPECT_TRUE(nat_->published().empty());
+}
+
+TEST_F(NatTest, PublishesPortsWhileItRuns) {
+    start();
+    const PublishedPort port{.host_address = INADDR_LOOPBACK,
+                             .host_port = free_port(SOCK_DGRAM),
+                             .guest_port = 53,
+                             .udp = true};
+    ASSERT_TRUE(nat_->publish(port));
+    EXPECT_EQ(nat_->published(), std::vector{port});
+    knock(port.host_port);
+    EXPECT_FALSE(wait_for_text("knock").empty());
+    EXPECT_FALSE(nat_->publish(port)) << "once only";
+
+    ASSERT_TRUE(nat_->unpublish(port));
+    EXPECT_TRUE(nat_->published().empty());
+    const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM, 0));
+    const sockaddr_in again = loopback(port.host_port);
+    const auto end = std::chrono::steady_clock::now() + kLimit;
+    while (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&again), sizeof(again)) != 0)
+        ASSERT_LT(std::chrono::steady_clock::now(), end) << "the host's port is not free again";
+    const auto twice = nat_->unpublish(port);
+    ASSERT_FALSE(twice);
+    EXPECT_EQ(twice.error().code(), ErrorCode::not_found);
+}
+
+TEST_F(NatTest, WhatIsPublishedBeforeTheDriverComesStays) {
+    auto made = Nat::create({});
+    ASSERT_TRUE(made);
+    const PublishedPort port{.host_address = INADDR_LOOPBACK,
+                             .host_port = free_port(SOCK_DGRAM),
+                             .guest_port = 53,
+                             .udp = true};
+    ASSERT_TRUE((*made)->publish(port));
+    nat_ = std::move(*made);
+    nat_->set_client_mtu(kEthernetMtu);  // other than expected: a new stack
+    ASSERT_TRUE(nat_->start(guest_));
+    send(arp(1, kRouter));
+    ASSERT_FALSE(guest_.wait_for([](const std::string& f) { return is_arp_reply(f); }).empty());
+    knock(port.host_port);
+    EXPECT_FALSE(wait_for_text("knock").empty());
 }
 
 TEST_F(NatTest, KeepsFramesWhileTheGuestHasNoRoom) {

@@ -2,6 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "support/result.hpp"
 
 namespace banyan {
 
@@ -13,5 +17,11 @@ struct PublishedPort {
 
     bool operator==(const PublishedPort&) const = default;
 };
+
+// "[ADDR:]HOSTPORT:GUESTPORT[/udp]"; without an address only the host itself reaches the guest.
+// Fails with ErrorCode::invalid_argument; `option` begins the message.
+Result<PublishedPort> parse_published_port(std::string_view option, std::string_view text);
+// "127.0.0.1:2222:22/udp"
+std::string to_text(const PublishedPort& port);
 
 }  // namespace banyan

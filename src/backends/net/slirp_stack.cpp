@@ -4,7 +4,6 @@
 #include <arpa/inet.h>
 #include <cerrno>
 #include <chrono>
-#include <fmt/format.h>
 
 #include "host/posix/host_error.hpp"
 #include "support/log.hpp"
@@ -67,11 +66,6 @@ int events_of(int index, void* data) {
     return slirp_events(handles[static_cast<size_t>(index)].revents);
 }
 
-std::string address_text(uint32_t address) {
-    return fmt::format("{}.{}.{}.{}", address >> 24, address >> 16 & 0xFF, address >> 8 & 0xFF,
-                       address & 0xFF);
-}
-
 }  // namespace
 
 Result<std::unique_ptr<SlirpStack>> SlirpStack::create(const SlirpOptions& options, uint16_t mtu,
@@ -131,8 +125,6 @@ Result<void> SlirpStack::start(const SlirpOptions& options) {
     if (slirp_ == nullptr)
         return fail(ErrorCode::unsupported,
                     "--net nat: libslirp does not start; install version 4.7 or later");
-    for (const PublishedPort& port : options.published)
-        TRY(publish(port));
     return {};
 }
 
@@ -141,10 +133,12 @@ Result<void> SlirpStack::publish(const PublishedPort& port) {
     if (library_.add_hostfwd(slirp_, port.udp ? 1 : 0, ip4(port.host_address), port.host_port,
                              in_addr{}, port.guest_port) == 0)
         return {};
-    return host_fail(errno,
-                     fmt::format("--publish {}:{}:{}{}", address_text(port.host_address),
-                                 port.host_port, port.guest_port, port.udp ? "/udp" : ""),
+    return host_fail(errno, "publish " + to_text(port),
                      "give another port or address of the host, or end what uses it");
+}
+
+void SlirpStack::unpublish(const PublishedPort& port) {
+    library_.remove_hostfwd(slirp_, port.udp ? 1 : 0, ip4(port.host_address), port.host_port);
 }
 
 ssize_t SlirpStack::send_packet(const void* bytes, size_t size, void* self) {

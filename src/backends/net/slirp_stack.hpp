@@ -22,7 +22,6 @@ namespace banyan {
 struct SlirpOptions {
     std::string host_name = {};  // of the guest, for DHCP; empty: none
     bool host_loopback = false;  // 10.0.2.2 is the host's 127.0.0.1
-    std::vector<PublishedPort> published = {};
     // Where its router (host 2) and DNS server (host 3) are.
     uint32_t network = 0x0A000200;  // 10.0.2.0/24
     uint32_t network_mask = 0xFFFFFF00;
@@ -39,8 +38,7 @@ protected:
 
 class SlirpStack {
 public:
-    // `mtu` is the largest IP packet for the guest. Fails when a port cannot be published, or the
-    // library is not there.
+    // `mtu` is the largest IP packet for the guest. Fails when the library is not there.
     static Result<std::unique_ptr<SlirpStack>> create(const SlirpOptions& options, uint16_t mtu,
                                                       SlirpOutput& output);
     ~SlirpStack();
@@ -48,6 +46,11 @@ public:
     SlirpStack& operator=(const SlirpStack&) = delete;
 
     uint16_t mtu() const { return mtu_; }
+
+    // Fails when the port of the host is taken.
+    Result<void> publish(const PublishedPort& port);
+    // One that is published.
+    void unpublish(const PublishedPort& port);
 
     // A frame that the guest sends, with its checksums.
     void input(std::span<const std::byte> frame);
@@ -66,7 +69,6 @@ private:
     SlirpStack(const LibSlirp& library, uint16_t mtu, SlirpOutput& output)
         : library_(library), mtu_(mtu), output_(output) {}
     Result<void> start(const SlirpOptions& options);
-    Result<void> publish(const PublishedPort& port);
     void run_timers();
 
     // What the library calls; `self` is the stack.

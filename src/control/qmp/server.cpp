@@ -8,6 +8,7 @@ Server::Server(VmApi& vm, std::string version, Clock clock)
     add_query_commands(commands_, vm_, version_);
     add_block_commands(commands_, vm_);
     add_balloon_commands(commands_, vm_);
+    add_net_commands(commands_, vm_);
     add_device_commands(commands_, vm_);
     vm_.add_observer(*this);
 }

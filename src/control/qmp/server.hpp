@@ -55,6 +55,7 @@ void add_run_commands(Commands& commands, VmApi& vm);
 void add_query_commands(Commands& commands, const VmApi& vm, std::string version);
 void add_block_commands(Commands& commands, const VmApi& vm);
 void add_balloon_commands(Commands& commands, VmApi& vm);
+void add_net_commands(Commands& commands, VmApi& vm);
 void add_device_commands(Commands& commands, VmApi& vm);
 
 }  // namespace banyan::qmp

@@ -217,6 +217,38 @@ TEST_F(QmpTest, AsksForMemory) {
     }
 }
 
+TEST_F(QmpTest, PublishesPorts) {
+    const auto call = [this](std::string_view command, std::string_view port) {
+        return one->say(R"({"execute":"__org.banyan_)" + std::string(command) +
+                        R"(","arguments":{"port":")" + std::string(port) + R"("}})");
+    };
+    EXPECT_EQ(call("publish", "2222:22"), kReady);
+    EXPECT_EQ(call("publish", "0.0.0.0:53:5353/udp"), kReady);
+    EXPECT_EQ(vm.log, "publish 127.0.0.1:2222:22;publish 0.0.0.0:53:5353/udp;");
+    EXPECT_EQ(ask("__org.banyan_query-published"),
+              R"(["127.0.0.1:2222:22","0.0.0.0:53:5353/udp"])");
+    EXPECT_EQ(call("unpublish", "2222:22"), kReady);
+    EXPECT_EQ(ask("__org.banyan_query-published"), R"(["0.0.0.0:53:5353/udp"])");
+    EXPECT_NE(call("unpublish", "2222:22").find("GenericError"), std::string::npos);
+    EXPECT_NE(call("publish", "fly").find("HOSTPORT:GUESTPORT"), std::string::npos);
+}
+
+TEST_F(QmpTest, CapturesAndLimitsCards) {
+    const auto call = [this](std::string_view command, std::string_view arguments) {
+        return one->say(R"({"execute":"__org.banyan_)" + std::string(command) +
+                        R"(","arguments":)" + std::string(arguments) + "}");
+    };
+    EXPECT_EQ(call("capture", R"({"socket":"/s"})"), kReady);
+    EXPECT_EQ(call("set-net-rate", R"({"bytes-per-second":5000,"card":0})"), kReady);
+    EXPECT_EQ(vm.log, "capture /s;rate 5000;");
+    EXPECT_NE(call("capture", R"({"socket":"/s","card":1})").find("no network card 1"),
+              std::string::npos);
+    for (const char* wrong :
+         {R"({"bytes-per-second":999})", R"({"bytes-per-second":-1})",
+          R"({"bytes-per-second":5000,"card":-1})", R"({"bytes-per-second":5000,"card":256})"})
+        EXPECT_NE(call("set-net-rate", wrong).find("expects"), std::string::npos) << wrong;
+}
+
 TEST_F(QmpTest, AddsADiskThatWasNamedBefore) {
     const auto say = [this](std::string_view command, std::string_view arguments) {
         return one->say(R"({"execute":")" + std::string(command) + R"(","arguments":{)" +

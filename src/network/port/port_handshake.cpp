@@ -110,7 +110,7 @@ WelcomeBytes encode(const PortWelcome& welcome) {
 
 Result<PortHello> decode_hello(std::span<const std::byte> bytes) {
     TRY_ASSIGN(message, decode<HelloMessage>(bytes));
-    if (message.request > static_cast<uint32_t>(PortRequest::end))
+    if (message.request > static_cast<uint32_t>(PortRequest::capture))
         return refuse("it asks for what is not known");
     PortHello hello{.request = static_cast<PortRequest>(uint32_t{message.request}),
                     .name = text_in(message.name),
@@ -118,6 +118,8 @@ Result<PortHello> decode_hello(std::span<const std::byte> bytes) {
                     .vlan = message.vlan,
                     .isolated = message.isolated != 0,
                     .bytes_per_second = message.bytes_per_second};
+    if (hello.request == PortRequest::capture && !hello.name.empty() && !is_port_name(hello.name))
+        return refuse("the member's name is none");
     if (hello.request != PortRequest::join) return hello;
     if (!is_port_name(hello.name)) return refuse("its name is none");
     if (hello.mac.is_multicast() || hello.mac.is_zero()) return refuse("its MAC is none");

@@ -21,6 +21,9 @@ enum class PortRequest : uint32_t {
     join,    // a member with rings
     report,  // the state of the network, as JSON
     end,     // of the switch
+    // Of what passes to and from the member of that name, or of all: the switch connects to the
+    // Unix socket capture_socket() of who asks. It says why not, or nothing.
+    capture,
 };
 
 // A host name (RFC 1123, 2.1), so that the network's DNS can tell it: letters, digits and hyphens.

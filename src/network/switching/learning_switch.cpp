@@ -4,6 +4,7 @@
 
 #include "network/packets/frame_bytes.hpp"
 #include "network/packets/headers.hpp"
+#include "network/switching/ipv6_guard.hpp"
 #include "network/switching/source_guard.hpp"
 #include "support/assert.hpp"
 
@@ -133,13 +134,18 @@ private:
 
 std::string_view to_text(SwitchDrop reason) {
     constexpr std::array<std::string_view, kSwitchDrops> kTexts{
-        "malformed", "reserved", "spoofed-mac", "spoofed-ipv4", "dhcp-server", "vlan",
-        "rate",      "storm",    "isolated",    "share",        "no-room"};
+        "malformed",   "reserved", "spoofed-mac", "spoofed-ipv4", "spoofed-ipv6",
+        "dhcp-server", "router",   "vlan",        "rate",         "storm",
+        "isolated",    "share",    "no-room"};
     return kTexts[static_cast<size_t>(reason)];
 }
 
 LearningSwitch::LearningSwitch(bool guard_dhcp)
-    : guard_dhcp_(guard_dhcp), table_(kMostPorts), ports_(kMostPorts), joined_(kLargestNetFrame) {}
+    : guard_dhcp_(guard_dhcp),
+      table_(kMostPorts),
+      ipv6_owners_(kMostPorts),
+      ports_(kMostPorts),
+      joined_(kLargestNetFrame) {}
 
 LearningSwitch::~LearningSwitch() = default;
 
@@ -159,6 +165,7 @@ Result<SwitchPortId> LearningSwitch::add_port(const SwitchPortConfig& config, Sw
 
 void LearningSwitch::remove_port(SwitchPortId port) {
     table_.forget_port(port);
+    ipv6_owners_.forget_port(port);
     if (ports_[port]->config.mac) owners_.erase(*ports_[port]->config.mac);
     ports_[port].reset();
 }
@@ -191,6 +198,7 @@ void LearningSwitch::forward(SwitchPortId from, const NetFrame& frame, uint64_t 
         ++source.counters.dropped(*reason);
         return;
     }
+    if (observer_ != nullptr) observer_->on_frame_from(from, frame);
     learn(source, in, now_ns);
     Egress out(in, joined_);
     const MacAddress& to = in.ethernet.destination;
@@ -250,15 +258,28 @@ std::optional<SwitchDrop> LearningSwitch::find_vlan(const Port& source, Ingress&
     return {};
 }
 
-std::optional<SwitchDrop> LearningSwitch::check_source(const Port& source,
-                                                       const Ingress& in) const {
+std::optional<SwitchDrop> LearningSwitch::check_source(const Port& source, const Ingress& in) {
     if (source.config.mac) {
         if (in.ethernet.source != *source.config.mac) return SwitchDrop::spoofed_mac;
         if (const auto reason = check_ipv4_source(source.config, in.looked_at())) return reason;
     } else if (owner_of(in.ethernet.source)) {
         return SwitchDrop::spoofed_mac;
     }
+    if (header_at<EthernetHeader>(in.looked_at(), 0)->type == ethertype::kIpv6)
+        return check_ipv6_source(source, in);
     return guard_dhcp_ ? check_dhcp_source(source.config, in.looked_at()) : std::nullopt;
+}
+
+// Ports that send from any address, as that of a router does, are trusted.
+std::optional<SwitchDrop> LearningSwitch::check_ipv6_source(const Port& source, const Ingress& in) {
+    Ipv6Claims claims;
+    if (const auto reason = check_ipv6(source.config, guard_dhcp_, in.looked_at(), claims))
+        return reason;
+    for (const auto& address : claims.addresses) {
+        if (address && !ipv6_owners_.claim(*address, in.vlan, source.id, !source.config.mac))
+            return SwitchDrop::spoofed_ipv6;
+    }
+    return {};
 }
 
 void LearningSwitch::learn(Port& source, const Ingress& in, uint64_t now_ns) {
@@ -303,6 +324,7 @@ void LearningSwitch::deliver(Port& source, Port& target, const Ingress& in, Egre
     }
     target.counters.sent_frames += 1;
     target.counters.sent_bytes += frame.size;
+    if (observer_ != nullptr) observer_->on_frame_to(target.id, frame);
 }
 
 }  // namespace banyan

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "network/switching/fair_share.hpp"
+#include "network/switching/ipv6_owners.hpp"
 #include "network/switching/mac_table.hpp"
 #include "network/switching/switch_port_config.hpp"
 #include "network/switching/token_bucket.hpp"
@@ -34,6 +35,18 @@ protected:
     ~SwitchSink() = default;
 };
 
+// Sees frames as they pass, each during the call only. May not call the switch.
+class SwitchObserver {
+public:
+    // It came from there, and may pass.
+    virtual void on_frame_from(SwitchPortId port, const NetFrame& frame) = 0;
+    // It was given to the port's sink.
+    virtual void on_frame_to(SwitchPortId port, const NetFrame& frame) = 0;
+
+protected:
+    ~SwitchObserver() = default;
+};
+
 class LearningSwitch {
 public:
     static constexpr size_t kMostPorts = 256;
@@ -52,6 +65,8 @@ public:
 
     // From a port, to where it belongs. What it looks at is copied first: the parts may change.
     void forward(SwitchPortId from, const NetFrame& frame, uint64_t now_ns);
+    // Null: nobody looks.
+    void set_observer(SwitchObserver* observer) { observer_ = observer; }
     // Once in a while.
     void forget_silent(uint64_t now_ns) { table_.forget_silent(now_ns); }
 
@@ -67,7 +82,8 @@ private:
 
     std::optional<SwitchDrop> admit(Port& source, Ingress& frame, uint64_t now_ns);
     std::optional<SwitchDrop> find_vlan(const Port& source, Ingress& frame) const;
-    std::optional<SwitchDrop> check_source(const Port& source, const Ingress& frame) const;
+    std::optional<SwitchDrop> check_source(const Port& source, const Ingress& frame);
+    std::optional<SwitchDrop> check_ipv6_source(const Port& source, const Ingress& frame);
     void learn(Port& source, const Ingress& frame, uint64_t now_ns);
     void flood(Port& source, const Ingress& frame, Egress& out, uint64_t now_ns);
     void send_to_one(Port& source, Port& target, const Ingress& frame, Egress& out,
@@ -75,7 +91,9 @@ private:
     void deliver(Port& source, Port& target, const Ingress& frame, Egress& out, uint64_t now_ns);
 
     const bool guard_dhcp_;
+    SwitchObserver* observer_ = nullptr;
     MacTable table_;
+    Ipv6Owners ipv6_owners_;
     std::vector<std::unique_ptr<Port>> ports_;   // by their number; gaps are nullptr
     std::map<MacAddress, SwitchPortId> owners_;  // of the addresses that ports alone have
     std::vector<std::byte> joined_;              // a frame in too many parts

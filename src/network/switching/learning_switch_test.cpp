@@ -196,6 +196,146 @@ TEST_F(LearningSwitchTest, LetsOnlyItsOwnServerAnswerDhcp) {
     EXPECT_EQ(received(), (Counts{1, 0}));
 }
 
+// RFC 4861, 4.4: an advertisement of the target, with its sender's link address.
+FrameBytes neighbour_frame(uint8_t type, uint8_t target, MacAddress link, uint8_t option) {
+    FrameBytes icmp(8 + 16);
+    icmp[0] = std::byte{type};
+    icmp[8] = std::byte{0xFE};
+    icmp[23] = std::byte{target};
+    append_object(icmp, std::array<uint8_t, 2>{option, 1});
+    append_object(icmp, link);
+    return icmp;
+}
+
+struct Ipv6Sender {
+    uint8_t mac = 1;
+    uint8_t address = 1;  // 0: unspecified
+};
+
+FrameBytes ipv6_from(Ipv6Sender sender, uint8_t next_header, std::span<const std::byte> transport) {
+    FrameBytes frame = ipv6_frame(next_header, transport);
+    put_header(frame, 6, test_mac(sender.mac));
+    Ipv6Address source{};
+    if (sender.address != 0) source[0] = std::byte{0xFE};
+    source[15] = std::byte{sender.address};
+    put_header(frame, 14 + 8, source);
+    put_header(frame, 0, kBroadcastMac);
+    return frame;
+}
+
+constexpr uint8_t kIcmp6 = 58;
+constexpr uint8_t kSolicitation = 135;
+constexpr uint8_t kAdvertisement = 136;
+
+TEST_F(LearningSwitchTest, GuardsNeighbourDiscovery) {
+    add_port(owning(1));
+    add_port(owning(2));
+    const auto says = [this](Ipv6Sender sender, uint8_t type, uint8_t target, uint8_t link) {
+        const uint8_t option = type == kAdvertisement ? 2 : 1;
+        send(static_cast<SwitchPortId>(sender.mac - 1),
+             ipv6_from(sender, kIcmp6, neighbour_frame(type, target, test_mac(link), option)));
+    };
+    says({1, 0}, kSolicitation, 7, 1);  // asks whether it is free
+    says({1, 7}, kAdvertisement, 7, 1);
+    EXPECT_EQ(received(), (Counts{0, 2}));
+    says({2, 8}, kSolicitation, 7, 2);
+    EXPECT_EQ(received(), (Counts{1, 2})) << "who asks claims nothing but its source";
+    says({2, 8}, kAdvertisement, 7, 2);
+    says({2, 7}, kSolicitation, 9, 2);
+    says({2, 0}, kSolicitation, 7, 2);
+    EXPECT_EQ(dropped(1, SwitchDrop::spoofed_ipv6), 3U);
+    says({2, 8}, kAdvertisement, 8, 1);
+    EXPECT_EQ(dropped(1, SwitchDrop::spoofed_mac), 1U) << "of another's link address";
+    EXPECT_EQ(received(), (Counts{1, 2}));
+    send(1, ipv6_from({2, 7}, ip_protocol::kTcp, bytes_of(TcpHeader{})));
+    EXPECT_EQ(dropped(1, SwitchDrop::spoofed_ipv6), 4U) << "and it sends nothing from there";
+    switch_.remove_port(0);
+    says({2, 7}, kAdvertisement, 7, 2);
+    EXPECT_EQ(dropped(1, SwitchDrop::spoofed_ipv6), 4U) << "free again";
+}
+
+TEST_F(LearningSwitchTest, LetsOnlyItsRouterAdvertise) {
+    add_port(owning(1));
+    add_port({.routes_ipv6 = true});
+    FrameBytes advertisement(16);
+    advertisement[0] = std::byte{134};
+    const FrameBytes plain = ipv6_from({1, 1}, kIcmp6, advertisement);
+    send(0, plain);
+    FrameBytes hidden(8);  // options for the destination before it
+    hidden[0] = std::byte{kIcmp6};
+    hidden.insert(hidden.end(), advertisement.begin(), advertisement.end());
+    send(0, ipv6_from({1, 1}, 60, hidden));
+    FrameBytes fragment(8);
+    fragment[0] = std::byte{60};
+    fragment.insert(fragment.end(), hidden.begin(), hidden.end());
+    send(0, ipv6_from({1, 1}, 44, fragment));
+    EXPECT_EQ(dropped(0, SwitchDrop::router), 3U);
+    FrameBytes long_chain(8);
+    long_chain[0] = std::byte{kIcmp6};
+    long_chain[1] = std::byte{20};  // more than is looked at
+    long_chain.resize(200);
+    send(0, ipv6_from({1, 1}, 60, long_chain));
+    EXPECT_EQ(dropped(0, SwitchDrop::malformed), 1U);
+    EXPECT_EQ(received(), (Counts{0, 0}));
+    send(1, ipv6_from({9, 9}, kIcmp6, advertisement));
+    EXPECT_EQ(received(), (Counts{1, 0}));
+}
+
+TEST_F(LearningSwitchTest, TheRoutersAddressIsNobodyElses) {
+    add_port(owning(1));
+    add_port({.routes_ipv6 = true});
+    const FrameBytes own = neighbour_frame(kAdvertisement, 5, test_mac(1), 2);
+    send(0, ipv6_from({1, 5}, kIcmp6, own));
+    EXPECT_EQ(received(), (Counts{0, 1})) << "it was the first";
+    send(1, ipv6_from({9, 5}, kIcmp6, neighbour_frame(kAdvertisement, 5, test_mac(9), 2)));
+    send(0, ipv6_from({1, 5}, kIcmp6, own));
+    EXPECT_EQ(dropped(0, SwitchDrop::spoofed_ipv6), 1U);
+    EXPECT_EQ(received(), (Counts{1, 1}));
+}
+
+TEST_F(LearningSwitchTest, LetsOnlyItsOwnServerAnswerDhcp6) {
+    add_port(owning(1));
+    add_port({.mac = test_mac(2), .serves_dhcp = true});
+    const FrameBytes answer =
+        bytes_of(UdpHeader{uint16_t{547}, uint16_t{546}, uint16_t{8}, uint16_t{0}});
+    send(0, ipv6_from({1, 1}, ip_protocol::kUdp, answer));
+    EXPECT_EQ(dropped(0, SwitchDrop::dhcp_server), 1U);
+    send(1, ipv6_from({2, 2}, ip_protocol::kUdp, answer));
+    EXPECT_EQ(received(), (Counts{1, 0}));
+}
+
+TEST_F(LearningSwitchTest, RemembersSoManyAddressesOfAPort) {
+    add_port(owning(1));
+    add_port(owning(2));
+    const auto use = [this](SwitchPortId port, uint8_t address) {
+        send(port, ipv6_from({static_cast<uint8_t>(port + 1), address}, ip_protocol::kTcp,
+                             bytes_of(TcpHeader{})));
+    };
+    for (uint8_t i = 1; i <= Ipv6Owners::kMostOfPort + 1; ++i)
+        use(0, i);
+    use(1, 2);
+    EXPECT_EQ(dropped(1, SwitchDrop::spoofed_ipv6), 1U);
+    use(1, 1);
+    EXPECT_EQ(dropped(1, SwitchDrop::spoofed_ipv6), 1U) << "the oldest is free again";
+}
+
+TEST_F(LearningSwitchTest, ShowsWhatPasses) {
+    struct Observer final : SwitchObserver {
+        void on_frame_from(SwitchPortId port, const NetFrame&) override { from.push_back(port); }
+        void on_frame_to(SwitchPortId port, const NetFrame&) override { to.push_back(port); }
+        std::vector<SwitchPortId> from, to;
+    } observer;
+    add_port(owning(1));
+    add(2);
+    switch_.set_observer(&observer);
+    send(0, frame(2, 1));
+    send(0, frame(2, 3));  // spoofed
+    switch_.set_observer(nullptr);
+    send(0, frame(2, 1));
+    EXPECT_EQ(observer.from, (std::vector<SwitchPortId>{0}));
+    EXPECT_EQ(observer.to, (std::vector<SwitchPortId>{1, 2}));
+}
+
 TEST_F(LearningSwitchTest, KeepsVlansApart) {
     add_port({.vlan = 10});
     add_port({.vlan = 20});

@@ -9,8 +9,8 @@
 
 namespace banyan {
 
-// `head` is the beginning of a frame that has lost its tag. Looks at IPv4 and ARP; IPv6's
-// neighbour discovery is not guarded. Nothing: it may pass.
+// `head` is the beginning of a frame that has lost its tag. Looks at IPv4 and ARP;
+// ipv6_guard.hpp is for IPv6. Nothing: it may pass.
 std::optional<SwitchDrop> check_ipv4_source(const SwitchPortConfig& port,
                                             std::span<const std::byte> head);
 

@@ -30,6 +30,8 @@ struct SwitchPortConfig {
     bool isolated = false;
     // May answer DHCP requests, where the switch guards them.
     bool serves_dhcp = false;
+    // May advertise itself as a router of IPv6, under the same guard.
+    bool routes_ipv6 = false;
     // What it may send; 0: no limit.
     uint64_t bytes_per_second = 0;
     // Frames that go to all: broadcasts, multicasts, those to unknown addresses; 0: no limit.
@@ -41,7 +43,9 @@ enum class SwitchDrop : uint8_t {
     reserved,      // to an address that no bridge forwards
     spoofed_mac,   // from an address that is not the port's
     spoofed_ipv4,  // IPv4 or ARP from an address that is not the port's
+    spoofed_ipv6,  // IPv6 or neighbour discovery from an address that is another port's
     dhcp_server,   // answers DHCP, and may not
+    router,        // advertises a router of IPv6, and may not
     vlan,          // of a VLAN that the port is not in
     rate,          // above bytes_per_second
     storm,         // above flooded_per_second
@@ -49,7 +53,7 @@ enum class SwitchDrop : uint8_t {
     share,         // the receiver is crowded, and this sender the heaviest
     no_room,       // the receiver has no room
 };
-inline constexpr size_t kSwitchDrops = 11;
+inline constexpr size_t kSwitchDrops = 13;
 std::string_view to_text(SwitchDrop reason);  // "spoofed-mac"
 
 struct SwitchPortCounters {

@@ -49,6 +49,26 @@ public:
         return {};
     }
     std::optional<BalloonStatistics> balloon_statistics() override { return balloon; }
+    Result<void> publish(const PublishedPort& port) override {
+        log += "publish " + to_text(port) + ";";
+        ports.push_back(port);
+        return {};
+    }
+    Result<void> unpublish(const PublishedPort& port) override {
+        if (std::erase(ports, port) == 0) return VmApi::unpublish(port);
+        return {};
+    }
+    std::vector<PublishedPort> published() const override { return ports; }
+    Result<void> capture_frames(size_t card, const std::string& socket) override {
+        if (card != 0) return VmApi::capture_frames(card, socket);
+        log += "capture " + socket + ";";
+        return {};
+    }
+    Result<void> set_net_rate(size_t card, uint64_t bytes_per_second) override {
+        if (card != 0) return VmApi::set_net_rate(card, bytes_per_second);
+        log += "rate " + std::to_string(bytes_per_second) + ";";
+        return {};
+    }
     Result<std::string> add_disk(const std::string& id, const DiskFile& disk) override {
         log += "add_disk " + id + " " + disk.path + " " + disk.serial + ";";
         if (disk.path == "/none") return fail(ErrorCode::not_found, "open /none: it is not there");
@@ -86,6 +106,7 @@ public:
     std::vector<Statistics> figures;
     std::vector<Statistics> nets;
     std::vector<DiskFacts> drives;
+    std::vector<PublishedPort> ports;
     std::vector<DeviceFacts> there;
     std::optional<BalloonStatistics> balloon;
     std::vector<VmObserver*> observers;
