@@ -26,6 +26,8 @@ Result<Network> open_plain(const VmConfig& config, size_t index, Poller& poller)
     const NetChoice& choice = config.nets[index];
     switch (choice.kind) {
         case NetKind::nat: {
+            // What runs in a sandbox loads no programs.
+            if (config.sandbox != SandboxMode::off) Nat::load_library();
             TRY_ASSIGN(nat, Nat::create({.host_name = host_name_of(config.name),
                                          .host_loopback = choice.host_loopback,
                                          .published = choice.published}));

@@ -15,7 +15,8 @@ from qmp import Gone, Qmp, Refused, power_initramfs, run_directory
 COMMANDS = {"qmp_capabilities", "query-status", "query-version", "query-commands", "query-name", "query-kvm",
             "query-cpus-fast", "balloon", "query-balloon", "query-blockstats", "query-block", "query-chardev", "query-uuid",
             "stop", "cont",
-            "system_powerdown", "system_reset", "quit", "screendump", "send-key", "query-memory-size-summary"}
+            "system_powerdown", "system_reset", "quit", "screendump", "send-key", "query-memory-size-summary",
+            "query-sandbox"}
 
 
 class ControlTest(unittest.TestCase):
@@ -29,7 +30,7 @@ class ControlTest(unittest.TestCase):
         power = self.directory / "power"
         power_initramfs(power)
         machine = Machine(initrd=f"{guest_file('shell/initramfs')},{power}", disks=(f"{self.disk},format=raw",),
-                          extra=("--name", "steered", "--control", str(self.control), *extra), **options)
+                          extra=("--name", "steered", "--control", str(self.control), "--allow-write", str(self.directory), *extra), **options)
         return Console(banyan_command(machine))
 
     @staticmethod

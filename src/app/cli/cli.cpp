@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "app/cli/doctor.hpp"
+#include "app/cli/doctor_security.hpp"
 #include "app/cli/foreground.hpp"
 #include "app/cli/image_command.hpp"
 #include "app/cli/network_command.hpp"
@@ -60,7 +61,8 @@ bool take_image(const std::string& image, RunOptions& options) {
     return true;
 }
 
-int run_here(RunOptions options, const std::vector<std::string>& extra, Detached* detached) {
+int run_here(RunOptions options, const std::vector<std::string>& extra, Detached* detached,
+             const InheritedHandles& inherited) {
     if (extra.size() > 1 || (extra.size() == 1 && !take_image(extra.front(), options))) {
         const bool is_option = extra.front().starts_with("-");
         const char* why = is_option          ? "no such option"
@@ -91,14 +93,16 @@ int run_here(RunOptions options, const std::vector<std::string>& extra, Detached
                                        .gdb = *gdb,
                                        .vnc = *vnc,
                                        .control = options.control,
-                                       .detached = detached});
+                                       .detached = detached,
+                                       .inherited = &inherited});
 }
 
 int run(const RunOptions& options, const std::vector<std::string>& extra) {
-    if (!options.detach) return run_here(options, extra, nullptr);
+    const InheritedHandles inherited = InheritedHandles::find();
+    if (!options.detach) return run_here(options, extra, nullptr, inherited);
     const auto start = Detached::start();
     if (!start) return failed_with(start.error());
-    return start->status ? *start->status : run_here(options, extra, start->vm.get());
+    return start->status ? *start->status : run_here(options, extra, start->vm.get(), inherited);
 }
 
 struct ScreenOptions {
@@ -174,6 +178,7 @@ struct Commands {
     VmCommandOptions vm_options;
     std::string wanted;  // a VM
     bool json = false;
+    bool security = false;
 
     Commands() {
         app.require_subcommand(0, 1);
@@ -186,7 +191,14 @@ struct Commands {
         add_screen_commands(*screenshot, *send_key, screen_options);
         add_vm_commands(app, vm_options);
         doctor->add_flag("--json", json, "as JSON");
-        doctor->footer("Examples:\n  banyan doctor\n  banyan doctor --json");
+        CLI::Option* const about =
+            doctor->add_flag("--security", security, "what confines the VMs that run");
+        doctor->add_option("vm", wanted, "with --security: its name or process number")
+            ->type_name("NAME|PID")
+            ->needs(about);
+        doctor->footer(
+            "Examples:\n  banyan doctor\n  banyan doctor --json\n"
+            "  banyan doctor --security debian");
         stats->add_option("vm", wanted, "its name or process number; default: all")
             ->type_name("NAME|PID");
         stats->add_flag("--json", json, "as JSON");
@@ -207,12 +219,18 @@ std::string command_with_help(const Commands& commands) {
     return name.empty() ? "banyan --help" : fmt::format("banyan {} --help", name);
 }
 
+int doctor(const Commands& commands) {
+    if (!commands.security) return print_output(commands.json ? doctor_json() : doctor_text());
+    const auto text =
+        commands.json ? security_json(commands.wanted) : security_text(commands.wanted);
+    return text ? print_output(*text) : failed_with(text.error());
+}
+
 int dispatch(Commands& commands) {
     const std::string name = command_of(commands);
     if (is_vm_command(name)) return run_vm_command(name, commands.vm_options);
     if (commands.run->parsed()) return run(commands.run_options, commands.run->remaining());
-    if (commands.doctor->parsed())
-        return print_output(commands.json ? doctor_json() : doctor_text());
+    if (commands.doctor->parsed()) return doctor(commands);
     if (commands.image->parsed()) return run_image_command(*commands.image, commands.image_options);
     if (commands.network->parsed())
         return run_network_command(*commands.network, commands.network_options);

@@ -11,6 +11,7 @@
 #include "app/cli/qmp_service.hpp"
 #include "app/cli/screen_service.hpp"
 #include "app/cli/statistics_report.hpp"
+#include "app/cli/vm_sandbox.hpp"
 #include "app/screen/screen_client.hpp"
 #include "host/linux/event_loop.hpp"
 #include "host/linux/run_directory.hpp"
@@ -129,9 +130,10 @@ std::unique_ptr<ScreenService> start_screen(Poller& poller, VmApi& vm) {
 }
 
 // The same is true of its control, but for a socket that was asked for.
-Result<std::unique_ptr<QmpService>> start_qmp(Poller& poller, VmApi& vm,
-                                              const std::string& wanted) {
+Result<std::unique_ptr<QmpService>> start_qmp(Poller& poller, VmApi& vm, const std::string& wanted,
+                                              const VmSandbox& sandbox) {
     TRY_ASSIGN(service, QmpService::create(poller, vm));
+    add_sandbox_command(service->commands(), sandbox);
     const auto listen = [&]() -> Result<void> {
         TRY_ASSIGN(directory, RunDirectory::open());
         return service->listen(
@@ -192,6 +194,9 @@ void print_outcome(const VmOutcome& outcome) {
 int run_in_foreground(const VmConfig& config, const Companions& companions) {
     ignore_write_signals();
     end_at_once();
+    auto sandbox = VmSandbox::prepare(
+        config, {companions.control, companions.gdb ? companions.gdb->address.path : ""});
+    if (!sandbox) return report(sandbox.error());
     auto loop = EventLoop::create();
     if (!loop) return report(loop.error());
     auto vm = create_vm(config, **loop);
@@ -202,13 +207,15 @@ int run_in_foreground(const VmConfig& config, const Companions& companions) {
     if (!statistics) return report(statistics.error());
     const auto gdb = start_gdb(**loop, **vm, companions.gdb);
     if (!gdb) return report(gdb.error());
-    const auto qmp = start_qmp(**loop, **vm, companions.control);
+    const auto qmp = start_qmp(**loop, **vm, companions.control, *sandbox);
     if (!qmp) return report(qmp.error());
     const auto screen = start_screen(**loop, **vm);
     const auto vnc = start_vnc(**loop, **vm, config.name, companions.vnc);
     if (!vnc) return report(vnc.error());
     const auto runs = begin_detached(**loop, **vm, companions.detached);
     if (!runs) return report(runs.error());
+    if (companions.inherited != nullptr) companions.inherited->close();
+    if (const auto entered = sandbox->enter(); !entered) return report(entered.error());
     const bool at_terminal =
         config.console.kind == ConsoleKind::stdio && ::isatty(STDIN_FILENO) != 0;
     const auto outcome = Foreground(**loop, **vm).run(at_terminal);

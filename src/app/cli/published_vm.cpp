@@ -40,7 +40,9 @@ Result<std::unique_ptr<PublishedVm>> PublishedVm::create(RunDirectory directory,
 }
 
 PublishedVm::PublishedVm(RunDirectory directory)
-    : directory_(std::move(directory)), file_(vm_file(::getpid(), kFigures)) {}
+    : directory_(std::move(directory)),
+      file_(vm_file(::getpid(), kFigures)),
+      process_start_(process_start(::getpid()).value_or(0)) {}
 
 PublishedVm::~PublishedVm() {
     directory_.remove(file_);
@@ -49,7 +51,7 @@ PublishedVm::~PublishedVm() {
 Result<void> PublishedVm::publish(const VmApi& vm, double seconds) const {
     RunningVm json{{"name", vm.config().name},
                    {"pid", static_cast<unsigned>(::getpid())},
-                   {"process_start", process_start(::getpid()).value_or(0)},
+                   {"process_start", process_start_},
                    {"engine", vm.engine_name()},
                    {"memory", vm.config().memory},
                    {"seconds", seconds},

@@ -28,6 +28,7 @@ private:
 
     RunDirectory directory_;
     std::string file_;
+    uint64_t process_start_;
 };
 
 }  // namespace banyan

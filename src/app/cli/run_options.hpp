@@ -48,6 +48,8 @@ struct RunOptions {
     std::string debugcon;
     std::string gdb;
     std::string control;
+    std::string sandbox;
+    std::vector<std::string> writable;
     std::string log_level;
     std::vector<std::string> traces;
     bool no_reboot = false;
