@@ -79,7 +79,7 @@ void add_descriptors(Rules& rules) {
                   "statx", "poll", "ppoll"});
     allow(rules, "fcntl", 1,
           {F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK, F_OFD_GETLK, F_OFD_SETLK,
-           F_DUPFD_CLOEXEC});
+           F_DUPFD_CLOEXEC, F_GET_SEALS});
 }
 
 // Signals go to this process only.
@@ -101,6 +101,7 @@ void add_process(Rules& rules) {
                   "getpid",
                   "gettid",
                   "getppid",
+                  "getpgrp",
                   "getuid",
                   "geteuid",
                   "getgid",
