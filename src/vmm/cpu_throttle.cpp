@@ -41,7 +41,7 @@ void CpuThrottle::set_rate(std::optional<uint64_t> rate) {
     }
     changed_.notify_all();
     if (!thread_.joinable() && is_a_rate(rate))
-        thread_ = start_thread("throttle", [this] { live(); });
+        thread_ = start_thread(ThreadKind::loop, "throttle", [this] { live(); });
 }
 
 void CpuThrottle::live() {

@@ -16,7 +16,8 @@ VcpuGroup::~VcpuGroup() {
 void VcpuGroup::start() {
     if (pauses_ == 0) want(Wanted::run);
     for (unsigned i = 0; i < size(); ++i) {
-        slots_[i].thread = start_thread(fmt::format("vcpu{}", i), [this, i] { live(i); });
+        slots_[i].thread =
+            start_thread(ThreadKind::device, fmt::format("vcpu{}", i), [this, i] { live(i); });
     }
 }
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "arch/x86/register_state.hpp"
+#include "cpu/interp/native_thunk.hpp"
 #include "host/linux/input_file.hpp"
 #include "host/linux/thread_times.hpp"
 #include "loader/loader.hpp"
@@ -31,26 +32,6 @@ public:
 private:
     InputFile file_;
 };
-
-// Opened at each boot, as firmware would read them.
-struct BootFiles {
-    BootFile kernel;
-    std::vector<BootFile> initrds;
-    std::vector<loader::ModuleFile> modules;  // point to initrds
-};
-
-Result<BootFiles> open_boot_files(const VmConfig& config) {
-    TRY_ASSIGN(kernel, InputFile::open(config.kernel, config.memory, "read the kernel"));
-    BootFiles files{BootFile(std::move(kernel)), {}, {}};
-    for (const InitrdFile& initrd : config.initrds) {
-        TRY_ASSIGN(file, InputFile::open(initrd.path, config.memory, "read the initrd"));
-        files.initrds.emplace_back(std::move(file));
-    }
-    for (size_t i = 0; i < files.initrds.size(); ++i)
-        files.modules.push_back(
-            {config.initrds[i].path, config.initrds[i].arguments, &files.initrds[i]});
-    return files;
-}
 
 std::optional<MachineEvent> event_of(WatchdogAction action) {
     switch (action) {
@@ -83,6 +64,13 @@ DiskFacts facts_of(const DiskFile& file, const ImageDisk& disk, std::string name
 }
 
 }  // namespace
+
+// Opened once, and read at each boot, as firmware would: a VM that runs opens no files.
+struct Vm::BootFiles {
+    BootFile kernel;
+    std::vector<BootFile> initrds;
+    std::vector<loader::ModuleFile> modules;  // point to initrds
+};
 
 Result<std::unique_ptr<VmApi>> create_vm(const VmConfig& config, EventLoop& loop) {
     TRY(validate(config));
@@ -310,6 +298,7 @@ BoardConfig Vm::board_config() {
 }
 
 Result<void> Vm::create_engine(const EngineChoice& choice, EventLoop& loop) {
+    (void)interp::ThunkCache::instance();  // a VM that runs makes no memory executable
     if (config_.perf_map) {
         TRY_ASSIGN(map, PerfMap::create());
         perf_map_ = std::move(map);
@@ -367,12 +356,26 @@ Result<void> Vm::boot_firmware() {
     return {};
 }
 
+Result<void> Vm::open_boot_files() {
+    TRY_ASSIGN(kernel, InputFile::open(config_.kernel, config_.memory, "read the kernel"));
+    auto files = std::make_unique<BootFiles>(BootFiles{BootFile(std::move(kernel)), {}, {}});
+    for (const InitrdFile& initrd : config_.initrds) {
+        TRY_ASSIGN(file, InputFile::open(initrd.path, config_.memory, "read the initrd"));
+        files->initrds.emplace_back(std::move(file));
+    }
+    for (size_t i = 0; i < files->initrds.size(); ++i)
+        files->modules.push_back(
+            {config_.initrds[i].path, config_.initrds[i].arguments, &files->initrds[i]});
+    boot_files_ = std::move(files);
+    return {};
+}
+
 Result<void> Vm::boot_kernel() {
     TRY_ASSIGN(rsdp, board_->prepare_direct_boot());
-    TRY_ASSIGN(files, open_boot_files(config_));
+    if (boot_files_ == nullptr) TRY(open_boot_files());
     TRY_ASSIGN(entry, loader::load_kernel({.kernel_name = config_.kernel,
-                                           .kernel = &files.kernel,
-                                           .modules = files.modules,
+                                           .kernel = &boot_files_->kernel,
+                                           .modules = boot_files_->modules,
                                            .command_line = config_.command_line,
                                            .memory_map = board_->memory_map().e820(),
                                            .rsdp = rsdp,

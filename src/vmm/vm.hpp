@@ -96,6 +96,7 @@ private:
     BoardConfig board_config();
     Result<void> boot();
     Result<void> boot_firmware();
+    Result<void> open_boot_files();
     Result<void> boot_kernel();
     Result<void> restart();
     void resume_clock();
@@ -108,8 +109,10 @@ private:
 
     // Destroyed from the last to the first: timers and back ends call into the board, the board
     // into the vCPUs.
+    struct BootFiles;
     const VmConfig config_;
     EventLoop& loop_;
+    std::unique_ptr<BootFiles> boot_files_;  // null: firmware boots
     std::string engine_reason_;
     std::vector<VmObserver*> observers_;
     std::array<unsigned, kPauseReasons> pauses_{};

@@ -12,6 +12,7 @@
 #include "backends/block/image_format.hpp"
 #include "backends/fs/share_cache.hpp"
 #include "backends/net/published_port.hpp"
+#include "host/sandbox/sandbox_mode.hpp"
 #include "machine/boards/board.hpp"
 #include "support/result.hpp"
 
@@ -110,10 +111,12 @@ struct VmConfig {
     WatchdogAction watchdog = WatchdogAction::none;
     ConsoleChoice console;
     std::optional<uint16_t> debug_exit_port;
-    std::optional<bool> vga;  // none: what the machine usually has
-    std::string debugcon;     // a file; empty: none
-    bool reboot = true;       // false: a guest's reset ends the run
-    bool perf_map = false;    // names translated code for perf
+    std::optional<bool> vga;                 // none: what the machine usually has
+    std::string debugcon;                    // a file; empty: none
+    bool reboot = true;                      // false: a guest's reset ends the run
+    bool perf_map = false;                   // names translated code for perf
+    SandboxMode sandbox = SandboxMode::off;  // of the process, once the VM runs
+    std::vector<std::string> writable = {};  // directories where clients may have files made
 };
 
 bool has_vga(const VmConfig& config);

@@ -17,7 +17,7 @@ COMMANDS = {"qmp_capabilities", "query-status", "query-version", "query-commands
             "stop", "cont",
             "system_powerdown", "system_reset", "quit", "screendump", "send-key", "query-memory-size-summary",
             "blockdev-add", "blockdev-del", "netdev_add", "netdev_del", "device_add", "device_del", "block_resize",
-            "__org.banyan_device-add", "__org.banyan_query-devices",
+            "__org.banyan_device-add", "__org.banyan_query-devices", "query-sandbox",
             "__org.banyan_query-resources", "__org.banyan_set-resources"}
 
 

@@ -10,6 +10,7 @@
 #include "app/cli/completion.hpp"
 #include "app/cli/device_command.hpp"
 #include "app/cli/doctor.hpp"
+#include "app/cli/doctor_security.hpp"
 #include "app/cli/image_command.hpp"
 #include "app/cli/network_command.hpp"
 #include "app/cli/pool_command.hpp"
@@ -144,6 +145,7 @@ struct Commands {
     std::string wanted;  // a VM
     std::string shell;
     bool json = false;
+    bool security = false;
 
     Commands() {
         app.require_subcommand(0, 1);
@@ -159,7 +161,14 @@ struct Commands {
         add_store_commands(app, store_options);
         add_vm_commands(app, vm_options);
         doctor->add_flag("--json", json, "as JSON");
-        doctor->footer("Examples:\n  banyan doctor\n  banyan doctor --json");
+        CLI::Option* const about =
+            doctor->add_flag("--security", security, "what confines the VMs that run");
+        doctor->add_option("vm", wanted, "with --security: its name or process number")
+            ->type_name("NAME|PID")
+            ->needs(about);
+        doctor->footer(
+            "Examples:\n  banyan doctor\n  banyan doctor --json\n"
+            "  banyan doctor --security debian");
         stats->add_option("vm", wanted, "its name or process number; default: all")
             ->type_name("NAME|PID");
         stats->add_flag("--json", json, "as JSON");
@@ -185,14 +194,20 @@ std::string command_with_help(const Commands& commands) {
     return name.empty() ? "banyan --help" : fmt::format("banyan {} --help", name);
 }
 
+int doctor(const Commands& commands) {
+    if (!commands.security) return print_output(commands.json ? doctor_json() : doctor_text());
+    const auto text =
+        commands.json ? security_json(commands.wanted) : security_text(commands.wanted);
+    return text ? print_output(*text) : failed_with(text.error());
+}
+
 int dispatch(Commands& commands) {
     const std::string name = command_of(commands);
     if (is_store_command(name))
         return run_store_command(*commands.app.get_subcommand(name), commands.store_options);
     if (is_vm_command(name)) return run_vm_command(name, commands.vm_options);
     if (commands.run->parsed()) return run_vm_here(commands.run_options, commands.run->remaining());
-    if (commands.doctor->parsed())
-        return print_output(commands.json ? doctor_json() : doctor_text());
+    if (commands.doctor->parsed()) return doctor(commands);
     if (commands.image->parsed()) return run_image_command(*commands.image, commands.image_options);
     if (commands.network->parsed())
         return run_network_command(*commands.network, commands.network_options);

@@ -11,6 +11,7 @@
 #include "app/cli/qmp_service.hpp"
 #include "app/cli/screen_service.hpp"
 #include "app/cli/statistics_report.hpp"
+#include "app/cli/vm_sandbox.hpp"
 #include "app/screen/screen_client.hpp"
 #include "host/linux/event_loop.hpp"
 #include "host/linux/run_directory.hpp"
@@ -131,8 +132,9 @@ std::unique_ptr<ScreenService> start_screen(Poller& poller, VmApi& vm) {
 
 // The same is true of its control, but for a socket that was asked for.
 Result<std::unique_ptr<QmpService>> start_qmp(Poller& poller, VmApi& vm, ResourceService& resources,
-                                              const std::string& wanted) {
+                                              const std::string& wanted, const VmSandbox& sandbox) {
     TRY_ASSIGN(service, QmpService::create(poller, vm, resources));
+    add_sandbox_command(service->commands(), sandbox);
     const auto listen = [&]() -> Result<void> {
         TRY_ASSIGN(directory, RunDirectory::open());
         return service->listen(
@@ -189,6 +191,9 @@ void print_outcome(const VmOutcome& outcome) {
 }
 
 Result<VmOutcome> run_vm(const VmConfig& config, const Companions& companions) {
+    const std::string gdb_path = companions.gdb ? companions.gdb->address.path : "";
+    TRY_ASSIGN(sandbox,
+               VmSandbox::prepare(config, {companions.control, gdb_path}, companions.stored));
     TRY_ASSIGN(loop, EventLoop::create());
     TRY_ASSIGN(vm, create_vm(config, *loop));
     print_message(vm->engine_reason());
@@ -197,10 +202,12 @@ Result<VmOutcome> run_vm(const VmConfig& config, const Companions& companions) {
     TRY_ASSIGN(statistics, StatisticsReport::start(*loop, *vm, *resources, companions.trace_engine,
                                                    companions.stored));
     TRY_ASSIGN(gdb, start_gdb(*loop, *vm, companions.gdb));
-    TRY_ASSIGN(qmp, start_qmp(*loop, *vm, *resources, companions.control));
+    TRY_ASSIGN(qmp, start_qmp(*loop, *vm, *resources, companions.control, sandbox));
     const auto screen = start_screen(*loop, *vm);
     TRY_ASSIGN(vnc, start_vnc(*loop, *vm, config.name, companions.vnc));
     TRY_ASSIGN(runs, begin_detached(*loop, *vm, companions.detached));
+    if (companions.inherited != nullptr) companions.inherited->close();
+    TRY(sandbox.enter());
     const bool at_terminal =
         config.console.kind == ConsoleKind::stdio && ::isatty(STDIN_FILENO) != 0;
     TRY_ASSIGN(outcome, Foreground(*loop, *vm).run(at_terminal));

@@ -15,12 +15,17 @@ namespace {
 
 using WriteToFile = decltype(&::png_image_write_to_file);
 
-// Null: libpng is not installed. It stays loaded.
-WriteToFile find_writer() {
+WriteToFile load_writer() {
     void* const library = ::dlopen("libpng16.so.16", RTLD_NOW | RTLD_LOCAL);
     if (library == nullptr) return nullptr;
     // SAFETY: png.h, which comes with the library, says that the symbol is of this type.
     return reinterpret_cast<WriteToFile>(::dlsym(library, "png_image_write_to_file"));
+}
+
+// Null: libpng is not installed, or could not be loaded any more. It stays loaded.
+WriteToFile find_writer() {
+    static const WriteToFile writer = load_writer();
+    return writer;
 }
 
 std::vector<uint8_t> to_rgb(const DisplayFrame& frame) {
@@ -34,6 +39,10 @@ std::vector<uint8_t> to_rgb(const DisplayFrame& frame) {
 }
 
 }  // namespace
+
+void load_png_library() {
+    (void)find_writer();
+}
 
 Result<void> write_png(const DisplayFrame& frame, const std::string& path) {
     const WriteToFile write_to_file = find_writer();

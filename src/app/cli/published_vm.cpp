@@ -45,7 +45,8 @@ Result<std::unique_ptr<PublishedVm>> PublishedVm::create(RunDirectory directory,
 PublishedVm::PublishedVm(RunDirectory directory, std::string stored)
     : directory_(std::move(directory)),
       file_(vm_file(::getpid(), kFigures)),
-      stored_(std::move(stored)) {}
+      stored_(std::move(stored)),
+      process_start_(process_start(::getpid()).value_or(0)) {}
 
 PublishedVm::~PublishedVm() {
     directory_.remove(file_);
@@ -55,7 +56,7 @@ Result<void> PublishedVm::publish(const VmApi& vm, const ResourceService& resour
                                   double seconds) const {
     RunningVm json{{"name", vm.config().name},
                    {"pid", static_cast<unsigned>(::getpid())},
-                   {"process_start", process_start(::getpid()).value_or(0)},
+                   {"process_start", process_start_},
                    {"engine", vm.engine_name()},
                    {"memory", vm.config().memory},
                    {"seconds", seconds},

@@ -34,6 +34,7 @@ private:
     RunDirectory directory_;
     std::string file_;
     std::string stored_;  // empty: it is not stored
+    uint64_t process_start_;
 };
 
 }  // namespace banyan

@@ -3,6 +3,7 @@
 #include "app/cli/png_file.hpp"
 #include "app/cli/qmp_service.hpp"
 #include "app/screen/key_names.hpp"
+#include "host/posix/host_error.hpp"
 
 namespace banyan {
 
@@ -20,9 +21,17 @@ Answer screendump(VmApi& vm, const Arguments& arguments) {
         return qmp::failure("There is no console to take a screendump from");
     DisplayFrame frame;
     vm.display()->update(frame);
-    if (const auto written = write_png(frame, arguments.string("filename")); !written)
-        return qmp::failure(written.error());
-    return qmp::nothing();
+    const auto written = write_png(frame, arguments.string("filename"));
+    if (written) return qmp::nothing();
+    const bool by_sandbox = written.error().code() == ErrorCode::permission ||
+                            written.error().code() == ErrorCode::unsupported;
+    if (vm.config().sandbox == SandboxMode::on && by_sandbox) {
+        return qmp::failure(fmt::format(
+            "write {}: the sandbox of the VM has files made below the directories of --allow-write "
+            "only; or use banyan screenshot",
+            quote_name(arguments.string("filename"))));
+    }
+    return qmp::failure(written.error());
 }
 
 // {"type": "qcode", "data": NAME} or {"type": "number", "data": KeyCode}.

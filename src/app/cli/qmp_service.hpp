@@ -20,6 +20,9 @@ public:
     QmpService(const QmpService&) = delete;
     QmpService& operator=(const QmpService&) = delete;
 
+    // Owners of other parts of the VM add theirs, before there are clients.
+    qmp::Commands& commands() { return server_.commands(); }
+
     // At a Unix socket, which only this user may use.
     Result<void> listen(const std::string& path);
 

@@ -17,7 +17,8 @@ int run_failed(const Error& error, int status) {
     return status;
 }
 
-int run_now(RunOptions options, const std::vector<std::string>& extra, Detached* detached) {
+int run_now(RunOptions options, const std::vector<std::string>& extra, Detached* detached,
+            const InheritedHandles& inherited) {
     if (!extra.empty()) {
         const auto option = option_of_image("run", extra);
         if (!option) return run_failed(option.error(), kStatusUsage);
@@ -28,7 +29,7 @@ int run_now(RunOptions options, const std::vector<std::string>& extra, Detached*
     if (trace && trace->help) return print_output(trace_help());
     auto plan = make_plan(options);
     if (!plan) return run_failed(plan.error(), kStatusUsage);
-    const auto status = carry_out(std::move(*plan), detached, {});
+    const auto status = carry_out(std::move(*plan), detached, {}, inherited);
     return status ? *status : run_failed(status.error(), kStatusFailed);
 }
 
@@ -50,7 +51,8 @@ Result<RunPlan> make_plan(const RunOptions& options) {
                    .resources = resources};
 }
 
-Result<int> carry_out(RunPlan plan, Detached* detached, const std::string& stored) {
+Result<int> carry_out(RunPlan plan, Detached* detached, const std::string& stored,
+                      const InheritedHandles& inherited) {
     set_log_level(plan.log_level);
     if (detached != nullptr) TRY(detached->set_console(plan.config.console, stored));
     TRY(join_networks(plan.config.nets));
@@ -60,15 +62,17 @@ Result<int> carry_out(RunPlan plan, Detached* detached, const std::string& store
                                            .control = plan.control,
                                            .resources = plan.resources,
                                            .detached = detached,
-                                           .stored = stored});
+                                           .stored = stored,
+                                           .inherited = &inherited});
 }
 
 int run_vm_here(const RunOptions& options, const std::vector<std::string>& extra) {
-    if (!options.detach) return run_now(options, extra, nullptr);
+    const InheritedHandles inherited = InheritedHandles::find();
+    if (!options.detach) return run_now(options, extra, nullptr, inherited);
     const auto start = Detached::start(
         "run --detach", [](pid_t) -> Result<std::string> { return std::string("run"); });
     if (!start) return run_failed(start.error(), kStatusFailed);
-    return start->status ? *start->status : run_now(options, extra, start->vm.get());
+    return start->status ? *start->status : run_now(options, extra, start->vm.get(), inherited);
 }
 
 }  // namespace banyan

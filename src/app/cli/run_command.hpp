@@ -7,6 +7,7 @@
 #include "app/cli/detached.hpp"
 #include "app/cli/resource_service.hpp"
 #include "app/cli/run_options.hpp"
+#include "host/sandbox/sandbox.hpp"
 
 namespace banyan {
 
@@ -24,7 +25,9 @@ Result<RunPlan> make_plan(const RunOptions& options);
 
 // Runs it until it ends, and returns the exit status. `detached`: null in the foreground; `stored`:
 // a stored VM's directory, or empty. Fails when it could not be tried.
-Result<int> carry_out(RunPlan plan, Detached* detached, const std::string& stored);
+// `inherited`: what this program's caller has left open, which no guest is to have.
+Result<int> carry_out(RunPlan plan, Detached* detached, const std::string& stored,
+                      const InheritedHandles& inherited);
 
 // `extra`: what is not an option. Returns the exit status.
 int run_vm_here(const RunOptions& options, const std::vector<std::string>& extra);

@@ -175,6 +175,18 @@ void add_device_options(CLI::App& command, RunOptions& o) {
         .add_option("--control", o.control,
                     "a QMP socket at this path, besides the one in the run directory")
         ->type_name("PATH");
+    command
+        .add_option("--sandbox", o.sandbox,
+                    "what the VM's process gives up before the guest runs: on, off, or log, which "
+                    "refuses nothing and has the kernel's log say what on would; default off")
+        ->type_name("on|off|log");
+    command
+        .add_option("--allow-write", o.writable,
+                    "a directory in which clients of the control socket may have files made "
+                    "(screendump), although there is a sandbox; repeatable")
+        ->type_name("DIR")
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     command.add_flag("-d,--detach", o.detach,
                      "go to the background once the guest runs, and print the VM's name; see "
                      "banyan console, logs, stop");
@@ -452,6 +464,17 @@ Result<void> set_trace(const RunOptions& o, VmConfig& config) {
     return {};
 }
 
+Result<void> set_sandbox(const RunOptions& o, VmConfig& config) {
+    config.writable = o.writable;
+    if (o.sandbox.empty()) return {};
+    TRY_ASSIGN(
+        mode, parse_choice<SandboxMode>(
+                  "--sandbox", o.sandbox,
+                  {{"on", SandboxMode::on}, {"off", SandboxMode::off}, {"log", SandboxMode::log}}));
+    config.sandbox = mode;
+    return {};
+}
+
 }  // namespace
 
 void add_run_options(CLI::App& command, RunOptions& options) {
@@ -519,6 +542,7 @@ Result<VmConfig> make_config(const RunOptions& options) {
     TRY(set_firmware(options, config));
     TRY(set_devices(options, config));
     TRY(set_trace(options, config));
+    TRY(set_sandbox(options, config));
     if (options.detach && options.console == "stdio") {
         return fail(ErrorCode::invalid_argument,
                     "--console stdio: a VM in the background has no terminal; leave it out, and "

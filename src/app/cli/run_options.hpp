@@ -49,6 +49,8 @@ struct RunOptions {
     std::string debugcon;
     std::string gdb;
     std::string control;
+    std::string sandbox;
+    std::vector<std::string> writable;
     std::string log_level;
     std::vector<std::string> traces;
     ResourceOptions resources;

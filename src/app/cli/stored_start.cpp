@@ -44,7 +44,8 @@ Result<StartOrders> read_orders(const std::string& text) {
                        json["stored"].get<std::string>(), json["options"].get<std::string>()};
 }
 
-Result<int> run_ordered(const StartOrders& orders, Detached& detached) {
+Result<int> run_ordered(const StartOrders& orders, Detached& detached,
+                        const InheritedHandles& inherited) {
     if (::chdir(orders.directory.c_str()) != 0) {
         return host_fail(errno, "start: go to " + quote_name(orders.directory),
                          "make the directory, or name another one by banyan set --directory");
@@ -55,12 +56,13 @@ Result<int> run_ordered(const StartOrders& orders, Detached& detached) {
     options.name = orders.name;
     options.detach = true;
     TRY_ASSIGN(plan, make_plan(options));
-    return carry_out(std::move(plan), &detached, orders.stored);
+    return carry_out(std::move(plan), &detached, orders.stored, inherited);
 }
 
-int run_stored(const std::string& text, Detached& detached) {
+int run_stored(const std::string& text, Detached& detached, const InheritedHandles& inherited) {
     const auto orders = read_orders(text);
-    const auto status = orders ? run_ordered(*orders, detached) : tl::unexpected(orders.error());
+    const auto status =
+        orders ? run_ordered(*orders, detached, inherited) : tl::unexpected(orders.error());
     if (status) return *status;
     print_message(status.error().text());
     if (const auto own = find_process(::getpid()); orders && own) {
@@ -74,6 +76,7 @@ int run_stored(const std::string& text, Detached& detached) {
 }  // namespace
 
 StoredStart start_stored_vm(const std::string& name) {
+    const InheritedHandles inherited = InheritedHandles::find();
     const auto start =
         Detached::start("start", [&](pid_t process) { return claim_for(name, process); });
     if (!start) {
@@ -81,7 +84,7 @@ StoredStart start_stored_vm(const std::string& name) {
         return {kStatusFailed, false};
     }
     if (start->status) return {*start->status, false};
-    return {run_stored(start->orders, *start->vm), true};
+    return {run_stored(start->orders, *start->vm, inherited), true};
 }
 
 }  // namespace banyan

@@ -9,7 +9,7 @@ namespace banyan {
 DiskWorkers::DiskWorkers(DiskWorkersClient& client, unsigned most_threads)
     : client_(client), most_threads_(most_threads) {
     threads_.reserve(most_threads);
-    threads_.push_back(start_thread("disk", [this] { serve(); }));
+    threads_.push_back(start_thread(ThreadKind::disk, "disk", [this] { serve(); }));
 }
 
 DiskWorkers::~DiskWorkers() {
@@ -34,7 +34,7 @@ void DiskWorkers::queue(DiskWork& work) {
 // A host that has no thread left: those that are there do the work.
 void DiskWorkers::start_one() {
     try {
-        threads_.push_back(start_thread("disk", [this] { serve(); }));
+        threads_.push_back(start_thread(ThreadKind::disk, "disk", [this] { serve(); }));
     } catch (const std::system_error&) {
     }
 }

@@ -61,7 +61,7 @@ void DirectoryShare::submit(const FsRequest& request, FsClient& client) {
 // A host that has no thread left: those that are there do the work.
 bool DirectoryShare::start_one() {
     try {
-        threads_.push_back(start_thread("share", [this] { serve(); }));
+        threads_.push_back(start_thread(ThreadKind::share, "share", [this] { serve(); }));
         return true;
     } catch (const std::system_error&) {
         return false;

@@ -8,6 +8,7 @@
 
 #include "backends/net/checksum.hpp"
 #include "backends/net/frame_guard.hpp"
+#include "backends/net/libslirp.hpp"
 #include "host/posix/host_error.hpp"
 #include "host/posix/threads.hpp"
 
@@ -39,6 +40,10 @@ Result<std::unique_ptr<Nat>> Nat::create(const SlirpOptions& options,
     nat->published_ = std::move(published);
     if (!nat->published_.empty()) TRY(nat->open_stack());
     return nat;
+}
+
+void Nat::load_library() {
+    (void)LibSlirp::get();
 }
 
 Nat::~Nat() {
@@ -81,7 +86,7 @@ Result<void> Nat::start(NetClient& client) {
     client_ = &client;
     stopping_.store(false);
     guest_full_ = false;
-    thread_ = start_thread("nat", [this] { run(); });
+    thread_ = start_thread(ThreadKind::nat, "nat", [this] { run(); });
     return {};
 }
 

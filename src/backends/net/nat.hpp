@@ -25,6 +25,8 @@ inline constexpr uint16_t kNatMtu = 65520;
 
 class Nat final : public NetBackend, public PortPublisher, private SlirpOutput {
 public:
+    // Before the first one starts, for processes that may not load it then; else that does.
+    static void load_library();
     // Ports are published at once, so that a port that is taken is an error here.
     static Result<std::unique_ptr<Nat>> create(const SlirpOptions& options,
                                                std::vector<PublishedPort> published = {});

@@ -206,7 +206,7 @@ Result<void> Passt::start(NetClient& client) {
     client_ = &client;
     stopping_.store(false);
     guest_full_ = false;
-    thread_ = start_thread("passt", [this] { run(); });
+    thread_ = start_thread(ThreadKind::nat, "passt", [this] { run(); });
     return {};
 }
 

@@ -137,7 +137,7 @@ Result<void> Tap::start(NetClient& client) {
     client_ = &client;
     stopping_.store(false);
     client_full_ = false;
-    thread_ = start_thread("tap", [this] { run(); });
+    thread_ = start_thread(ThreadKind::device, "tap", [this] { run(); });
     return {};
 }
 

@@ -5,6 +5,7 @@
 
 #include "host/posix/host_error.hpp"
 #include "host/posix/unix_address.hpp"
+#include "host/posix/unix_connector.hpp"
 
 namespace banyan {
 
@@ -20,15 +21,13 @@ tl::unexpected<Error> not_running(const std::string& path, int error_number) {
 }  // namespace
 
 Result<UniqueFd> ask_switch(const std::string& path, const PortHello& hello) {
-    const UnixAddress address(path);
-    if (!address.valid())
+    if (path.size() > UnixAddress::kLongestPath)
         return fail(ErrorCode::invalid_argument,
                     "join the network at " + quote_name(path) + ": the path is too long");
-    UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-    if (!socket.valid())
+    UniqueFd socket = connect_unix(path, SOCK_SEQPACKET | SOCK_NONBLOCK);
+    if (!socket.valid() && (errno == EMFILE || errno == ENFILE))
         return host_fail(errno, "join the network", "raise the limit of open files (ulimit -n)");
-    if (::connect(socket.get(), address.get(), address.size()) != 0)
-        return not_running(path, errno);
+    if (!socket.valid()) return not_running(path, errno);
     TRY(send_with_handles(socket.get(), encode(hello), nullptr));
     return socket;
 }

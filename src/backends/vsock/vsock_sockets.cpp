@@ -10,6 +10,7 @@
 
 #include "host/posix/host_error.hpp"
 #include "host/posix/unix_address.hpp"
+#include "host/posix/unix_connector.hpp"
 
 namespace banyan {
 
@@ -86,12 +87,8 @@ Result<std::shared_ptr<VsockSocket>> VsockSockets::add(UniqueFd fd, VsockSocket:
 
 // A socket whose listener has no room refuses as if nobody were there.
 std::unique_ptr<VsockStream> VsockSockets::connect(uint32_t host_port) {
-    const UnixAddress address(fmt::format("{}_{}", path_, host_port));
-    UniqueFd fd = make_socket();
-    if (!fd.valid() || !address.valid()) return nullptr;
-    const int connected =
-        retry_interrupted([&] { return ::connect(fd.get(), address.get(), address.size()); });
-    if (connected != 0) return nullptr;
+    UniqueFd fd = connect_unix(fmt::format("{}_{}", path_, host_port), SOCK_STREAM | SOCK_NONBLOCK);
+    if (!fd.valid()) return nullptr;
     auto socket = add(std::move(fd), VsockSocket::Stage::stream);
     if (!socket) return nullptr;
     return std::make_unique<SocketHandle>(

@@ -44,7 +44,8 @@ struct X87Thunk {
 
 class ThunkCache {
 public:
-    // The one that all vCPUs share.
+    // The one that all vCPUs share; made at the first call. A process that may make no memory
+    // executable later calls it early.
     static ThunkCache& instance();
 
     explicit ThunkCache(size_t size);

@@ -41,7 +41,7 @@ private:
 };
 
 HostTimers::HostTimers(const HostClock& clock) : clock_(clock) {
-    thread_ = start_thread("timers", [this] { run(); });
+    thread_ = start_thread(ThreadKind::device, "timers", [this] { run(); });
 }
 
 HostTimers::~HostTimers() {

@@ -2,9 +2,13 @@
 #pragma once
 
 #include <csignal>
+#include <cstdint>
+#include <functional>
+#include <memory>
 #include <pthread.h>
 #include <string>
 #include <thread>
+#include <type_traits>
 #include <utility>
 
 namespace banyan {
@@ -40,14 +44,37 @@ inline void use_small_stacks() {
     pthread_attr_destroy(&attributes);
 }
 
-// `name` is what ps and top show; the kernel keeps 15 characters of it.
+// What a thread is for, and so what it may ask of the host (host/sandbox).
+enum class ThreadKind : uint8_t {
+    loop,    // the event loop: sessions, terminal, figures
+    device,  // vCPUs, timers, frames of a tap: what devices do
+    disk,
+    share,  // files of shared directories
+    nat,    // connections of guests to the host's network
+};
+
+// What holds for the threads of a process. A thread inherits what the one that starts it may do,
+// so that some are started by another one.
+struct ThreadRules {
+    std::thread (*start)(std::function<void()> body);
+    void (*begun)(ThreadKind kind);  // on the new thread, before anything else
+};
+
+// From then on, for good. `rules` is of static storage.
+void set_thread_rules(const ThreadRules& rules);
+// Of those that start_thread() started; else loop.
+ThreadKind this_thread_kind();
+
+// `name` is what ps and top show; the kernel keeps 15 characters of it. Throws std::system_error
+// when the host has no thread left.
+std::thread start_thread(ThreadKind kind, const std::string& name, std::function<void()> body);
+
+// The same for a body that can only be moved.
 template <class Body>
-std::thread start_thread(const std::string& name, Body body) {
-    const OutsideSignalsBlocked blocked;
-    return std::thread([name = name.substr(0, 15), body = std::move(body)]() mutable {
-        pthread_setname_np(pthread_self(), name.c_str());
-        body();
-    });
+requires(!std::is_copy_constructible_v<Body>) std::thread
+    start_thread(ThreadKind kind, const std::string& name, Body body) {
+    auto shared = std::make_shared<Body>(std::move(body));
+    return start_thread(kind, name, std::function<void()>([shared] { (*shared)(); }));
 }
 
 }  // namespace banyan
