@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "app/cli/published_vm.hpp"
+#include "app/cli/resource_service.hpp"
 #include "manager/running_vms.hpp"
 #include "vmm/testing/fake_vm.hpp"
 
@@ -28,6 +29,7 @@ protected:
     std::string place = testing::TempDir() + "banyan-stats-XXXXXX";
     const std::string pid = std::to_string(::getpid());
     FakeVm vm;
+    std::unique_ptr<ResourceService> resources = std::move(*ResourceService::create(vm, {}));
 };
 
 TEST_F(StatsTest, SaysThatNothingRuns) {
@@ -40,9 +42,9 @@ TEST_F(StatsTest, SaysThatNothingRuns) {
 
 TEST_F(StatsTest, ShowsARunningVmUntilItsEnd) {
     {
-        const auto published = PublishedVm::create(directory(), vm);
+        const auto published = PublishedVm::create(directory(), vm, *resources);
         ASSERT_TRUE(published);
-        ASSERT_TRUE((*published)->publish(vm, 12.4));
+        ASSERT_TRUE((*published)->publish(vm, *resources, 12.4));
 
         for (const std::string& wanted : {std::string(), std::string("debian"), pid}) {
             const auto text = stats_text(directory(), wanted);
@@ -58,14 +60,14 @@ TEST_F(StatsTest, ShowsARunningVmUntilItsEnd) {
 }
 
 TEST_F(StatsTest, TwoVmsDoNotHaveOneName) {
-    const auto first = PublishedVm::create(directory(), vm);
+    const auto first = PublishedVm::create(directory(), vm, *resources);
     ASSERT_TRUE(first);
     auto other = nlohmann::json::parse(*directory().read(pid + ".json"));
     other["pid"] = ::getppid();
     other["process_start"] = *process_start(::getppid());
     ASSERT_TRUE(directory().write(std::to_string(::getppid()) + ".json", other.dump()));
 
-    const auto second = PublishedVm::create(directory(), vm);
+    const auto second = PublishedVm::create(directory(), vm, *resources);
 
     ASSERT_FALSE(second);
     EXPECT_EQ(second.error().code(), ErrorCode::busy);
@@ -73,10 +75,10 @@ TEST_F(StatsTest, TwoVmsDoNotHaveOneName) {
 }
 
 TEST_F(StatsTest, JsonHasEachVcpu) {
-    const auto published = PublishedVm::create(directory(), vm);
+    const auto published = PublishedVm::create(directory(), vm, *resources);
     ASSERT_TRUE(published);
     vm.figures[1][0].value = 2'000'000;
-    ASSERT_TRUE((*published)->publish(vm, 2)) << "again and again";
+    ASSERT_TRUE((*published)->publish(vm, *resources, 2)) << "again and again";
 
     const auto list = nlohmann::json::parse(stats_json(directory(), pid).value());
 
@@ -88,7 +90,7 @@ TEST_F(StatsTest, JsonHasEachVcpu) {
 }
 
 TEST_F(StatsTest, RemovesWhatTheDeadHaveLeft) {
-    const auto published = PublishedVm::create(directory(), vm);
+    const auto published = PublishedVm::create(directory(), vm, *resources);
     ASSERT_TRUE(published);
     auto dead = nlohmann::json::parse(*directory().read(pid + ".json"));
     dead["process_start"] = dead["process_start"].get<uint64_t>() + 1;
