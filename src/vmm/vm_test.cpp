@@ -126,15 +126,28 @@ TEST_F(VmTest, AResetLoadsTheKernelAgain) {
     EXPECT_EQ(rip, 0x100020U);
 }
 
-TEST_F(VmTest, AResetWithoutItsKernelFails) {
+// It is open since the start.
+TEST_F(VmTest, AResetNeedsNoNameOfTheKernel) {
+    int boots = 0;
     const VmOutcome outcome = run([&](ScriptedVcpu& vcpu, CpuIo& io) {
         std::filesystem::remove(config.kernel);
+        io.port_write(++boots == 1 ? kResetPort : kExitPort, 1, kHardReset);
+        return vcpu.spin();
+    });
+
+    EXPECT_EQ(outcome.end, VmEnd::debug_exit) << outcome.message;
+    EXPECT_EQ(boots, 2);
+}
+
+TEST_F(VmTest, AResetToAKernelThatIsNoneAnyMoreFails) {
+    const VmOutcome outcome = run([&](ScriptedVcpu& vcpu, CpuIo& io) {
+        std::filesystem::resize_file(config.kernel, 0);
         io.port_write(kResetPort, 1, kHardReset);
         return vcpu.spin();
     });
 
     EXPECT_EQ(exit_status(outcome), 1);
-    EXPECT_NE(outcome.message.find("read the kernel"), std::string::npos);
+    EXPECT_NE(outcome.message.find(config.kernel), std::string::npos) << outcome.message;
 }
 
 TEST_F(VmTest, WithoutRebootAResetEndsTheRun) {
