@@ -18,7 +18,9 @@ COMMANDS = {"qmp_capabilities", "query-status", "query-version", "query-commands
             "system_powerdown", "system_reset", "quit", "screendump", "send-key", "query-memory-size-summary",
             "blockdev-add", "blockdev-del", "netdev_add", "netdev_del", "device_add", "device_del", "block_resize",
             "__org.banyan_device-add", "__org.banyan_query-devices", "query-sandbox",
-            "__org.banyan_query-resources", "__org.banyan_set-resources"}
+            "__org.banyan_query-resources", "__org.banyan_set-resources",
+            "__org.banyan_publish", "__org.banyan_unpublish", "__org.banyan_query-published", "__org.banyan_capture",
+            "__org.banyan_set-net-rate", "__org.banyan_query-net-rates"}
 
 
 class ControlTest(unittest.TestCase):
