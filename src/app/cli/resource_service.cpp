@@ -122,17 +122,24 @@ Result<void> ResourceService::admit(const RunDirectory& directory) const {
 Result<void> ResourceService::change(const VmDemand& wanted) {
     TRY(check_against_size(wanted.cpu, wanted.memory, vm_.config().cpus, vm_.config().memory));
     TRY(check_pool(wanted.pool));
-    if (reserves(wanted)) {
-        TRY_ASSIGN(directory, RunDirectory::open());
-        TRY_ASSIGN(lock, directory.lock());
-        TRY(check_fit(directory, wanted));
+    if (!reserves(wanted)) {
+        adopt(wanted);
+        return {};
     }
+    TRY_ASSIGN(directory, RunDirectory::open());
+    TRY_ASSIGN(lock, directory.lock());
+    TRY(check_fit(directory, wanted));
+    adopt(wanted);
+    return {};
+}
+
+void ResourceService::adopt(const VmDemand& wanted) {
     demand_.pool = wanted.pool;
     demand_.cpu = wanted.cpu;
     demand_.memory = wanted.memory;
     demand_.governed = true;
     open_cgroup();
-    return {};
+    publish_();
 }
 
 // Once: where it is refused it stays refused.

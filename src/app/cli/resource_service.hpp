@@ -3,9 +3,11 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "host/linux/cpu_cgroup.hpp"
 #include "host/linux/run_directory.hpp"
@@ -46,14 +48,17 @@ public:
     void measure();
     void apply(const RunDirectory* directory);
 
-    // New terms for the VM that runs, if they fit.
+    // New terms for the VM that runs, if they fit. Others are to see them at once: `publish` is
+    // called when they have changed.
     const VmDemand& terms() const { return demand_; }
+    void on_change(std::function<void()> publish) { publish_ = std::move(publish); }
     Result<void> change(const VmDemand& wanted);
 
 private:
     using Clock = std::chrono::steady_clock;
 
     ResourceService(VmApi& vm, const ResourceChoice& choice);
+    void adopt(const VmDemand& wanted);
     void measure_cpu();
     void measure_memory();
     Plan plan_alone() const;
@@ -73,6 +78,7 @@ private:
     std::optional<BalloonStatistics> balloon_;  // while somebody does
     std::unique_ptr<CpuCgroup> cgroup_;         // null: throttle
     bool cgroup_tried_ = false;
+    std::function<void()> publish_ = [] {};
 };
 
 }  // namespace banyan

@@ -31,6 +31,7 @@ Result<std::unique_ptr<StatisticsReport>> StatisticsReport::start(Poller& poller
     TRY(report->open(stored));
     TRY_ASSIGN(ticker, Ticker::create(poller, kPeriod, [raw = report.get()] { raw->tick(); }));
     report->ticker_ = std::move(ticker);
+    resources.on_change([raw = report.get()] { raw->publish(); });
     return report;
 }
 

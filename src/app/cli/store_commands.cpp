@@ -38,13 +38,6 @@ int store_result(const Result<void>& result) {
     return store_failed(result.error(), is_usage ? kStatusUsage : kStatusFailed);
 }
 
-// "set 'debian': why".
-Result<void> with_name(std::string_view command, const std::string& vm, Result<void> result) {
-    if (result || result.error().code() == ErrorCode::invalid_argument) return result;
-    return fail(result.error().code(),
-                fmt::format("{} {}: {}", command, quote_name(vm), result.error().text()));
-}
-
 void merge(OptionValues& into, const OptionValues& from) {
     for (const auto& [name, value] : from.items())
         into[name] = value;
@@ -120,9 +113,15 @@ bool are_of_resources(const OptionValues& given) {
 Result<void> set_running(const RunDirectory& directory, const RunningVm& vm,
                          const StoreOptions& o) {
     TRY_ASSIGN(arguments, resource_arguments(o.run.resources));
-    TRY_ASSIGN(client, connect_to(directory, vm));
-    TRY(client.ask("__org.banyan_set-resources", arguments));
-    return {};
+    const auto ask = [&]() -> Result<void> {
+        TRY_ASSIGN(client, connect_to(directory, vm));
+        TRY(client.ask("__org.banyan_set-resources", arguments));
+        return {};
+    };
+    const auto done = ask();
+    if (done) return {};
+    // Not wrong usage, whatever it is: the VM looks at what it is and at what others have.
+    return fail(ErrorCode::busy, fmt::format("set {}: {}", quote_name(o.vm), done.error().text()));
 }
 
 Result<void> set(const CLI::App& command, const StoreOptions& o) {
@@ -141,7 +140,7 @@ Result<void> set(const CLI::App& command, const StoreOptions& o) {
     TRY_ASSIGN(directory, RunDirectory::open());
     const auto running = find_vm(directory, "set", o.vm);
     if (is_live && running) {
-        TRY(with_name("set", o.vm, set_running(directory, *running, o)));
+        TRY(set_running(directory, *running, o));
         if (stored_directory(*running).empty()) return {};
     }
     const auto when = is_live ? VmStore::While::running : VmStore::While::stopped;
