@@ -47,7 +47,7 @@ ALLOWED = {
     "machine": BELOW_ENGINES + ["arch/x86", "devices", "loader", "machine"],
     "host": ["support", "vm", "host/posix"],
     "vmm": BELOW_ENGINES + ["arch/x86", "backends", "devices", "cpu", "loader", "machine", "host", "network", "resources"],
-    "control": ["support", "snapshot", "vmm/vm_api.hpp"],
+    "control": ["support", "snapshot", "network/packets", "vmm/vm_api.hpp"],
     "manager": ["support", "snapshot", "resources", "host", "manager/store"],
     "manager/store": ["support", "host"],
     "app": [""],  # everything

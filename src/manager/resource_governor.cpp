@@ -43,10 +43,10 @@ uint64_t cpus_of_this_process() {
     return static_cast<uint64_t>(std::max(CPU_COUNT(&set), 1)) * kOneCpu;
 }
 
-uint64_t meminfo(std::string_view name) {
+std::string read_meminfo() {
     std::stringstream all;
     all << std::ifstream("/proc/meminfo").rdbuf();
-    return meminfo_bytes(all.str(), name).value_or(0);
+    return all.str();
 }
 
 Result<void> check_one(const std::vector<Pool>& ordered, const ResourceTree& tree,
@@ -79,16 +79,18 @@ std::optional<Plan> current_plan(const RunDirectory& directory) {
     return plan;
 }
 
-void renew_plan(const RunDirectory& directory, int maker) {
-    const auto before = current_plan(directory);
-    if (before && is_younger(*before, kRenewAfter)) return;
+std::optional<Plan> renewed_plan(const RunDirectory& directory, int maker) {
+    auto before = current_plan(directory);
+    if (before && is_younger(*before, kRenewAfter)) return before;
     const auto store = PoolStore::open();
     const auto pools = store ? store->pools() : tl::unexpected(store.error());
     const std::vector<VmDemand> vms = published_demands(directory);
     Plan plan = make_plan(pools.value_or(std::vector<Pool>()), vms, capacity_now(vms), before);
     plan.made_at = now();
     plan.maker = maker;
-    [[maybe_unused]] const auto written = directory.write(kPlanFile, json_of(plan).dump() + "\n");
+    // What others do not see does not hold.
+    if (!directory.write(kPlanFile, json_of(plan).dump() + "\n")) return before;
+    return plan;
 }
 
 std::vector<VmDemand> published_demands(const RunDirectory& directory, int but_of) {
@@ -101,15 +103,16 @@ std::vector<VmDemand> published_demands(const RunDirectory& directory, int but_o
 }
 
 HostCapacity capacity_now(const std::vector<VmDemand>& vms) {
-    uint64_t memory = meminfo("MemAvailable");
+    const std::string meminfo = read_meminfo();
+    uint64_t memory = meminfo_bytes(meminfo, "MemAvailable").value_or(0);
     for (const VmDemand& vm : vms)
         memory += std::min(vm.memory_resident, vm.memory_size);
-    const uint64_t kept = meminfo("MemTotal") / kKeptPart;
+    const uint64_t kept = meminfo_bytes(meminfo, "MemTotal").value_or(0) / kKeptPart;
     return {cpus_of_this_process(), memory - std::min(memory, kept)};
 }
 
 HostCapacity capacity_at_most() {
-    const uint64_t total = meminfo("MemTotal");
+    const uint64_t total = meminfo_bytes(read_meminfo(), "MemTotal").value_or(0);
     return {cpus_of_this_process(), total - total / kKeptPart};
 }
 

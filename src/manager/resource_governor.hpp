@@ -15,9 +15,9 @@ namespace banyan {
 // The last plan; nothing: none was made lately, and no VM is governed.
 std::optional<Plan> current_plan(const RunDirectory& directory);
 
-// Makes a new one, unless there is one that is young enough. On failure there is none, and VMs run
-// as if nothing was governed.
-void renew_plan(const RunDirectory& directory, int maker);
+// The same, and makes a new one unless that is young enough. What cannot be left for the others
+// does not hold.
+std::optional<Plan> renewed_plan(const RunDirectory& directory, int maker);
 
 // What all running VMs have told of themselves, but one: 0: of all.
 std::vector<VmDemand> published_demands(const RunDirectory& directory, int but_of = 0);

@@ -43,11 +43,6 @@ int usage_error(std::string text) {
     return kStatusUsage;
 }
 
-int failed_with(const Error& error) {
-    print_message(error.text());
-    return kStatusFailed;
-}
-
 std::string version_text(bool as_json) {
     if (!as_json) return "banyan " BANYAN_VERSION "\n";
     return nlohmann::ordered_json{{"version", BANYAN_VERSION}}.dump() + "\n";
@@ -65,22 +60,22 @@ int screenshot(const ScreenOptions& options) {
     if (options.file.empty() != options.as_text)
         return usage_error("wrong usage: give a file or --text; see banyan screenshot --help");
     const auto directory = RunDirectory::open();
-    if (!directory) return failed_with(directory.error());
+    if (!directory) return print_error(directory.error());
     if (options.as_text) {
         const auto text = screenshot_text(*directory, options.vm);
-        return text ? print_output(*text) : failed_with(text.error());
+        return text ? print_output(*text) : print_error(text.error());
     }
     const auto saved = save_screenshot(*directory, options.vm, options.file);
-    return saved ? 0 : failed_with(saved.error());
+    return saved ? 0 : print_error(saved.error());
 }
 
 int send_key(const ScreenOptions& options) {
     if (options.keys.empty() && options.text.empty())
         return usage_error("wrong usage: no key and no --text; see banyan send-key --help");
     const auto directory = RunDirectory::open();
-    if (!directory) return failed_with(directory.error());
+    if (!directory) return print_error(directory.error());
     const auto sent = send_keys(*directory, options.vm, options.text, options.keys);
-    return sent ? 0 : failed_with(sent.error());
+    return sent ? 0 : print_error(sent.error());
 }
 
 void add_screen_commands(CLI::App& screenshot, CLI::App& send_key, ScreenOptions& o) {
@@ -112,9 +107,9 @@ int print_completion(const CLI::App& app, const std::string& shell) {
 
 int stats(const std::string& wanted, bool as_json) {
     const auto directory = RunDirectory::open();
-    if (!directory) return failed_with(directory.error());
+    if (!directory) return print_error(directory.error());
     const auto text = as_json ? stats_json(*directory, wanted) : stats_text(*directory, wanted);
-    return text ? print_output(*text) : failed_with(text.error());
+    return text ? print_output(*text) : print_error(text.error());
 }
 
 struct Commands {
@@ -198,7 +193,7 @@ int doctor(const Commands& commands) {
     if (!commands.security) return print_output(commands.json ? doctor_json() : doctor_text());
     const auto text =
         commands.json ? security_json(commands.wanted) : security_text(commands.wanted);
-    return text ? print_output(*text) : failed_with(text.error());
+    return text ? print_output(*text) : print_error(text.error());
 }
 
 int dispatch(Commands& commands) {

@@ -25,11 +25,6 @@ using DeviceOptions = DeviceCommandOptions;
 constexpr uint64_t kUsualRemoval = 30;
 constexpr uint64_t kLongestRemoval = 1'000'000;
 
-int wrong_device_usage(const Error& error) {
-    print_message(error.text());
-    return kStatusUsage;
-}
-
 int device_failed(std::string_view command, const DeviceOptions& o, const Error& error) {
     print_message(fmt::format("device {} {}: {}", command, quote_name(o.vm), error.text()));
     return kStatusFailed;
@@ -94,7 +89,7 @@ Result<void> start_network(const DeviceOptions& o) {
 
 int add_to_vm(const DeviceOptions& o) {
     const auto device = device_of(o);
-    if (!device) return wrong_device_usage(device.error());
+    if (!device) return print_error(device.error(), kStatusUsage);
     const auto action = [&](const RunDirectory& directory,
                             const RunningVm& vm) -> Result<std::string> {
         TRY(start_network(o));
@@ -107,7 +102,7 @@ int remove_from_vm(const DeviceOptions& o) {
     uint64_t seconds = kUsualRemoval;
     if (!o.timeout.empty()) {
         const auto given = parse_number("--timeout", o.timeout, kLongestRemoval);
-        if (!given) return wrong_device_usage(given.error());
+        if (!given) return print_error(given.error(), kStatusUsage);
         seconds = *given;
     }
     return with_vm_of(
@@ -131,7 +126,7 @@ int list_of_vm(const DeviceOptions& o) {
 
 int resize_in_vm(const DeviceOptions& o) {
     const auto size = parse_size("SIZE", o.size);
-    if (!size) return wrong_device_usage(size.error());
+    if (!size) return print_error(size.error(), kStatusUsage);
     return with_vm_of(
         "resize", o,
         [&](const RunDirectory& directory, const RunningVm& vm) {

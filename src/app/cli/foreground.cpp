@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "app/cli/cli.hpp"
+#include "app/cli/print.hpp"
 #include "app/cli/qmp_service.hpp"
 #include "app/cli/screen_service.hpp"
 #include "app/cli/statistics_report.hpp"
@@ -26,11 +27,6 @@
 namespace banyan {
 
 namespace {
-
-int report(const Error& error) {
-    print_message(error.text());
-    return kStatusFailed;
-}
 
 // Before the guest runs, a signal ends the process at once; nohup's choice is respected.
 constexpr SignalEnd kEndedEarly{
@@ -237,7 +233,7 @@ int run_in_foreground(const VmConfig& config, const Companions& companions) {
     end_at_once();
     const auto outcome = run_vm(config, companions);
     keep_ending(companions.stored, outcome);
-    return outcome ? exit_status(*outcome) : report(outcome.error());
+    return outcome ? exit_status(*outcome) : print_error(outcome.error());
 }
 
 }  // namespace banyan

@@ -163,22 +163,12 @@ void hold_ending_signals() {
     if (!is_ignored(SIGHUP)) hold_signals({SIGHUP});
 }
 
-int failed(const Error& error) {
-    print_message(error.text());
-    return kStatusFailed;
-}
-
-int usage(const Error& error) {
-    print_message(error.text());
-    return kStatusUsage;
-}
-
 int create(const Options& o) {
     const auto wanted = parse_create(o);
-    if (!wanted) return usage(wanted.error());
+    if (!wanted) return print_error(wanted.error(), kStatusUsage);
     hold_ending_signals();
     const auto created = create_image(*wanted);
-    return created ? 0 : failed(created.error());
+    return created ? 0 : print_error(created.error());
 }
 
 Result<bool> convert_with_bar(const ConvertImage& wanted) {
@@ -191,10 +181,10 @@ Result<bool> convert_with_bar(const ConvertImage& wanted) {
 
 int convert(const Options& o) {
     const auto wanted = parse_convert(o);
-    if (!wanted) return usage(wanted.error());
+    if (!wanted) return print_error(wanted.error(), kStatusUsage);
     hold_ending_signals();
     const auto complete = convert_with_bar(*wanted);
-    if (!complete) return failed(complete.error());
+    if (!complete) return print_error(complete.error());
     if (*complete) return 0;
     print_message(fmt::format("make the image {}: SIG{} came; nothing is left of it, run it again",
                               quote_name(o.target), ::sigabbrev_np(held_signal())));
@@ -203,22 +193,22 @@ int convert(const Options& o) {
 
 int info(const Options& o) {
     const auto format = optional_format("--format", o.format);
-    if (!format) return usage(format.error());
+    if (!format) return print_error(format.error(), kStatusUsage);
     const NamedImage image{o.file, *format};
     const auto text = o.json ? image_info_json(image) : image_info_text(image);
-    return text ? print_output(*text) : failed(text.error());
+    return text ? print_output(*text) : print_error(text.error());
 }
 
 int resize(const Options& o) {
     const auto wanted = parse_resize(o);
-    if (!wanted) return usage(wanted.error());
+    if (!wanted) return print_error(wanted.error(), kStatusUsage);
     const auto resized = resize_image(*wanted);
-    return resized ? 0 : failed(resized.error());
+    return resized ? 0 : print_error(resized.error());
 }
 
 int check(const Options& o) {
     const auto checked = check_image(o.file, o.repair);
-    if (!checked) return failed(checked.error());
+    if (!checked) return print_error(checked.error());
     const int printed = print_output(checked->text);
     if (checked->sound) return printed;
     print_message(fmt::format("check {}: it has errors; use a copy that is whole, or try --repair",

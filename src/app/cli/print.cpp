@@ -2,7 +2,6 @@
 
 #include <cstdio>
 
-#include "app/cli/cli.hpp"
 #include "host/linux/stderr_log.hpp"
 
 namespace banyan {
@@ -13,6 +12,11 @@ int print_output(const std::string& text) {
     if (written) return 0;
     print_message("write to standard output: it is closed or full; free it and try again");
     return kStatusFailed;
+}
+
+int print_error(const Error& error, int status) {
+    print_message(error.text());
+    return status;
 }
 
 }  // namespace banyan

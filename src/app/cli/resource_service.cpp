@@ -189,8 +189,7 @@ void ResourceService::measure_memory() {
 void ResourceService::apply(const RunDirectory* directory) {
     std::optional<Plan> plan;
     if (directory != nullptr) {
-        if (demand_.governed) renew_plan(*directory, demand_.pid);
-        plan = current_plan(*directory);
+        plan = demand_.governed ? renewed_plan(*directory, demand_.pid) : current_plan(*directory);
     } else if (demand_.governed) {
         plan = plan_alone();
     }

@@ -12,25 +12,20 @@ namespace banyan {
 
 namespace {
 
-int run_failed(const Error& error, int status) {
-    print_message(error.text());
-    return status;
-}
-
 int run_now(RunOptions options, const std::vector<std::string>& extra, Detached* detached,
             const InheritedHandles& inherited) {
     if (!extra.empty()) {
         const auto option = option_of_image("run", extra);
-        if (!option) return run_failed(option.error(), kStatusUsage);
+        if (!option) return print_error(option.error(), kStatusUsage);
         auto& place = *option == "cdrom" ? options.cdroms : options.disks;
         place.insert(place.begin(), extra.front());
     }
     const auto trace = parse_traces(options.traces);
     if (trace && trace->help) return print_output(trace_help());
     auto plan = make_plan(options);
-    if (!plan) return run_failed(plan.error(), kStatusUsage);
+    if (!plan) return print_error(plan.error(), kStatusUsage);
     const auto status = carry_out(std::move(*plan), detached, {}, inherited);
-    return status ? *status : run_failed(status.error(), kStatusFailed);
+    return status ? *status : print_error(status.error(), kStatusFailed);
 }
 
 }  // namespace
@@ -71,7 +66,7 @@ int run_vm_here(const RunOptions& options, const std::vector<std::string>& extra
     if (!options.detach) return run_now(options, extra, nullptr, inherited);
     const auto start = Detached::start(
         "run --detach", [](pid_t) -> Result<std::string> { return std::string("run"); });
-    if (!start) return run_failed(start.error(), kStatusFailed);
+    if (!start) return print_error(start.error(), kStatusFailed);
     return start->status ? *start->status : run_now(options, extra, start->vm.get(), inherited);
 }
 

@@ -26,16 +26,11 @@ namespace {
 
 using StoreOptions = StoreCommandOptions;
 
-int store_failed(const Error& error, int status = kStatusFailed) {
-    print_message(error.text());
-    return status;
-}
-
 // What makes no sense is wrong usage; what the host or the store says is a failure.
 int store_result(const Result<void>& result) {
     if (result) return 0;
     const bool is_usage = result.error().code() == ErrorCode::invalid_argument;
-    return store_failed(result.error(), is_usage ? kStatusUsage : kStatusFailed);
+    return print_error(result.error(), is_usage ? kStatusUsage : kStatusFailed);
 }
 
 void merge(OptionValues& into, const OptionValues& from) {
@@ -190,10 +185,10 @@ Result<void> remove(const CLI::App&, const StoreOptions& o) {
 int status_of_end(const std::string& name) {
     const auto store = VmStore::open();
     const auto vm = store ? (*store)->find("start", name) : tl::unexpected(store.error());
-    if (!vm) return store_failed(vm.error());
+    if (!vm) return print_error(vm.error());
     if (vm->process) wait_for_process(*vm->process);
     const auto ended = (*store)->find("start", name);
-    if (!ended) return store_failed(ended.error());
+    if (!ended) return print_error(ended.error());
     return ended->last && !ended->process ? ended->last->status : 0;
 }
 
@@ -201,7 +196,7 @@ int start(const CLI::App&, const StoreOptions& o) {
     const StoredStart started = start_stored_vm(o.vm);
     if (started.is_vm || started.status != 0 || !o.attach) return started.status;
     const auto directory = RunDirectory::open();
-    if (!directory) return store_failed(directory.error());
+    if (!directory) return print_error(directory.error());
     switch (attach_console(*directory, o.vm)) {
         case ConsoleEnd::left: return 0;
         case ConsoleEnd::vm_ended: return status_of_end(o.vm);

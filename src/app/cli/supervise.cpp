@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "app/cli/cli.hpp"
+#include "app/cli/print.hpp"
 #include "app/cli/stored_vms.hpp"
 #include "host/linux/helper_program.hpp"
 #include "host/linux/signals.hpp"
@@ -25,11 +26,6 @@ namespace {
 using SupervisorClock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kLookAgain{1000};  // for changes by other commands
-
-int supervise_failed(const Error& error) {
-    print_message(error.text());
-    return kStatusFailed;
-}
 
 // Held while it lives.
 Result<UniqueFd> be_the_only_one(const std::string& store) {
@@ -113,14 +109,14 @@ private:
 int supervise() {
     hold_signals({SIGCHLD, SIGTERM, SIGINT, SIGHUP});
     const auto store = VmStore::open();
-    if (!store) return supervise_failed(store.error());
+    if (!store) return print_error(store.error());
     const auto lock = be_the_only_one((*store)->path());
-    if (!lock) return supervise_failed(lock.error());
+    if (!lock) return print_error(lock.error());
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
     Supervisor supervisor(**store);
     for (;;) {
         const auto told = supervisor.step();
-        if (!told) return supervise_failed(told.error());
+        if (!told) return print_error(told.error());
         if (*told) return 0;
     }
 }

@@ -29,11 +29,6 @@ using VmOptions = VmCommandOptions;
 constexpr uint64_t kUsualTimeout = 60;
 constexpr uint64_t kLongestTimeout = 1'000'000;
 
-int fail_with(const Error& error) {
-    print_message(error.text());
-    return kStatusFailed;
-}
-
 // "what: why" of an action that names no VM itself.
 int fail_with(std::string_view command, const VmOptions& o, const Error& error) {
     print_message(fmt::format("{} {}: {}", command, quote_name(o.vm), error.text()));
@@ -61,7 +56,7 @@ int list_vms(const RunDirectory& directory, const VmOptions& o) {
         all.push_back(summary_of(directory, vm));
     if (o.all) {
         const auto added = add_stored(running, all);
-        if (!added) return fail_with(added.error());
+        if (!added) return print_error(added.error());
     }
     return print_output(o.json ? json_text(all) : list_text(all));
 }
@@ -71,7 +66,7 @@ template <class Action>
 int with_one(const RunDirectory& directory, std::string_view command, const VmOptions& o,
              Action action) {
     const auto vm = find_vm(directory, command, o.vm);
-    if (!vm) return fail_with(vm.error());
+    if (!vm) return print_error(vm.error());
     return action(*vm);
 }
 
@@ -99,9 +94,9 @@ int show_stopped(const VmOptions& o, const StoredVm& vm) {
 
 int show_toml(const VmOptions& o) {
     const auto stored = find_stored("show", o.vm);
-    if (!stored) return fail_with(stored.error());
+    if (!stored) return print_error(stored.error());
     const auto definition = from_stored(stored->definition);
-    return definition ? print_output(to_toml(*definition)) : fail_with(definition.error());
+    return definition ? print_output(to_toml(*definition)) : print_error(definition.error());
 }
 
 int show(const RunDirectory& directory, const VmOptions& o) {
@@ -109,7 +104,7 @@ int show(const RunDirectory& directory, const VmOptions& o) {
     const auto vm = find_vm(directory, "show", o.vm);
     if (vm) return show_running(directory, o, *vm);
     const auto stored = find_stored("show", o.vm);
-    return stored ? show_stopped(o, *stored) : fail_with(vm.error());
+    return stored ? show_stopped(o, *stored) : print_error(vm.error());
 }
 
 // A stored VM that was ended on purpose stays so, and is at once ready to start again.
@@ -178,7 +173,7 @@ int change_ports(const RunDirectory& directory, std::string_view command, const 
     return with_one(directory, command, o, [&](const RunningVm& vm) {
         for (const std::string& port : ports) {
             const auto changed = kChange(directory, vm, port);
-            if (!changed) return fail_with(changed.error());
+            if (!changed) return print_error(changed.error());
         }
         return 0;
     });
@@ -193,7 +188,7 @@ int wait(const RunDirectory& directory, const VmOptions& o) {
         return print_ending(ending->status, ending->message);
     }
     const auto stored = find_stored("wait", o.vm);
-    if (!stored || stored->process || !stored->last) return fail_with(vm.error());
+    if (!stored || stored->process || !stored->last) return print_error(vm.error());
     return print_ending(stored->last->status, stored->last->message);
 }
 
@@ -299,7 +294,7 @@ bool is_vm_command(const std::string& name) {
 
 int run_vm_command(const std::string& name, const VmCommandOptions& options) {
     const auto directory = RunDirectory::open();
-    if (!directory) return fail_with(directory.error());
+    if (!directory) return print_error(directory.error());
     for (const VmCommand& one : vm_commands()) {
         if (one.name == name) return one.run(*directory, options);
     }

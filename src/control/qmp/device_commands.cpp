@@ -1,14 +1,13 @@
 // Devices that come and go (QEMU's qapi/qdev.json, qapi/block-core.json and qapi/net.json). As in
 // QEMU what a device is connected to is named first, by blockdev-add or netdev_add, and stays until
 // it is taken back; but a file or interface is opened by device_add.
-#include <array>
-#include <charconv>
 #include <fmt/format.h>
 #include <map>
 #include <memory>
 #include <optional>
 
 #include "control/qmp/server.hpp"
+#include "network/packets/addresses.hpp"
 
 namespace banyan::qmp {
 
@@ -60,19 +59,6 @@ DiskCache cache_of(const Arguments& a) {
     const Json* const cache = a.inside("cache");
     if (flag_in(cache, "no-flush")) return DiskCache::unsafe;
     return flag_in(cache, "direct") ? DiskCache::none : DiskCache::writeback;
-}
-
-// "02:00:00:00:00:01".
-std::optional<std::array<uint8_t, 6>> parse_mac(const std::string& text) {
-    std::array<uint8_t, 6> mac{};
-    if (text.size() != 3 * mac.size() - 1) return std::nullopt;
-    for (size_t i = 0; i < mac.size(); ++i) {
-        const char* const start = text.data() + 3 * i;
-        const auto [end, error] = std::from_chars(start, start + 2, mac[i], 16);
-        if (error != std::errc{} || end != start + 2) return std::nullopt;
-        if (i + 1 < mac.size() && *end != ':') return std::nullopt;
-    }
-    return mac;
 }
 
 Answer blockdev_add(BackEnds& back_ends, const Arguments& a) {
@@ -165,11 +151,12 @@ Answer add_net(VmApi& vm, BackEnds& back_ends, const Arguments& a) {
                         netdev));
     NetChoice choice = found->second.choice;
     if (a.has("mac")) {
-        choice.mac = parse_mac(a.string("mac"));
-        if (!choice.mac) {
+        const auto mac = parse_mac(a.string("mac"));
+        if (!mac) {
             return failure(fmt::format("Property 'virtio-net-device.mac' doesn't take value '{}'",
                                        a.string("mac")));
         }
+        choice.mac = mac->bytes;
     }
     const auto added = vm.add_net(a.string("id"), choice);
     if (!added) return failure(added.error());
